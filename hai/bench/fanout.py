@@ -1,0 +1,86 @@
+"""One room of a thousand: what a delivery costs, and how many there can be.
+
+At 50 hais a second the cost of one delivery, beside a bare loop of `send(2)` to as
+many sockets; then the rate is raised for as long as p99 stays below 250 ms.
+"""
+
+from hai.bench import bare_loop
+from hai.bench.bench import Bench
+from hai.bench.community import make
+from hai.bench.crowd import Broken, Crowd
+from hai.bench.results import Figure
+from hai.bench.room import NOTHING, Load, Room
+
+MEMBERS = 1000
+QUIET_RATE = 50.0  # hais a second
+STOCK_RATE = 5.0  # it is overloaded at 10
+RATES = (100, 200, 400, 600, 800, 1000, 1250, 1500, 2000, 2500, 3000, 4000, 5000)
+MAX_P99_MS = 250.0
+WARM_S = 1.0
+
+
+def run(bench: Bench) -> list[Figure]:
+    community = make(bench.folder / "fanout", people=MEMBERS, members=MEMBERS)
+    bare_us = measure_bare(bench)
+    bench.say(f"bare send(2): {bare_us:.2f} us")
+    with bench.serve(community) as server, Crowd(server.port) as crowd:
+        clients = crowd.connect(community.tokens)
+        room = Room(crowd, server, clients, community.room_id)
+        room.load(QUIET_RATE, WARM_S)
+        quiet = room.load(QUIET_RATE, bench.seconds)
+        bench.say(quiet.words)
+        most = raise_rate(bench, room)
+    figures = [
+        Figure(
+            "fanout", "CPU per delivery at 50/s", quiet.us_per_delivery, "us", "<= 10"
+        ),
+        Figure("fanout", "bare send(2)", bare_us, "us"),
+        Figure("fanout", "ratio", quiet.us_per_delivery / bare_us, "", "<= 1.6"),
+        Figure("fanout", "p99 at 50/s", quiet.p99_ms, "ms"),
+        Figure("fanout", "lost or wrong at 50/s", quiet.lost + quiet.wrong, "", "<= 0"),
+        Figure("fanout", "most within 250 ms", most.per_s, "/s", ">= 1000000"),
+        Figure("fanout", "p99 there", most.p99_ms, "ms", "<= 250"),
+        Figure("fanout", "CPU per delivery there", most.us_per_delivery, "us"),
+    ]
+    return figures + (measure_stock(bench) if bench.with_stock else [])
+
+
+def raise_rate(bench: Bench, room: Room) -> Load:
+    """The best run in which nothing was lost and p99 stayed below the limit.
+
+    Nothing at all if there was none. A server that closes connections has been
+    given too much: that is the end, too.
+    """
+    best = NOTHING
+    for rate in RATES:
+        try:
+            load = room.load(rate, bench.seconds)
+        except Broken as end:
+            bench.say(f"{rate:,.0f} hais/s: {end}")
+            break
+        bench.say(load.words)
+        if not load.is_whole or load.p99_ms > MAX_P99_MS:
+            break
+        best = load
+    return best
+
+
+def measure_bare(bench: Bench) -> float:
+    """Microseconds of CPU per send, to sockets that this process reads."""
+    numbers = [str(MEMBERS), str(QUIET_RATE), str(min(bench.seconds, 5.0))]
+    command = ["-m", "hai.bench.bare_loop", *numbers]
+    with bench.start(command) as server, Crowd(server.port):
+        assert server.process.stdout is not None
+        return bare_loop.read_all(server.port, MEMBERS, server.process.stdout)
+
+
+def measure_stock(bench: Bench) -> list[Figure]:
+    command = ["-m", "hai.bench.stock"]
+    with bench.start(command) as server, Crowd(server.port) as crowd:
+        clients = crowd.connect([""] * MEMBERS)
+        room = Room(crowd, server, clients, 1)
+        room.load(STOCK_RATE, WARM_S)
+        load = room.load(STOCK_RATE, bench.seconds)
+    bench.say(f"stock, {load.words}")
+    name = "stock python-socketio, CPU per delivery at 5/s"
+    return [Figure("fanout", name, load.us_per_delivery, "us")]

@@ -1,0 +1,129 @@
+"""Eliza, the resident: NLTK's psychotherapist, made safe for strangers.
+
+The patterns and answers are NLTK's public `pairs` and `reflections`. Its own `Chat`
+puts the user's words into an answer and then looks for `%` again, in those words
+too: "I need %1" never ends, "I am 100%" raises. Ours replaces each wildcard once.
+No text makes `answer` hang or raise; long ones are cut.
+
+NLTK is loaded at the first message, in the thread that answers it. Importing
+`nltk` itself runs its `__init__`, which pulls in parsers, taggers and corpora: 170 ms
+and 32 MiB, of which Eliza uses two modules. Those two are loaded alone instead, 20 ms
+and 2 MiB (see `_import_alone`).
+"""
+
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from hai.bots.threads import Threads, TooManyThreads
+
+logger = logging.getLogger(__name__)
+
+MAX_CHARS = 1000  # an answer repeats what was said, and is itself a hai
+DEADLINE_S = 4.0  # below the dispatcher's, so that Eliza can say so herself
+
+SILENCE = "Take your time. I am listening."
+PICTURE = "What does this picture mean to you?"
+TIRED = "I am a little tired. Let us go on in a moment."
+WILDCARD = re.compile(r"%(\d)")
+
+
+class Eliza:
+    """A bot of DESIGN 4.4, and the voice of the namespace /eliza."""
+
+    name = "eliza"
+    display_name = "Eliza"
+
+    def __init__(self, *, deadline_s: float = DEADLINE_S) -> None:
+        self.deadline_s = deadline_s
+        self.threads = Threads("eliza")
+        self.turn = asyncio.Lock()  # one answer at a time: they take 0.1 ms
+        self.chat: Any = None
+        self.loading = threading.Lock()
+
+    async def reply(self, hai: dict[str, Any], room: dict[str, Any]) -> str | None:
+        if hai["pictures"] and not hai["text"].strip():
+            return PICTURE
+        return await self.reply_to(hai["user_id"], hai["text"])
+
+    async def reply_to(self, user_key: object, text: str) -> str:
+        """Exactly one answer, whatever the text. Loop thread; never raises.
+
+        user_key: who asks; she treats everybody alike.
+        """
+        try:
+            async with asyncio.timeout(self.deadline_s), self.turn:
+                return str(await self.threads.run(self.answer, text))
+        except (TimeoutError, TooManyThreads):
+            logger.warning("Eliza found no answer in %s s", self.deadline_s)
+        except Exception:
+            logger.exception("Eliza failed")
+        return TIRED
+
+    def answer(self, text: str) -> str:
+        """What she says to this. From any thread; blocks while NLTK is loaded."""
+        said = " ".join(text[:MAX_CHARS].split()).rstrip("!. ")
+        if not said:
+            return SILENCE
+        with self.loading:
+            self.chat = self.chat or _load_chat()
+        return str(self.chat.respond(said) or SILENCE)
+
+
+def _load_chat() -> Any:
+    with _import_alone("nltk", "nltk.chat"):
+        util = importlib.import_module("nltk.chat.util")
+        eliza = importlib.import_module("nltk.chat.eliza")
+
+    class OnePassChat(util.Chat):  # type: ignore[name-defined]
+        """NLTK's Chat, which looks at each wildcard and each word once."""
+
+        def _wildcards(self, response: str, match: re.Match[str]) -> str:
+            return WILDCARD.sub(
+                lambda found: self._substitute(match[int(found[1])] or ""), response
+            )
+
+        def _substitute(self, words: str) -> str:
+            # Turkish has an i without a dot. It matches the pattern "i", but is
+            # no key of the reflections: NLTK's own raises KeyError.
+            return str(
+                self._regex.sub(
+                    lambda found: self._reflections.get(found[0], found[0]),
+                    words.lower(),
+                )
+            )
+
+    return OnePassChat(eliza.pairs, util.reflections)
+
+
+@contextlib.contextmanager
+def _import_alone(*packages: str) -> Iterator[None]:
+    """Import modules of these packages without running the packages' `__init__`.
+
+    While it lasts, each package stands in `sys.modules` as the empty module that the
+    import system makes for it: its path is known, its code has not run. Afterwards
+    everything of them is gone from there again, so that a later `import nltk` by
+    anybody is the real one; what was loaded lives on with whoever holds it.
+    """
+    before = set(sys.modules)
+    if not before.isdisjoint(packages):  # somebody has the real one: take that
+        yield
+        return
+    try:
+        for name in packages:
+            spec = importlib.util.find_spec(name)
+            if spec is None:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+        yield
+    finally:
+        for name in set(sys.modules) - before:
+            if name.split(".")[0] == packages[0].split(".")[0]:
+                del sys.modules[name]

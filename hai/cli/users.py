@@ -1,0 +1,176 @@
+"""`run.py users ...`: accounts, bearer tokens and roles from the terminal."""
+
+import argparse
+import sys
+from typing import Any
+
+from hai.cli.control import Actions, perform
+from hai.cli.invite import address
+from hai.config import Config
+from hai.core import accounts, admin
+from hai.core.context import Core
+from hai.errors import NotFound
+
+ROLES = admin.ROLES
+DEFAULT = "default"  # for --max-bytes: as the setting says
+
+
+def configure(add: Any, name: str) -> None:
+    parser = add(name, "add people, change them, give them bearer tokens, list them")
+    action = add.below(parser)
+    _configure_add(action)
+    _configure_token(action)
+    _configure_list(action)
+    _configure_change(action)
+    _configure_access(action)
+
+
+def _configure_add(add: Any) -> None:
+    parser = add("add", "add a user; without a password only tokens sign them in")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--role", choices=ROLES, default="member")
+    parser.add_argument("--password-stdin", action="store_true", help="read one line")
+    parser.set_defaults(run=run_add)
+
+
+def _configure_token(add: Any) -> None:
+    parser = add("token", "add a bearer token for each and print one a line")
+    parser.add_argument("names", metavar="NAME", nargs="+")
+    parser.set_defaults(run=run_token)
+
+
+def _configure_list(add: Any) -> None:
+    parser = add("list", "print name, role, id and display name of each person")
+    parser.add_argument("--bots", action="store_true", help="the bots instead")
+    parser.set_defaults(run=run_list)
+
+
+def _configure_change(add: Any) -> None:
+    parser = add("change", "give a user another role, or another limit on pictures")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--role", choices=ROLES)
+    parser.add_argument(
+        "--max-bytes",
+        dest="limit",
+        type=_limit,
+        metavar="N",
+        help=f"of pictures; 0: no limit; {DEFAULT}: as for all",
+    )
+    parser.set_defaults(run=run_change)
+
+
+def _limit(text: str) -> int | str:
+    return text if text == DEFAULT else int(text)
+
+
+def _configure_access(add: Any) -> None:
+    for action, help_ in ACCESS.items():
+        parser = add(action, help_)
+        parser.add_argument("name", metavar="NAME")
+        parser.set_defaults(run=run_access, access=action)
+
+
+ACCESS = {
+    "deactivate": "sign somebody out, and out of the lists; their hais stay",
+    "reactivate": "let them back in, into the rooms they were in",
+    "reset": "print a link by which they set a new password, once, within a day",
+}
+
+
+def run_change(config: Config, arguments: argparse.Namespace) -> int:
+    given = {"name": arguments.name, "role": arguments.role, "limit": arguments.limit}
+    if arguments.role is None and arguments.limit is None:
+        print("give --role or --max-bytes", file=sys.stderr)
+        return 2
+    user = perform(config, ACTIONS, "users change", **given)
+    print(f"{user['name']} was changed ({user['role']})")
+    return 0
+
+
+def run_access(config: Config, arguments: argparse.Namespace) -> int:
+    given = {"name": arguments.name, "public_url": config.public_url}
+    print(perform(config, ACTIONS, f"users {arguments.access}", **given))
+    return 0
+
+
+def run_add(config: Config, arguments: argparse.Namespace) -> int:
+    password = sys.stdin.readline().rstrip("\r\n") if arguments.password_stdin else None
+    given = {"name": arguments.name, "role": arguments.role, "password": password}
+    user = perform(config, ACTIONS, "users add", **given)
+    print(f"{user['name']} was added ({user['role']})")
+    return 0
+
+
+def run_token(config: Config, arguments: argparse.Namespace) -> int:
+    for token in perform(config, ACTIONS, "users token", names=arguments.names):
+        print(token)
+    return 0
+
+
+def run_list(config: Config, arguments: argparse.Namespace) -> int:
+    kind = "bot" if arguments.bots else "person"
+    for user in perform(config, ACTIONS, "users list", kind=kind):
+        print(user["name"], user["role"], user["id"], user["display_name"], sep="\t")
+    return 0
+
+
+async def add_user(core: Core, name: str, role: str, password: str | None) -> Any:
+    return await accounts.add_user(core, name, role, password)
+
+
+async def add_tokens(core: Core, names: list[str]) -> list[str]:
+    """Add one token for each name, or none when a name is unknown."""
+    user_ids = {
+        user["name"].lower(): user["id"] for user in await accounts.list_users(core)
+    }
+    missing = [name for name in names if name.lower() not in user_ids]
+    if missing:
+        raise NotFound("There is no user " + ", ".join(missing) + ".")
+    queued = [accounts.add_token(core, user_ids[name.lower()]) for name in names]
+    return [await token for token in queued]
+
+
+async def list_users(core: Core, kind: str) -> list[dict[str, Any]]:
+    return [user for user in await accounts.list_users(core) if user["kind"] == kind]
+
+
+async def change_user(
+    core: Core, name: str, role: str | None, limit: int | str | None
+) -> dict[str, Any]:
+    user = await accounts.user_named(core, name)
+    if limit is not None:
+        max_bytes = None if limit == DEFAULT else int(limit)
+        await admin.set_quota(core, None, user_id=user["id"], max_bytes=max_bytes)
+    if role is not None:
+        await admin.change_role(core, None, user_id=user["id"], role=role)
+    return await accounts.user_named(core, name)
+
+
+async def deactivate(core: Core, name: str, public_url: str) -> str:
+    user = await accounts.user_named(core, name)
+    await admin.deactivate(core, None, user_id=user["id"])
+    return f"{user['name']} was deactivated"
+
+
+async def reactivate(core: Core, name: str, public_url: str) -> str:
+    user = await accounts.user_named(core, name)
+    await admin.reactivate(core, None, user_id=user["id"])
+    return f"{user['name']} may come back in"
+
+
+async def make_reset(core: Core, name: str, public_url: str) -> str:
+    """The link. Its address is found as that of an invite."""
+    user = await accounts.user_named(core, name)
+    code = await admin.make_reset(core, None, user_id=user["id"])
+    return f"{public_url or core.url or address(core.config)}/reset/{code}"
+
+
+ACTIONS: Actions = {
+    "users change": change_user,
+    "users deactivate": deactivate,
+    "users reactivate": reactivate,
+    "users reset": make_reset,
+    "users add": add_user,
+    "users token": add_tokens,
+    "users list": list_users,
+}

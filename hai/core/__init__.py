@@ -1,0 +1,7 @@
+"""What Hai means: its rules, permissions and use cases, one file per noun.
+
+Knows no protocol: no tornado, no socketio, no request objects. A function
+that changes something is plain and returns a future: what it must write is
+queued before it returns, so callers keep an order by calling in that order.
+Start reading with orders.py (all that clients can ask for), then hais.py.
+"""

@@ -1,0 +1,146 @@
+"""Catching up: every row that I may see with a rev above the one I know.
+
+No event log: the rows themselves carry their rev (DESIGN 3.1). Read in one
+transaction, so that a page is one moment of the database.
+"""
+
+import asyncio
+from typing import Any
+
+from hai import errors
+from hai.core import hais
+from hai.core.context import Core
+from hai.core.objects import hai_objects, user_object
+from hai.core.presence import SMALL_ROOM_MEMBERS
+from hai.core.sessions import Identity
+from hai.storage import hais as hai_rows
+from hai.storage import rooms as room_rows
+from hai.storage import users as user_rows
+from hai.storage.database import server_row
+
+LIMIT = 500
+OBJECT_BYTES = 300  # a user or a room without its texts and member_ids, from above
+UTF8_BYTES = 4  # the most that one character takes
+
+Ack = dict[str, Any]
+
+
+def get(
+    core: Core,
+    who: Identity,
+    *,
+    since_rev: int,
+    epoch: str | None = None,
+    limit: int = LIMIT,
+) -> "asyncio.Future[Ack]":
+    """{users, rooms, hais, removed_room_ids, rev, epoch, has_more, online_user_ids?}.
+
+    At most `limit` rows of all kinds, in the order of their revs, and 128 KiB.
+    A room that is new to the reader brings its members in `users` and none of
+    its older hais. Who had left it and came back since finds it also in
+    `removed_room_ids`, to be applied first: what they hold of it must go, for
+    nobody told them what changed meanwhile.
+    online_user_ids: on the last page, for no row tells who came and went: of those
+    whose presence the reader is told (rooms of at most 100 members), who is online.
+    Raises EpochChanged.
+    """
+    return asyncio.ensure_future(
+        core.db.read(_get, core, who.user_id, since_rev, epoch, limit)
+    )
+
+
+def _get(
+    core: Core, user_id: int, since_rev: int, epoch: str | None, limit: int
+) -> Ack:
+    """(reader thread)"""
+    counter, current_epoch = server_row()
+    if (epoch is not None and epoch != current_epoch) or since_rev > counter:
+        raise errors.EpochChanged(epoch=current_epoch)
+    found = _rows_since(user_id, since_rev, limit + 1)
+    kept = _fitting(found[:limit])
+    has_more = len(kept) < len(found)
+    page = _as_page(kept, since_rev)
+    for user in page["users"]:
+        user["presence"] = core.presence.of(user["id"])
+    page["epoch"], page["has_more"] = current_epoch, has_more
+    if has_more:
+        return {**page, "rev": kept[-1][0]}
+    return {**page, "rev": counter, "online_user_ids": _online(core, user_id)}
+
+
+def _online(core: Core, user_id: int) -> list[int]:
+    """The reader too, if their own tabs are here. (reader thread)
+
+    It costs by those whom the reader may hear of, never by all who are online: a
+    restart brings everybody at once (benchmark `storm`).
+    """
+    company = {user_id, *room_rows.company(user_id, SMALL_ROOM_MEMBERS)}
+    return sorted(one for one in company if core.presence.is_online(one))
+
+
+Row = tuple[int, str, Any]  # rev, kind, object
+
+
+def _rows_since(user_id: int, since_rev: int, limit: int) -> list[Row]:
+    """The first rows of all kinds, in the order of their revs."""
+    users = [
+        (row[1], "user", user_object(*row)) for row in user_rows.since(since_rev, limit)
+    ]
+    rooms = [
+        (
+            began_rev if began_rev > since_rev else room["rev"],
+            "room",
+            (room, began_rev, made_rev),
+        )
+        for room, began_rev, made_rev in room_rows.mine_changed(
+            user_id, since_rev, limit
+        )
+    ]
+    removed = [
+        (rev, "removed", room_id)
+        for rev, room_id in room_rows.ended(user_id, since_rev, limit)
+    ]
+    found = hai_objects(hai_rows.since(user_id, since_rev, limit))
+    sent = [(hai["rev"], "hai", hai) for hai in found]
+    rows: list[Row] = [*users, *rooms, *removed, *sent]
+    rows.sort(key=lambda row: row[0])
+    return rows[:limit]
+
+
+def _fitting(rows: list[Row]) -> list[Row]:
+    """As many of the first as fit 128 KiB, at least one."""
+    budget = hais.PAGE_BYTES
+    for count, (_, kind, value) in enumerate(rows):
+        budget -= _size(kind, value)
+        if budget < 0 and count:
+            return rows[:count]
+    return rows
+
+
+def _size(kind: str, value: Any) -> int:
+    if kind == "hai":
+        return hais.size(value)
+    if kind == "room":  # each member may come as a user
+        texts = value[0].get("name", "") + value[0].get("topic", "")
+        members = len(value[0].get("member_ids", ()))
+        return OBJECT_BYTES * (1 + members) + UTF8_BYTES * len(texts)
+    if kind == "user":
+        return OBJECT_BYTES + UTF8_BYTES * len(value["name"] + value["display_name"])
+    return OBJECT_BYTES
+
+
+def _as_page(rows: list[Row], since_rev: int) -> Ack:
+    users = {user["id"]: user for _, kind, user in rows if kind == "user"}
+    rooms = [value for _, kind, value in rows if kind == "room"]
+    new = [row for row in rooms if row[1] > since_rev]
+    left = [room_id for _, kind, room_id in rows if kind == "removed"]
+    came_back = [room["id"] for room, _, made_rev in new if made_rev <= since_rev]
+    new_ids = {user_id for row in new for user_id in row[0].get("member_ids", ())}
+    for row in user_rows.find(new_ids - users.keys()):
+        users[row[0]] = user_object(*row)
+    return {
+        "users": list(users.values()),
+        "rooms": [room for room, _, _ in rooms],
+        "hais": [hai for _, kind, hai in rows if kind == "hai"],
+        "removed_room_ids": left + came_back,
+    }

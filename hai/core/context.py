@@ -1,0 +1,36 @@
+"""What every core function is given: the parts it may use, and no globals."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from hai import ids
+from hai.bus import Bus
+from hai.config import Config
+from hai.core.picture_cache import PictureCache
+from hai.core.presence import Presence
+from hai.storage.database import Database
+
+
+@dataclass(slots=True)
+class Core:
+    """Made once by app.py.
+
+    executor: for work that burns CPU (password hashes, bots): two threads.
+    set_up_token: lets a stranger make the first owner; printed at the start.
+    url: where it serves, while it does.
+    hashes_waiting: passwords at the executor now (core/passwords.py).
+    unread: of uploads between two requests, by token hash: (from where, the last
+    bytes that their readers have not understood yet) (core/resumable.py).
+    picture_cache: small pictures that were served just now.
+    """
+
+    config: Config
+    db: Database
+    bus: Bus
+    presence: Presence
+    executor: ThreadPoolExecutor
+    set_up_token: str = field(default_factory=ids.new_token)
+    url: str = ""
+    hashes_waiting: int = 0
+    unread: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    picture_cache: PictureCache = field(default_factory=PictureCache)

@@ -1,0 +1,114 @@
+"""GIF. Source: GIF89a specification 17 to 27; Netscape's looping extension."""
+
+import struct
+
+from hai.core.formats.walk import (
+    DROP,
+    KEEP,
+    Pass,
+    Picture,
+    Reading,
+    SubBlocks,
+    Take,
+    Walk,
+    refuse_unless,
+)
+
+EXTENSION, IMAGE, END = b"!", b",", b";"
+TIMING = b"\xf9"  # the graphic control extension: delay and transparency
+APPLICATION = b"\xff"
+LOOPS = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0"})
+ICC = b"ICCRGBG1012"
+LOOP_START = b"\x03\x01"  # three bytes follow: 1 and how often
+TIMING_BYTES = 4
+
+
+def walk(picture: Picture, image_count: int | None = None) -> Walk:
+    if image_count is None:
+        yield from _start(picture)
+        image_count = 0
+    while (block := (yield from _block(picture, image_count))) != END:
+        if block == IMAGE:
+            yield from _image(picture)
+            image_count += 1
+        else:
+            refuse_unless(block == EXTENSION)
+            yield from _extension(picture)
+        picture.is_animated = image_count > 1
+    picture.put(END)
+
+
+def _start(picture: Picture) -> Walk:
+    start = yield Take(13)
+    width, height, flags = struct.unpack("<6xHHBxx", start)
+    picture.set_size(width, height)
+    picture.put(start)
+    yield Pass(_colour_table_bytes(flags), KEEP)
+
+
+def _block(picture: Picture, image_count: int) -> Reading:
+    picture.mark(image_count)
+    return (yield Take(1))
+
+
+def _image(picture: Picture) -> Walk:
+    descriptor = yield Take(9)
+    picture.put(IMAGE + descriptor)
+    yield Pass(_colour_table_bytes(descriptor[8]) + 1, KEEP)  # and the code size
+    yield SubBlocks(KEEP)
+
+
+def _extension(picture: Picture) -> Walk:
+    label = yield Take(1)
+    if label == TIMING:
+        yield from _timing(picture)
+    elif label == APPLICATION:
+        yield from _application(picture)
+    else:  # comments, text that no browser draws
+        yield SubBlocks(DROP)
+
+
+def _timing(picture: Picture) -> Walk:
+    length = yield Take(1)
+    if length[0] == TIMING_BYTES:
+        content = yield Take(TIMING_BYTES)
+        picture.put(EXTENSION + TIMING + length + content + b"\x00")
+        yield SubBlocks(DROP)
+    elif length[0]:
+        yield Pass(length[0], DROP)
+        yield SubBlocks(DROP)
+
+
+def _application(picture: Picture) -> Walk:
+    (length,) = yield Take(1)
+    name = yield Take(length, _known_name)
+    if name in LOOPS:
+        yield from _loop(picture, name)
+    elif name == ICC:
+        picture.put(EXTENSION + APPLICATION + bytes([length]) + name)
+        yield SubBlocks(KEEP)
+    elif length:
+        yield SubBlocks(DROP)
+
+
+def _loop(picture: Picture, name: bytes) -> Walk:
+    (length,) = yield Take(1)
+    content = yield Take(length, _loop_count)
+    if content and length == LOOP_START[0]:
+        block = bytes([len(name)]) + name + bytes([length]) + content
+        picture.put(EXTENSION + APPLICATION + block + b"\x00")
+    if length:
+        yield SubBlocks(DROP)
+
+
+def _known_name(name: bytes) -> bytes:
+    return name if name in LOOPS or name == ICC else b""
+
+
+def _loop_count(content: bytes) -> bytes:
+    is_known = content[:1] == LOOP_START[1:] and len(content) == LOOP_START[0]
+    return content if is_known else b""
+
+
+def _colour_table_bytes(flags: int) -> int:
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0

@@ -1,0 +1,146 @@
+"""The objects of DESIGN 3.1, made from rows: hai, picture and user.
+
+An absent field is left out, never null. The one place that decides their
+shape; rooms come ready from storage/rooms.py, which derives half of them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from hai.storage import hais as hai_rows
+from hai.storage import retention
+
+Object = dict[str, Any]
+
+
+class Created(Object):
+    """An ack of an order that sometimes makes something, when it did: 201 over HTTP."""
+
+
+def hai_objects(rows: Iterable[tuple[Any, ...]]) -> list[Object]:
+    """Rows of hais.COLUMNS with their pictures and reactions: three statements
+    for any number of hais. (any thread)"""
+    hais = [_hai(*row) for row in rows]
+    by_id = {hai["id"]: hai for hai in hais if "deleted_at" not in hai}
+    for hai_id, *picture in hai_rows.pictures_of(list(by_id)):
+        by_id[hai_id]["pictures"].append(picture_object(*picture))
+    for hai_id, position, *about, gone_at in retention.gone_pictures_of(list(by_id)):
+        gone = gone_picture_object(*about, gone_at=gone_at)
+        by_id[hai_id]["pictures"].insert(position, gone)
+    for hai_id, emoji, user_id in hai_rows.reactions_of(list(by_id)):
+        by_id[hai_id]["reactions"].setdefault(emoji, []).append(user_id)
+    return hais
+
+
+def _hai(
+    hai_id: int,
+    rev: int,
+    room_id: int,
+    user_id: int,
+    client_id: str | None,
+    text: str,
+    html: str | None,
+    sent_at: int,
+    edited_at: int | None,
+    deleted_at: int | None,
+    reply_to: int | None,
+    reply_to_picture: int | None,
+) -> Object:
+    hai: Object = {"id": hai_id, "rev": rev, "room_id": room_id, "user_id": user_id}
+    if client_id is not None:
+        hai["client_id"] = client_id
+    hai["text"] = text
+    if html is not None:
+        hai["html"] = html
+    hai["sent_at"] = sent_at
+    if deleted_at is not None:
+        hai["deleted_at"] = deleted_at
+    else:
+        if edited_at is not None:
+            hai["edited_at"] = edited_at
+        if reply_to is not None:
+            hai["reply_to"] = reply_to
+        if reply_to_picture is not None:
+            hai["reply_to_picture"] = reply_to_picture
+    hai["pictures"] = []
+    hai["reactions"] = {}
+    return hai
+
+
+def new_hai(row: tuple[Any, ...], pictures: list[Object]) -> Object:
+    """A hai that was stored just now: nothing to look up but its pictures."""
+    hai = _hai(*row)
+    hai["pictures"] = pictures
+    return hai
+
+
+def picture_object(
+    picture_id: int,
+    name: str,
+    type_: str,
+    byte_count: int,
+    width: int,
+    height: int,
+    alt: str | None,
+    is_animated: int = 0,
+    blur: str | None = None,
+    thumbnail_type: str | None = None,
+    thumbnail_width: int = 0,
+    thumbnail_height: int = 0,
+    duration_ms: int = 0,
+) -> Object:
+    picture: Object = {
+        "id": picture_id,
+        "name": name,
+        "type": type_,
+        "bytes": byte_count,
+        "width": width,
+        "height": height,
+    }
+    if duration_ms:
+        picture["duration_ms"] = duration_ms
+    if alt:
+        picture["alt"] = alt
+    if is_animated:
+        picture["is_animated"] = True
+    if blur:
+        picture["blur"] = blur
+    if thumbnail_type:
+        picture["thumbnail"] = {
+            "type": thumbnail_type,
+            "width": thumbnail_width,
+            "height": thumbnail_height,
+            "url": f"/pictures/{picture_id}?size=thumbnail",
+        }
+    picture["url"] = f"/pictures/{picture_id}"
+    return picture
+
+
+def gone_picture_object(*about: Any, gone_at: int) -> Object:
+    """What is told of a picture that was not kept; its url answers 404."""
+    return picture_object(*about) | {"gone_at": gone_at}
+
+
+def user_object(
+    user_id: int,
+    rev: int,
+    name: str,
+    display_name: str,
+    kind: str,
+    role: str,
+    avatar_rev: int | None = None,
+    deactivated_at: int | None = None,
+) -> Object:
+    user: Object = {
+        "id": user_id,
+        "rev": rev,
+        "name": name,
+        "display_name": display_name,
+        "kind": kind,
+        "role": role,
+    }
+    if avatar_rev is not None:
+        user["avatar_url"] = f"/avatars/{user_id}/{avatar_rev}"
+    if deactivated_at is not None:
+        user["deactivated_at"] = deactivated_at
+    return user

@@ -1,0 +1,193 @@
+"""All that a client can ask for, as one table: name, fields, what runs it.
+
+Socket.IO, /ws, HTTP and openapi.json all work from `ORDERS`, so that an order
+means the same everywhere. `run` checks the payload and starts the order; what
+it must write is queued when `run` returns, so a client's orders keep their
+sequence without waiting for each other's acks.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hai import errors
+from hai.core import (
+    changes,
+    fields,
+    hais,
+    pictures,
+    reactions,
+    reads,
+    rooms,
+    typing_marks,
+)
+from hai.core.context import Core
+from hai.core.fields import Field
+from hai.core.sessions import Identity
+
+logger = logging.getLogger(__name__)
+
+Ack = dict[str, Any]
+Start = Callable[..., "asyncio.Future[Ack]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """creates: over HTTP its success is 201; may_create: 201 when it did, an ack
+    that is objects.Created. ack: the keys of its answer."""
+
+    name: str
+    start: Start
+    fields: dict[str, Field]
+    ack: str
+    help: str
+    creates: bool = False
+    may_create: bool = False
+
+
+_HAI = {"hai_id": fields.ID}
+_ROOM = {"room_id": fields.ID}
+_MEMBER = {"room_id": fields.ID, "user_id": fields.ID}
+_EMOJI = {"hai_id": fields.ID, "emoji": fields.EMOJI}
+
+_TABLE = (
+    Order(
+        "send_hai",
+        hais.send,
+        {
+            "room_id": fields.ID,
+            "client_id": fields.CLIENT_ID,
+            "text": fields.TEXT.optional(),
+            "reply_to": fields.ID.optional(),
+            "reply_to_picture": fields.ID.optional(),
+            "picture_ids": fields.ids(fields.MAX_PICTURES).optional(),
+        },
+        "hai",
+        "Send text, pictures or both to a room",
+        creates=True,
+    ),
+    Order(
+        "edit_hai",
+        hais.edit,
+        {"hai_id": fields.ID, "text": fields.TEXT},
+        "hai",
+        "Change the text of one's own hai",
+    ),
+    Order(
+        "describe_picture",
+        pictures.describe_sent,
+        {"picture_id": fields.ID, "alt": fields.ALT},
+        "hai",
+        "Say what a picture of one's own hai shows",
+    ),
+    Order("delete_hai", hais.delete, _HAI, "hai", "Leave a tombstone in its place"),
+    Order("add_reaction", reactions.add, _EMOJI, "hai", "React with an emoji"),
+    Order("remove_reaction", reactions.remove, _EMOJI, "hai", "Take it back"),
+    Order(
+        "mark_read",
+        reads.mark,
+        {"room_id": fields.ID, "hai_id": fields.ID},
+        "",
+        "Everything up to this hai has been seen",
+    ),
+    Order("start_typing", typing_marks.start, _ROOM, "", "Tell the room for 5 s"),
+    Order(
+        "get_hais",
+        hais.page,
+        {
+            "room_id": fields.ID,
+            "before": fields.ID.optional(),
+            "after": fields.REV.optional(),
+            "around": fields.ID.optional(),
+            "limit": fields.up_to(hais.PAGE_LIMIT).optional(),
+            "with_pictures": fields.YES_OR_NO.optional(),
+        },
+        "hais has_more",
+        "A page of a room, oldest first",
+    ),
+    Order(
+        "get_changes",
+        changes.get,
+        {
+            "since_rev": fields.REV,
+            "epoch": fields.EPOCH.optional(),
+            "limit": fields.up_to(changes.LIMIT).optional(),
+        },
+        "users rooms hais removed_room_ids rev epoch has_more online_user_ids",
+        "Everything that changed since a rev",
+    ),
+    Order(
+        "create_room",
+        rooms.create,
+        {
+            "name": fields.ROOM_NAME,
+            "kind": fields.ROOM_KIND,
+            "member_ids": fields.ids().optional(),
+        },
+        "room",
+        "Make an open or closed room",
+        creates=True,
+    ),
+    Order(
+        "change_room",
+        rooms.change,
+        {
+            "room_id": fields.ID,
+            "name": fields.ROOM_NAME.optional(),
+            "topic": fields.TOPIC.optional(),
+            "picture_days": fields.DAYS.optional(),
+            "is_confirmed": fields.YES.optional(),
+        },
+        "room",
+        "Give a room another name, topic or time to keep pictures",
+    ),
+    Order(
+        "open_direct",
+        rooms.open_direct,
+        {"user_ids": fields.ids(rooms.MAX_DIRECT_MEMBERS)},
+        "room",
+        "Find or make the direct room with these people",
+        may_create=True,
+    ),
+    Order("join_room", rooms.join, _ROOM, "room", "Enter an open room"),
+    Order("leave_room", rooms.leave, _ROOM, "", "Leave a room"),
+    Order("add_member", rooms.add_member, _MEMBER, "room", "Invite somebody"),
+    Order("remove_member", rooms.remove_member, _MEMBER, "room", "Remove somebody"),
+)
+
+ORDERS: dict[str, Order] = {order.name: order for order in _TABLE}
+
+
+def run(core: Core, who: Identity, name: str, payload: Any) -> "asyncio.Future[Ack]":
+    """Start an order; the future holds its ack object.
+
+    Never raises: what is wrong with the order is the future's exception,
+    always a HaiError.
+    """
+    try:
+        order = ORDERS.get(name)
+        if order is None:
+            raise errors.UnknownOrder()
+        started = order.start(core, who, **fields.take(order.fields, payload))
+    except errors.HaiError as error:
+        return _failed(error)
+    except Exception:
+        logger.exception("the order %s failed", name)
+        return _failed(errors.Busy())
+    return started
+
+
+def error_ack(name: str, error: BaseException) -> Ack:
+    """The ack of a failed order; what is no HaiError is logged and hidden."""
+    if not isinstance(error, errors.HaiError):
+        logger.error("the order %s failed", name, exc_info=error)
+        error = errors.Busy()
+    return {"error": error.as_dict()}
+
+
+def _failed(error: errors.HaiError) -> "asyncio.Future[Ack]":
+    future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future

@@ -1,0 +1,126 @@
+"""Whose request this is: own origin, cross-site check, address behind proxies.
+
+Shared by the edges, so it knows no framework: `headers` is any mapping whose
+`get` ignores case, `peer` is the address of the other end of the connection.
+`X-Forwarded-*` counts only when the peer is one of `trusted_proxies`.
+"""
+
+import ipaddress
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from hai.config import Config
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+MAX_FORWARDS = 20  # proxies in a row; a longer list is somebody's joke
+
+
+class Headers(Protocol):
+    def get(self, name: str, default: str, /) -> str: ...
+
+
+def own_origin(config: Config, headers: Headers, peer: str) -> str:
+    """`scheme://host[:port]` under which this request reached Hai.
+
+    It is `public_url` where that is set, else the Host header, or what a
+    trusted proxy says that they were.
+    """
+    if config.public_url:
+        return config.public_url
+    host = headers.get("Host", "")
+    scheme = "http"
+    if is_trusted(config, peer):
+        host = _last(headers.get("X-Forwarded-Host", "")) or host
+        scheme = _last(headers.get("X-Forwarded-Proto", "")) or scheme
+    return f"{scheme}://{host}"
+
+
+def is_cross_site(config: Config, headers: Headers, peer: str) -> bool:
+    """Whether a browser says that another site's page made this request.
+
+    A foreign Origin or `Sec-Fetch-Site: cross-site`; a missing one passes,
+    since every browser sends one of them and programs carry no cookies.
+    """
+    if headers.get("Sec-Fetch-Site", "") == "cross-site":
+        return True
+    origin = headers.get("Origin", "")
+    if not origin:
+        return False
+    # Without public_url a proxy may have ended TLS: the scheme is not known.
+    with_scheme = bool(config.public_url)
+    place = _place(origin, with_scheme)
+    own = own_origin(config, headers, peer)
+    return place is None or place != _place(own, with_scheme)
+
+
+def client_address(config: Config, peer: str, forwarded_for: str) -> str:
+    """The address of the client: the last hop that is not a trusted proxy."""
+    address = peer
+    for hop in reversed(forwarded_for.split(",")[-MAX_FORWARDS:]):
+        if not is_trusted(config, address):
+            break
+        if not (claimed := _address(hop)):
+            break
+        address = claimed
+    return address
+
+
+def address_block(address: str) -> str:
+    """What one customer has: an IPv4 address, or the /64 of an IPv6 one.
+
+    Limits count by this, or one line would have 2^64 of them.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False))
+
+
+def is_trusted(config: Config, peer: str) -> bool:
+    """Whether this peer is one of `trusted_proxies`."""
+    return bool(config.trusted_proxies) and _is_in(config.trusted_proxies, peer)
+
+
+@lru_cache(maxsize=1024)
+def _is_in(networks: tuple[str, ...], peer: str) -> bool:
+    address = _address(peer)
+    if not address:
+        return False
+    found = ipaddress.ip_address(address)
+    return any(found in ipaddress.ip_network(network) for network in networks)
+
+
+def _address(text: str) -> str:
+    """The plain form of an address, or "" if it is none."""
+    try:
+        address = ipaddress.ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return ""
+    mapped = getattr(address, "ipv4_mapped", None)  # ::ffff:10.0.0.1
+    return str(mapped or address)
+
+
+def _last(values: str) -> str:
+    """What the nearest proxy wrote: it appends, the client may have begun."""
+    return values.rpartition(",")[2].strip()
+
+
+def _place(origin: str, with_scheme: bool) -> tuple[str, str, int | None] | None:
+    """Comparable form of an origin; None for `null` and nonsense."""
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in DEFAULT_PORTS or not host:
+        return None
+    scheme = parts.scheme if with_scheme else ""
+    if port == DEFAULT_PORTS[parts.scheme]:
+        port = None
+    if with_scheme:
+        port = port or DEFAULT_PORTS[parts.scheme]
+    return scheme, host, port

@@ -1,0 +1,59 @@
+"""Token buckets: so many of something a second, with a reserve for bursts.
+
+One `Buckets` per kind of thing, one bucket per key (a session, an address).
+In memory, on the loop thread. A bucket that is full again is forgotten, so
+what this costs is bounded by who was busy lately.
+"""
+
+from collections.abc import Hashable
+
+from hai import clock
+
+SWEEP_EVERY = 10_000  # new buckets between two sweeps: keeps strangers cheap
+
+
+class Buckets:
+    """`take(key)` until the bucket is empty; it refills by `per_second`.
+
+    is_on: False lets everything pass (the setting `rate_limits`).
+    """
+
+    def __init__(self, per_second: float, burst: float, *, is_on: bool = True) -> None:
+        self.per_second = per_second
+        self.burst = burst
+        self.is_on = is_on
+        self._filled: dict[Hashable, tuple[float, float]] = {}  # key -> (left, when)
+        self._until_sweep = SWEEP_EVERY
+
+    def take(self, key: Hashable, cost: float = 1.0) -> bool:
+        """Whether there was enough left; nothing is taken when there was not."""
+        if not self.is_on:
+            return True
+        now = clock.monotonic_s()
+        left = self._left(key, now)
+        if left < cost:
+            return False
+        self._filled[key] = (left - cost, now)
+        return True
+
+    def give_back(self, key: Hashable, cost: float = 1.0) -> None:
+        """What was taken turned out well: it does not count."""
+        if key in self._filled:
+            left, when = self._filled[key]
+            self._filled[key] = (left + cost, when)
+
+    def _left(self, key: Hashable, now: float) -> float:
+        known = self._filled.get(key)
+        if known is None:
+            self._count_new(now)
+            return self.burst
+        left, when = known
+        return min(self.burst, left + (now - when) * self.per_second)
+
+    def _count_new(self, now: float) -> None:
+        self._until_sweep -= 1
+        if self._until_sweep <= 0:
+            self._until_sweep = SWEEP_EVERY
+            full = [k for k in self._filled if self._left(k, now) >= self.burst]
+            for key in full:
+                del self._filled[key]

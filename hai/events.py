@@ -1,0 +1,180 @@
+"""The catalogue of facts: wire name, payload and audience of each.
+
+A fact says what happened, after it was stored. Its payload is the same bytes
+for everyone who hears it, so it carries nothing of one reader's. Nothing else
+in Hai decides the shape of a payload; `static/js/net/events.js` lists the same
+names, and a test compares the two.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who hears a fact.
+
+    kind: "room" (its members), "room_but" (members but one user), "user",
+    "session" (one session's tabs), "everyone", or "user_and_small_rooms"
+    (the user and whoever shares a room of at most 100 members with them).
+    """
+
+    kind: str
+    id: int = 0
+    but_user_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HaiSent:
+    """A hai was stored. `hai` is the whole object of DESIGN 3.1."""
+
+    name: ClassVar[str] = "hai_sent"
+    hai: Payload
+
+    def payload(self) -> Payload:
+        return {"hai": self.hai}
+
+    def audience(self) -> Audience:
+        return Audience("room", self.hai["room_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class HaiChanged:
+    """Edited, deleted, reacted to: always the whole hai as it is now."""
+
+    name: ClassVar[str] = "hai_changed"
+    hai: Payload
+
+    def payload(self) -> Payload:
+        return {"hai": self.hai}
+
+    def audience(self) -> Audience:
+        return Audience("room", self.hai["room_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged:
+    """A room was made or changed, or its members did.
+
+    joined, left: user ids. The membership directory takes them over before
+    the fact is told, so that it reaches the members at its rev.
+    """
+
+    name: ClassVar[str] = "room_changed"
+    room: Payload
+    joined: tuple[int, ...] = ()
+    left: tuple[int, ...] = ()
+
+    def payload(self) -> Payload:
+        return {"room": self.room}
+
+    def audience(self) -> Audience:
+        return Audience("room", self.room["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRemoved:
+    """This user is no longer a member."""
+
+    name: ClassVar[str] = "room_removed"
+    room_id: int
+    user_id: int
+
+    def payload(self) -> Payload:
+        return {"room_id": self.room_id}
+
+    def audience(self) -> Audience:
+        return Audience("user", self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanged:
+    """A user is new, or changed name, avatar or role."""
+
+    name: ClassVar[str] = "user_changed"
+    user: Payload
+
+    def payload(self) -> Payload:
+        return {"user": self.user}
+
+    def audience(self) -> Audience:
+        return Audience("everyone")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMarked:
+    """A user has read up to a hai. Sending marks read without this fact."""
+
+    name: ClassVar[str] = "read_marked"
+    room_id: int
+    user_id: int
+    hai_id: int
+
+    def payload(self) -> Payload:
+        return {
+            "room_id": self.room_id,
+            "user_id": self.user_id,
+            "hai_id": self.hai_id,
+        }
+
+    def audience(self) -> Audience:
+        return Audience("user", self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TypingStarted:
+    """Ends with a hai of that user, or after 5 s. Never stored."""
+
+    name: ClassVar[str] = "typing_started"
+    room_id: int
+    user_id: int
+
+    def payload(self) -> Payload:
+        return {"room_id": self.room_id, "user_id": self.user_id}
+
+    def audience(self) -> Audience:
+        return Audience("room_but", self.room_id, self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """presence: "online" or "offline". Never stored."""
+
+    name: ClassVar[str] = "presence_changed"
+    user_id: int
+    presence: str
+
+    def payload(self) -> Payload:
+        return {"user_id": self.user_id, "presence": self.presence}
+
+    def audience(self) -> Audience:
+        return Audience("user_and_small_rooms", self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The session's sockets close after this fact."""
+
+    name: ClassVar[str] = "session_ended"
+    session_id: int
+
+    def payload(self) -> Payload:
+        return {}
+
+    def audience(self) -> Audience:
+        return Audience("session", self.session_id)
+
+
+FACTS: tuple[type, ...] = (
+    HaiSent,
+    HaiChanged,
+    RoomChanged,
+    RoomRemoved,
+    UserChanged,
+    ReadMarked,
+    TypingStarted,
+    PresenceChanged,
+    SessionEnded,
+)

@@ -1,0 +1,206 @@
+"""`/ws`: the same orders and facts for programs without a Socket.IO library.
+
+Text frames with JSON arrays: `[order, payload, id?]` in, `[fact, payload]` and
+`["ack", id, payload]` out. What is no such array is answered `["error",
+{code, message}]`; after ten of those the connection is closed with 1008. The
+protocol's own pings keep it alive.
+"""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from hai import errors
+from hai.realtime import frames
+from hai.realtime.door import Door, Visitor
+from hai.realtime.engine import Engine
+from hai.realtime.orders import Ack, OrderDesk
+from hai.realtime.outbox import (
+    NO_NATIVE_FRAMES,
+    SESSION_ENDED,
+    Fact,
+)
+from hai.realtime.packets import Memory, dumps, loads
+from hai.realtime.presence import Tab, Tabs
+from hai.realtime.transport import SocketHandler
+from hai.realtime.websocket import WebSocket
+
+PING_INTERVAL_S = 20.0
+MAX_MESSAGE_BYTES = 1_000_000
+MAX_MISTAKES = 10
+MAX_ID_CHARS = 64
+PING_FRAME = frames.frame(b"", frames.PING)
+
+
+class NativeServer:
+    """What the sockets of `/ws` share."""
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        desk: OrderDesk,
+        tabs: Tabs,
+        engine: Engine,
+        memory: Memory,
+    ) -> None:
+        self.memory = memory
+        self.door = door
+        self.desk = desk
+        self.tabs = tabs
+        self.engine = engine
+        self.wheel = engine.wheel
+        self.flusher = engine.flusher
+        self.sockets: set[NativeSocket] = set()
+
+
+class NativeSocket(Tab):
+    """One program's or page's plain WebSocket."""
+
+    slot: set[Any] | None = None
+    mistakes = 0
+    has_ping_out = False
+
+    def __init__(self, server: NativeServer, visitor: Visitor) -> None:
+        assert visitor.identity is not None
+        self.server = server
+        self.flusher = server.flusher
+        self.pending = NO_NATIVE_FRAMES
+        self.address = visitor.address
+        self.identity = visitor.identity
+        self.is_open = True
+        self.wire: WebSocket
+
+    def start(self, wire: WebSocket) -> None:
+        self.wire = wire
+        self.server.sockets.add(self)
+        self.server.wheel.add(self, self.flusher.loop.time() + PING_INTERVAL_S)
+        assert self.identity is not None
+        self.server.tabs.enter(self, self.identity.user_id)
+
+    # --- In --------------------------------------------------------------------------
+
+    def on_text(self, text: str) -> "asyncio.Future[Any] | None":
+        try:
+            self.server.desk.admit_bulk(self, len(text))
+            name, payload, order_id = _order_of(text)
+        except errors.HaiError as error:
+            self._mistake(error)
+            return None
+        reply = _silence if order_id is None else partial(self._ack, order_id)
+        return self.server.desk.start(self, name, [payload], reply, len(text))
+
+    def on_binary(self, data: bytes) -> None:
+        self._mistake(errors.BadRequest("Text frames only."))
+
+    def _ack(self, order_id: int | str, ack: Ack) -> None:
+        if self.is_open:
+            said = self.server.memory.dumps(ack)
+            self.push(Fact(f'["ack",{dumps(order_id)},{said}]'.encode()))
+
+    def _mistake(self, error: errors.HaiError) -> None:
+        self.mistakes += 1
+        self.push(Fact(dumps(["error", error.as_dict()]).encode()))
+        if self.mistakes >= MAX_MISTAKES:
+            self.hang_up(frames.POLICY)
+
+    def on_pong(self) -> None:
+        self.has_ping_out = False
+
+    # --- Out -------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        place, self.pending = self.pending, NO_NATIVE_FRAMES
+        if place is not NO_NATIVE_FRAMES:
+            self.wire.send(place.joined())
+
+    def on_due(self, now_s: float) -> float | None:
+        """Ping; who has not answered the last one is gone."""
+        if self.has_ping_out:
+            self.hang_up(frames.GOING_AWAY)
+            return None
+        self.has_ping_out = True
+        self.wire.send(PING_FRAME)
+        return now_s + PING_INTERVAL_S
+
+    # --- The end ---------------------------------------------------------------------
+
+    def end_session(self) -> None:
+        self.push(SESSION_ENDED)
+        self.hang_up(frames.NORMAL)
+
+    def hang_up(self, code: int) -> None:
+        if self.is_open:
+            self.flush()
+            self.wire.close(code)
+            self.on_closed(code)
+
+    def on_closed(self, code: int) -> None:
+        if not self.is_open:
+            return
+        self.is_open = False
+        server = self.server
+        server.sockets.discard(self)
+        server.wheel.remove(self)
+        if self.identity is not None:
+            server.tabs.leave(self, self.identity.user_id)
+        server.desk.forget(self)
+        server.door.leave(self.address, self.identity)
+        if self.relief is not None and not self.relief.done():
+            self.relief.set_result(None)
+
+
+class NativeHandler(SocketHandler):
+    """The handshake. All checks come before the 101."""
+
+    def initialize(self, server: NativeServer) -> None:
+        self.server = server
+
+    def prepare(self) -> None:
+        try:
+            self.check_handshake()
+            visitor = self.server.door.look(self.request)
+            if visitor.identity is None:
+                raise errors.Unauthorized()
+        except errors.HaiError as error:
+            self.refuse(error)
+            return
+        self.visitor = visitor
+
+    def get(self) -> None:
+        try:
+            self.server.door.enter(self.visitor)
+        except errors.HaiError as error:
+            self.refuse(error)
+            return
+        accepted = self.accept()
+        if accepted is None:
+            self.server.door.leave(self.visitor.address, self.visitor.identity)
+            return
+        sock, early = accepted
+        socket = NativeSocket(self.server, self.visitor)
+        wire = self.server.engine.wire(sock, socket, MAX_MESSAGE_BYTES)
+        socket.start(wire)
+        wire.start(early)
+
+
+def _silence(ack: Ack) -> None:
+    """No id, no ack."""
+
+
+def _order_of(text: str) -> tuple[str, Any, int | str | None]:
+    """(order, payload, id or None). Raises BadRequest."""
+    try:
+        message = loads(text)
+    except ValueError:
+        raise errors.BadRequest("That is not JSON.") from None
+    if not isinstance(message, list) or not 2 <= len(message) <= 3:
+        raise errors.BadRequest("Send [order, payload, id].")
+    name, payload, order_id = message if len(message) == 3 else (*message, None)
+    if not isinstance(name, str):
+        raise errors.BadRequest("An order's name is a string.")
+    if isinstance(order_id, str) and len(order_id) > MAX_ID_CHARS:
+        raise errors.BadRequest("That id is too long.")
+    if order_id is not None and type(order_id) not in (int, str):
+        raise errors.BadRequest("An id is a number or a string.")
+    return name, payload, order_id

@@ -1,0 +1,255 @@
+"""Opens the database: one writer thread, a few reader threads.
+
+`write` goes through the writer thread (writer.py). `read` runs a plain
+function in one read transaction on a reader thread, so that all its queries
+see the same moment. `read_now` does the same on the loop thread and is only
+for reads that were measured under 200 us; nothing else may block the loop.
+A query outside of these raises, because `autoconnect` is off.
+
+A file that is there is never replaced by a new one: what cannot be opened, is
+damaged or is not ours raises `Unusable`, and stays as it is.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from peewee import DatabaseError, SqliteDatabase
+
+from hai import errors
+from hai.storage import epoch, faults, migrations, models
+from hai.storage.faults import Unusable
+from hai.storage.reserve import RESERVE_NAME
+from hai.storage.writer import BUSY_TIMEOUT_MS, Aside, Write, Writer
+
+Result = TypeVar("Result")
+
+SQLITE_VERSION = sqlite3.sqlite_version
+
+READER_COUNT = 2  # threads: reads are short, and there are two cores
+LONG_READ_S = 1.0  # a read that takes longer is ended when it keeps the WAL long
+
+PRAGMAS = {
+    "auto_vacuum": "incremental",  # before the first table, or it does nothing
+    "journal_mode": "wal",  # readers and the writer do not wait for each other
+    "foreign_keys": 1,
+    "busy_timeout": BUSY_TIMEOUT_MS,
+    "wal_autocheckpoint": 0,  # wal.py does it, and hears of what goes wrong there
+    # A savepoint's journal is in memory: no file is made and removed in each batch.
+    "temp_store": "memory",
+    "journal_size_limit": 64 * 1024 * 1024,
+    "cache_size": -4096,  # 4 MiB for each of four connections
+}
+
+
+class Database:
+    """One SQLite file. Start it on the loop that will use it.
+
+    failed: set when the file failed and nothing is acked any more.
+    """
+
+    def __init__(
+        self, path: Path, *, durability: str, publish: Callable[[Any], None]
+    ) -> None:
+        self.path = path
+        self.durability = durability
+        self.failed = asyncio.Event()
+        self.engine = SqliteDatabase(
+            str(path),
+            pragmas={**PRAGMAS, "synchronous": durability},
+            autoconnect=False,
+            check_same_thread=False,  # so that stop() may close the readers'
+        )
+        self.writer = Writer(
+            self.engine,
+            publish,
+            on_failure=self.failed.set,
+            interrupt_readers=lambda: self._interrupt_reads(LONG_READ_S),
+        )
+        self._readers = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="reader")
+        self._opened: list[Any] = []  # the readers' raw connections
+        self._reading: dict[Any, float] = {}  # raw connection -> since when
+
+    async def start(self) -> None:
+        """Migrate, bind the models and start the writer. Raises Unusable."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        models.proxy.initialize(self.engine)
+        while True:
+            try:
+                self._open()
+                break
+            except (DatabaseError, sqlite3.Error) as error:
+                self.engine.close()
+                is_full = faults.is_full_at_open(error, self.path.parent)
+                if not is_full or not self.writer.reserve.give_some():
+                    reason = faults.FULL_DISK if is_full else faults.reason(error)
+                    raise Unusable(f"{self.path} {reason}") from error
+        self._opened.append(self.engine.connection())
+        self.writer.start()
+
+    def _open(self) -> None:
+        inspect(self.path)
+        self.engine.connect()
+        migrations.migrate(self.engine.execute_sql)
+        epoch.begin_run(self.engine.execute_sql, self.durability)
+        self.engine.execute_sql("PRAGMA query_only = 1")
+
+    async def stop(self) -> None:
+        """Commit what is queued, then close every connection."""
+        await self.writer.stop()
+        self._interrupt_reads(older_than_s=0)
+        self._readers.shutdown(wait=True)
+        if not self.writer.failure:
+            self._end_run()
+        for connection in self._opened:
+            connection.close()
+        self.engine.close()
+
+    def _end_run(self) -> None:
+        """On a full disk the mark stays: the next start is then an unclean one."""
+        self.engine.execute_sql("PRAGMA query_only = 0")
+        with contextlib.suppress(DatabaseError):
+            epoch.end_run(self.engine.execute_sql)
+
+    def write(self, run: Callable[..., Result], *args: Any) -> "asyncio.Future[Result]":
+        """Queue `run(tx, *args)`. Queued when this returns, durable when awaited."""
+        return self.writer.submit(Write(run, _new_future(), args))
+
+    def write_bulk(self, run: Callable[..., Any], item: Any) -> "asyncio.Future[Any]":
+        """Queue one item of `run(tx, items) -> results or exceptions`."""
+        write = Write(run, _new_future(), item=item, is_bulk=True, fills=True)
+        return self.writer.submit(write)
+
+    def write_chunk(
+        self,
+        run: Callable[..., Result],
+        *args: Any,
+        chunk_bytes: int = 262_144,
+        fills: bool = True,
+    ) -> "asyncio.Future[Result]":
+        """The slow lane: hais go first. Await it: that is the back-pressure."""
+        write = Write(run, _new_future(), args, chunk_bytes=chunk_bytes, fills=fills)
+        return self.writer.submit(write)
+
+    def write_aside(self, run: Aside) -> "asyncio.Future[Any]":
+        """Run `run(connection, breathe)` on the writer thread, between batches."""
+        return self.writer.submit(Write(run, _new_future(), aside=run))
+
+    async def read(self, run: Callable[..., Result], *args: Any) -> Result:
+        """Run `run(*args)` in one read transaction on a reader thread.
+
+        Raises Busy for one of seconds that kept the write-ahead log growing.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read, run, args)
+
+    def read_now(self, run: Callable[..., Result], *args: Any) -> Result:
+        """The same on the loop thread; measured under 200 us or not at all."""
+        try:
+            return run(*args)
+        except DatabaseError as error:
+            self._look_at(error)
+            raise
+
+    def _read(self, run: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+        try:
+            if self.engine.is_closed():
+                self._connect_reader()
+            with self._snapshot():
+                return run(*args)
+        except DatabaseError as error:
+            self._look_at(error)
+            raise
+
+    def _connect_reader(self) -> None:
+        self.engine.connect()
+        self._opened.append(self.engine.connection())
+        self.engine.execute_sql("PRAGMA query_only = 1")
+
+    def _look_at(self, error: DatabaseError) -> None:
+        """What a read has met. Damage ends Hai: what else is there can be trusted?
+
+        Raises Busy for it, and for a read that was ended.
+        """
+        if faults.is_fatal(error):
+            self.writer.fail(error)
+            raise errors.Busy() from error
+        if faults.code_of(error) == sqlite3.SQLITE_INTERRUPT:
+            raise errors.Busy() from error
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        connection = self.engine.connection()
+        self.engine.execute_sql("BEGIN")
+        self._reading[connection] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._reading[connection]
+            if connection.in_transaction:  # an error may have ended it
+                self.engine.execute_sql("COMMIT")
+
+    def _interrupt_reads(self, older_than_s: float) -> None:
+        """From any thread."""
+        oldest = time.monotonic() - older_than_s
+        for connection, since in list(self._reading.items()):
+            if since < oldest:
+                connection.interrupt()
+
+
+def inspect(path: Path) -> None:
+    """Look at a file before anything is changed in it.
+
+    Raises Unusable when a new database must not be made, NewerSchema, or
+    sqlite3.Error: it cannot be read or is damaged where we look.
+    """
+    if not path.exists() or not path.stat().st_size:
+        _refuse_leftovers(path)
+        return
+    with contextlib.closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+    ) as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = [row[0] for row in tables]
+        if names and not version:
+            raise Unusable(f"{path} is another program's database")
+        if version > len(migrations.MIGRATIONS):
+            raise migrations.NewerSchema(f"{path} {migrations.newer(version)}")
+        for name in names:
+            db.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone()
+
+
+def _refuse_leftovers(path: Path) -> None:
+    """A database has been here: a new one would hide that it is gone."""
+    for leftover in (Path(f"{path}-wal"), Path(f"{path}.restoring")):
+        if leftover.exists() and leftover.stat().st_size:
+            raise Unusable(f"{path} is missing or empty, but {leftover} is there")
+    reserve = path.with_name(RESERVE_NAME)
+    if reserve.exists():  # made when the first database was whole
+        raise Unusable(
+            f"{path} is missing or empty, and was there before: restore a backup,"
+            f" or remove {reserve} to begin anew"
+        )
+
+
+def execute(sql: str, params: Any = ()) -> Any:
+    """Run SQL text on this thread's connection. For modules of storage/."""
+    return models.proxy.execute_sql(sql, params)
+
+
+def _new_future() -> "asyncio.Future[Any]":
+    return asyncio.get_running_loop().create_future()
+
+
+def server_row() -> tuple[int, str]:
+    """(rev, epoch) as this thread's transaction sees them. (any thread)"""
+    row: tuple[int, str] = execute("SELECT rev, epoch FROM server").fetchone()
+    if row is None:
+        raise errors.Busy("The database is not ready.")
+    return row

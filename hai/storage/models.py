@@ -1,0 +1,369 @@
+"""The tables, as Peewee models: columns, foreign keys, constraints.
+
+No behaviour. Each class says what a row means and how many to expect.
+The schema itself is made by migrations.py; a test compares the two.
+All `_at` are milliseconds since 1970 UTC; `rev` is DESIGN 3.1's revision.
+One process serves one database, so the models are bound to one proxy.
+"""
+
+from peewee import (
+    SQL,
+    AutoField,
+    BigIntegerField,
+    BlobField,
+    CompositeKey,
+    DatabaseProxy,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+    fn,
+)
+
+__all__ = [
+    "MODELS",
+    "SQL",
+    "Avatar",
+    "Chunk",
+    "Deed",
+    "GonePicture",
+    "Hai",
+    "Invite",
+    "Membership",
+    "PasswordReset",
+    "Picture",
+    "PictureRemoval",
+    "Reaction",
+    "Room",
+    "Server",
+    "Session",
+    "Thumbnail",
+    "Upload",
+    "User",
+    "fn",
+    "proxy",
+]
+
+proxy = DatabaseProxy()
+
+
+class Table(Model):
+    class Meta:
+        database = proxy
+        legacy_table_names = False
+
+
+class Server(Table):
+    """Exactly one row: the rev counter and the epoch."""
+
+    id = IntegerField(primary_key=True)
+    rev = BigIntegerField()
+    epoch = TextField()
+    created_at = BigIntegerField()
+    running = TextField(null=True)  # epoch.py: full, normal; null: not running
+    epoch_before = TextField(null=True)  # null: this is the database's first life
+    rev_before = BigIntegerField(null=True)  # at which that one ended
+
+
+class User(Table):
+    """A person's or bot's account. Tens to 10,000."""
+
+    id = AutoField()
+    rev = BigIntegerField(index=True)
+    name = TextField(unique=True)  # NOCASE: Ada and ada are one
+    display_name = TextField()
+    kind = TextField()  # person, bot
+    role = TextField()  # owner, admin, member
+    password_hash = TextField(null=True)  # Argon2id; null: no password sign-in
+    created_at = BigIntegerField()
+    deactivated_at = BigIntegerField(null=True)
+    avatar_rev = BigIntegerField(null=True)  # part of its URL; null: a letter is drawn
+    max_bytes = BigIntegerField(null=True)  # of pictures; null: as the setting says
+
+    class Meta:
+        table_name = "users"
+
+
+class Avatar(Table):
+    """The picture of a user who has one: a square of 256 px, about 10 KiB."""
+
+    user = ForeignKeyField(User, backref="avatars", primary_key=True)
+    type = TextField()  # image/webp
+    sha256 = BlobField()
+    bytes = BlobField()
+
+    class Meta:
+        table_name = "avatars"
+
+
+class Session(Table):
+    """A signed-in browser, or a bearer token. A few per user."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="sessions")
+    kind = TextField()  # browser, token
+    token_hash = BlobField(unique=True)  # SHA-256
+    user_agent = TextField()
+    created_at = BigIntegerField()
+    seen_at = BigIntegerField()
+    ended_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "sessions"
+
+
+class Invite(Table):
+    """A link by which people make their own accounts. A few."""
+
+    id = AutoField()
+    code_hash = BlobField(unique=True)
+    created_by = ForeignKeyField(User, backref="invites", null=True)
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+
+    class Meta:
+        table_name = "invites"
+
+
+class Room(Table):
+    """A conversation. Tens to 10,000, most of them direct."""
+
+    id = AutoField()
+    rev = BigIntegerField(index=True)
+    kind = TextField()  # open, closed, direct
+    name = TextField(null=True)
+    topic = TextField(null=True)
+    created_by = ForeignKeyField(User, backref="rooms", null=True)
+    created_at = BigIntegerField()
+    is_for_everyone = IntegerField()  # 1: new people become members
+    direct_key = TextField(unique=True, null=True)  # "3,7": found again
+    member_count = IntegerField()  # kept in step by storage/memberships.py
+    picture_days = IntegerField()  # pictures go when they are older; 0: never
+
+    class Meta:
+        table_name = "rooms"
+
+
+class Membership(Table):
+    """A user's place in a room: the many-to-many between the two.
+
+    An ended one stays as a row with its end, so that catching up can tell.
+    """
+
+    id = AutoField()
+    rev = BigIntegerField()
+    room = ForeignKeyField(Room, backref="memberships")
+    user = ForeignKeyField(User, backref="memberships")
+    made_rev = BigIntegerField()  # of the first time: who comes back keeps the row
+    began_rev = BigIntegerField()  # newer than a client's rev: room is new to it
+    began_at = BigIntegerField()
+    ended_at = BigIntegerField(null=True)
+    read_hai_id = BigIntegerField()  # read marker; 0: nothing read
+
+    class Meta:
+        table_name = "memberships"
+        indexes = ((("room", "user"), True), (("user", "rev"), False))
+
+
+class Hai(Table):
+    """What a user sent. Millions. Its id is the rev at which it was stored.
+
+    So ids are ordered like revs, in all rooms together, and a hai that never
+    changed has rev = id (the partial index in migrations.py uses that).
+    """
+
+    id = BigIntegerField(primary_key=True)
+    rev = BigIntegerField()
+    room = ForeignKeyField(Room, backref="hais")
+    user = ForeignKeyField(User, backref="hais")
+    client_id = TextField(null=True)
+    order_hash = BigIntegerField(null=True)  # tells a retry from a reused client_id
+    text = TextField()
+    html = TextField(null=True)
+    sent_at = BigIntegerField()
+    edited_at = BigIntegerField(null=True)
+    deleted_at = BigIntegerField(null=True)  # a tombstone: text "", no pictures
+    reply_to = BigIntegerField(null=True)  # id of a hai of the same room
+    reply_to_picture = BigIntegerField(null=True)  # one that the other hai had
+
+    class Meta:
+        table_name = "hais"
+
+
+class Picture(Table):
+    """A stored picture, video or voice; without hai_id it was not sent yet."""
+
+    id = AutoField()
+    room = ForeignKeyField(Room, backref="pictures")
+    user = ForeignKeyField(User, backref="pictures")
+    hai = ForeignKeyField(Hai, backref="pictures", null=True)
+    position = IntegerField()  # 0 to 9 within its hai
+    name = TextField()
+    type = TextField()  # image/..., video/... or audio/...; "": still arriving
+    bytes = BigIntegerField()
+    width = IntegerField()  # of a voice 0, and so is its height
+    height = IntegerField()
+    alt = TextField(null=True)
+    sha256 = BlobField(null=True)
+    # The same bytes are stored once, as chunks of the picture that had them first.
+    bytes_of = ForeignKeyField("self", backref="sharing", null=True)
+    uploaded_at = BigIntegerField()
+    completed_at = BigIntegerField(null=True)  # null: still arriving
+    is_animated = IntegerField()  # 1: it has more than one frame
+    blur = TextField(null=True)  # a data: URL of about 200 characters
+    thumbnail_tried_at = BigIntegerField(null=True)  # null: it is still to be made
+    duration_ms = BigIntegerField(default=0)  # of a video or a voice; 0: not known
+
+    class Meta:
+        table_name = "pictures"
+
+
+class Thumbnail(Table):
+    """A small still of a picture, for those that are large or move. About 30 KiB."""
+
+    picture = ForeignKeyField(Picture, backref="thumbnails", primary_key=True)
+    type = TextField()  # image/webp
+    width = IntegerField()
+    height = IntegerField()
+    bytes = BlobField()  # the others before it are read without it
+    sha256 = BlobField(null=True)  # of the bytes
+
+    class Meta:
+        table_name = "thumbnails"
+
+
+class Chunk(Table):
+    """A slice of a picture's bytes, at most 256 KiB, numbered from 0."""
+
+    id = AutoField()
+    picture = ForeignKeyField(Picture, backref="chunks")
+    number = IntegerField()
+    offset = BigIntegerField()  # of its first byte within the picture
+    bytes = BlobField()
+    sha256 = BlobField(null=True)  # of these bytes; null: stored before they were kept
+
+    class Meta:
+        table_name = "chunks"
+        indexes = ((("picture", "number"), True),)
+
+
+class Upload(Table):
+    """A picture that comes in pieces, by tus. Some at a time; gone after days.
+
+    Of those that are whole it remembers the picture, should the last answer be lost.
+    """
+
+    id = AutoField()
+    token_hash = BlobField(unique=True)  # SHA-256 of what its address ends with
+    user = ForeignKeyField(User, backref="uploads")
+    room = ForeignKeyField(Room, backref="uploads")
+    picture = ForeignKeyField(Picture, backref="uploads", null=True)
+    length = BigIntegerField()  # of the file, in bytes
+    received = BigIntegerField()  # of these, the first that need not come again
+    metadata = TextField()  # as the client said it: Upload-Metadata
+    name = TextField()
+    alt = TextField(null=True)
+    keeps_metadata = IntegerField()  # 1: the picture is stored as it comes
+    chunk_count = IntegerField()  # stored chunks of the picture
+    tail = BlobField(null=True)  # what is to be stored and fills no chunk yet
+    reader = TextField(null=True)  # where core/picture_types.py was
+    touched_at = BigIntegerField()
+    completed_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "uploads"
+
+
+class GonePicture(Table):
+    """What is left of a picture that was not kept: its place in its hai.
+
+    The id is the one it had. Its bytes, and all that was made of them, are gone.
+    """
+
+    id = IntegerField(primary_key=True)
+    hai = ForeignKeyField(Hai, backref="gone_pictures")
+    position = IntegerField()
+    name = TextField()
+    type = TextField()
+    bytes = BigIntegerField()
+    width = IntegerField()
+    height = IntegerField()
+    alt = TextField(null=True)
+    gone_at = BigIntegerField()
+
+    class Meta:
+        table_name = "gone_pictures"
+
+
+class PictureRemoval(Table):
+    """Somebody's or a room's pictures that are to go. Ends when all of them went."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="picture_removals", null=True)
+    room = ForeignKeyField(Room, backref="picture_removals", null=True)
+    before_at = BigIntegerField()  # those that were sent before
+
+    class Meta:
+        table_name = "picture_removals"
+
+
+class PasswordReset(Table):
+    """A link by which a user sets a new password, once. Hardly any."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="password_resets", unique=True)
+    code_hash = BlobField(unique=True)
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+
+    class Meta:
+        table_name = "password_resets"
+
+
+class Deed(Table):
+    """What an owner or admin did, and to whom; kept for a year. A few a day."""
+
+    id = AutoField()
+    done_at = BigIntegerField()
+    actor = ForeignKeyField(User, backref="deeds", null=True)  # null: the operator
+    name = TextField()  # core/deeds.py lists them
+    user = ForeignKeyField(User, backref="deeds_suffered", null=True)
+    room = ForeignKeyField(Room, backref="deeds_suffered", null=True)
+    details = TextField(null=True)  # "member", "30 days": as few words as it takes
+
+    class Meta:
+        table_name = "deeds"
+
+
+class Reaction(Table):
+    """An emoji of a user on a hai: the many-to-many between the two."""
+
+    hai = ForeignKeyField(Hai, backref="reactions")
+    user = ForeignKeyField(User, backref="reactions")
+    emoji = TextField()
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "reactions"
+        primary_key = CompositeKey("hai", "user", "emoji")
+
+
+MODELS = (
+    Server,
+    User,
+    Avatar,
+    Session,
+    Invite,
+    Room,
+    Membership,
+    Hai,
+    Picture,
+    Thumbnail,
+    Chunk,
+    Upload,
+    Reaction,
+    GonePicture,
+    PictureRemoval,
+    PasswordReset,
+    Deed,
+)

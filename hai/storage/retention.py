@@ -1,0 +1,121 @@
+"""Pictures that are not kept: which are too old, and what is left of them.
+
+A picture that goes leaves a row of `gone_pictures` in its hai; its own row is
+handed to the sweeper like that of a deleted hai (blobs.py), and with it the
+bytes, unless another picture has the same ones. Pictures are as old as the hai
+they were sent with. Works in slices: which hais is asked of a reader, and the
+writer looks again.
+"""
+
+import json
+from typing import Any
+
+from hai.storage.database import execute
+from hai.storage.writer import Transaction
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+OLDER = """
+FROM pictures p JOIN hais h ON h.id = p.hai_id
+WHERE p.{owner}_id = ? AND p.hai_id IS NOT NULL AND h.sent_at < ?
+"""
+OWNERS = ("user", "room")
+
+REMAINS = """
+INSERT INTO gone_pictures
+    (id, hai_id, position, name, type, bytes, width, height, alt, gone_at)
+SELECT id, hai_id, position, name, type, bytes, width, height, alt, ?
+FROM pictures WHERE hai_id IN (SELECT value FROM json_each(?))
+"""
+
+
+def count_older(owner: str, id_: int, before_at: int) -> tuple[int, int]:
+    """(pictures, their bytes) of a room or user, sent before. (any thread)"""
+    assert owner in OWNERS
+    row = execute(
+        f"SELECT count(*), coalesce(sum(p.bytes), 0) {OLDER.format(owner=owner)}",
+        (id_, before_at),
+    ).fetchone()
+    return int(row[0]), int(row[1])
+
+
+def find_older(owner: str, id_: int, before_at: int, limit: int) -> list[int]:
+    """Ids of the first hais with such pictures. (any thread)"""
+    assert owner in OWNERS
+    rows = execute(
+        f"SELECT DISTINCT p.hai_id {OLDER.format(owner=owner)}"
+        " ORDER BY p.hai_id LIMIT ?",
+        (id_, before_at, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def rooms_with_limit() -> list[tuple[int, int]]:
+    """(room_id, picture_days) of rooms that keep pictures for a time. (any thread)"""
+    rows: list[tuple[int, int]] = execute(
+        "SELECT id, picture_days FROM rooms WHERE picture_days > 0"
+    ).fetchall()
+    return rows
+
+
+def picture_days(room_id: int) -> int:
+    """0: for ever. (any thread)"""
+    row = execute("SELECT picture_days FROM rooms WHERE id = ?", (room_id,)).fetchone()
+    return int(row[0])
+
+
+def with_pictures(hai_ids: list[int], before_at: int) -> list[int]:
+    """Those of these hais that were sent before and have pictures. (writer thread)"""
+    rows = execute(
+        "SELECT id FROM hais h WHERE id IN (SELECT value FROM json_each(?))"
+        " AND sent_at < ? AND EXISTS (SELECT 1 FROM pictures WHERE hai_id = h.id)"
+        " ORDER BY id",
+        (json.dumps(hai_ids), before_at),
+    )
+    return [row[0] for row in rows]
+
+
+def take_pictures(tx: Transaction, hai_ids: list[int]) -> None:
+    """Leave a mark of each in its hai, hand them to the sweeper. (writer thread)"""
+    ids = json.dumps(hai_ids)
+    tx.execute(REMAINS, (tx.now_ms, ids))
+    tx.execute(
+        "UPDATE pictures SET hai_id = NULL, completed_at = NULL, uploaded_at = 0"
+        " WHERE hai_id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    )
+
+
+def gone_pictures_of(hai_ids: list[int]) -> list[tuple[Any, ...]]:
+    """(hai_id, position, id, name, type, bytes, width, height, alt, gone_at) in
+    their places. (any thread)"""
+    rows: list[tuple[Any, ...]] = execute(
+        "SELECT hai_id, position, id, name, type, bytes, width, height, alt, gone_at"
+        " FROM gone_pictures WHERE hai_id IN (SELECT value FROM json_each(?))"
+        " ORDER BY hai_id, position",
+        (json.dumps(hai_ids),),
+    ).fetchall()
+    return rows
+
+
+def removals() -> list[tuple[int, str, int, int]]:
+    """(id, "user" or "room", its id, before_at) of what is to go. (any thread)"""
+    rows: list[tuple[int, str, int, int]] = execute(
+        "SELECT id, iif(room_id IS NULL, 'user', 'room'),"
+        " coalesce(room_id, user_id), before_at FROM picture_removals ORDER BY id"
+    ).fetchall()
+    return rows
+
+
+def add_removal(tx: Transaction, owner: str, id_: int, before_at: int) -> None:
+    """(writer thread)"""
+    assert owner in OWNERS
+    tx.execute(
+        f"INSERT INTO picture_removals ({owner}_id, before_at) VALUES (?, ?)",
+        (id_, before_at),
+    )
+
+
+def end_removal(tx: Transaction, removal_id: int) -> None:
+    """(writer thread)"""
+    tx.execute("DELETE FROM picture_removals WHERE id = ?", (removal_id,))

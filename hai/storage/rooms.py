@@ -1,0 +1,271 @@
+"""Rooms and memberships: the statements behind core/rooms.py.
+
+Rows come back as dictionaries whose keys are those of DESIGN 3.1's room,
+without the fields that are absent.
+"""
+
+import json
+from typing import Any
+
+from hai.storage.database import execute
+from hai.storage.writer import Transaction
+
+MEMBER_IDS_LIMIT = 100  # larger rooms carry their count only
+UNREAD_LIMIT = 1_000  # counting stops here, so that a long absence stays cheap
+
+ACCESS = """
+SELECT r.kind, r.created_by_id, m.id IS NOT NULL, m.read_hai_id, r.member_count
+FROM rooms r LEFT JOIN memberships m
+    ON m.room_id = r.id AND m.user_id = ? AND m.ended_at IS NULL
+WHERE r.id = ?
+"""
+
+ROOM = """
+SELECT id, rev, kind, name, topic, member_count,
+    (SELECT max(id) FROM hais WHERE room_id = rooms.id), picture_days
+FROM rooms WHERE id = ?
+"""
+
+MEMBER_IDS = """
+SELECT user_id FROM memberships WHERE room_id = ? AND ended_at IS NULL
+ORDER BY user_id LIMIT ?
+"""
+
+# {where} is one of the two lines below it.
+MY_ROOMS = """
+SELECT r.id, max(r.rev, m.rev), r.kind, r.name, r.topic, r.member_count,
+    (SELECT max(id) FROM hais WHERE room_id = r.id), r.picture_days,
+    m.read_hai_id,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM hais WHERE room_id = r.id AND id > m.read_hai_id
+            AND user_id <> m.user_id AND deleted_at IS NULL LIMIT {unread})),
+    m.began_rev, m.made_rev
+FROM memberships m JOIN rooms r ON r.id = m.room_id
+WHERE m.user_id = ?1 AND m.ended_at IS NULL AND {where}
+"""
+ALL_MINE = MY_ROOMS.format(unread=UNREAD_LIMIT, where="1")
+ONE_MINE = MY_ROOMS.format(unread=UNREAD_LIMIT, where="r.id = ?2")
+# A room that is new since then comes in the place of my joining, before its hais.
+MINE_CHANGED = MY_ROOMS.format(
+    unread=UNREAD_LIMIT,
+    where="max(r.rev, m.rev) > ?2"
+    " ORDER BY iif(m.began_rev > ?2, m.began_rev, max(r.rev, m.rev)) LIMIT ?3",
+)
+
+MEMBERS_OF_DIRECT = """
+SELECT o.room_id, o.user_id
+FROM memberships m JOIN rooms r ON r.id = m.room_id AND r.kind = 'direct'
+    JOIN memberships o ON o.room_id = r.id
+WHERE m.user_id = ? AND m.ended_at IS NULL
+ORDER BY o.room_id, o.user_id
+"""
+
+# Of those users, who shares a room of at most so many members with this one.
+COMPANY = """
+SELECT DISTINCT o.user_id
+FROM memberships m
+    JOIN rooms r ON r.id = m.room_id AND r.member_count <= ?2
+    JOIN memberships o ON o.room_id = r.id AND o.ended_at IS NULL
+WHERE m.user_id = ?1 AND m.ended_at IS NULL
+"""
+
+OPEN_ROOMS = """
+SELECT r.id, r.rev, r.kind, r.name, r.topic, r.member_count, NULL, r.picture_days
+FROM rooms r LEFT JOIN memberships m
+    ON m.room_id = r.id AND m.user_id = ? AND m.ended_at IS NULL
+WHERE r.kind = 'open' AND m.id IS NULL
+ORDER BY r.name COLLATE NOCASE
+"""
+
+BEGIN_MEMBERSHIP = """
+INSERT INTO memberships
+    (rev, room_id, user_id, made_rev, began_rev, began_at, read_hai_id)
+VALUES (?, ?, ?, ?, ?, ?, coalesce((SELECT max(id) FROM hais WHERE room_id = ?), 0))
+ON CONFLICT (room_id, user_id) DO UPDATE SET
+    rev = excluded.rev, began_rev = excluded.began_rev,
+    began_at = excluded.began_at, ended_at = NULL,
+    read_hai_id = excluded.read_hai_id
+"""
+
+
+def access(user_id: int, room_id: int) -> tuple[str, int, bool, int, int] | None:
+    """(kind, created_by, is_member, read_hai_id, member_count) (any thread)"""
+    row: tuple[str, int, bool, int, int] | None = execute(
+        ACCESS, (user_id, room_id)
+    ).fetchone()
+    return row
+
+
+def find(room_id: int) -> dict[str, Any]:
+    """The room as everyone who hears of it may see it. (any thread)"""
+    room = _as_room(execute(ROOM, (room_id,)).fetchone())
+    if room["member_count"] <= MEMBER_IDS_LIMIT:
+        room["member_ids"] = member_ids(room_id)
+    return room
+
+
+def find_mine(user_id: int, room_id: int) -> dict[str, Any]:
+    """The same with what is this user's own in it. (any thread)"""
+    room = _as_my_room(execute(ONE_MINE, (user_id, room_id)).fetchone())
+    if room["member_count"] <= MEMBER_IDS_LIMIT:
+        room["member_ids"] = member_ids(room_id)
+    return room
+
+
+def all_mine(user_id: int) -> list[dict[str, Any]]:
+    """All rooms of a user; member_ids of the direct ones. (any thread)"""
+    rooms = {row[0]: _as_my_room(row) for row in execute(ALL_MINE, (user_id,))}
+    for room_id, member_id in execute(MEMBERS_OF_DIRECT, (user_id,)):
+        rooms[room_id].setdefault("member_ids", []).append(member_id)
+    return list(rooms.values())
+
+
+def mine_changed(
+    user_id: int, since_rev: int, limit: int
+) -> list[tuple[dict[str, Any], int, int]]:
+    """(room, began_rev, made_rev) of what changed since, in the order of revs; a
+    room that is new since then in the order of its began_rev. (any thread)"""
+    rows = execute(MINE_CHANGED, (user_id, since_rev, limit)).fetchall()
+    changed = []
+    for row in rows:
+        room = _as_my_room(row)
+        if room["member_count"] <= MEMBER_IDS_LIMIT:
+            room["member_ids"] = member_ids(room["id"])
+        changed.append((room, row[10], row[11]))
+    return changed
+
+
+def company(user_id: int, most_members: int) -> list[int]:
+    """Who is with this one in a small room, themselves included. (any thread)"""
+    return [row[0] for row in execute(COMPANY, (user_id, most_members))]
+
+
+def ended(user_id: int, since_rev: int, limit: int) -> list[tuple[int, int]]:
+    """(rev, room_id) of memberships that ended since. (any thread)"""
+    rows: list[tuple[int, int]] = execute(
+        "SELECT rev, room_id FROM memberships WHERE user_id = ? AND rev > ?"
+        " AND ended_at IS NOT NULL ORDER BY rev LIMIT ?",
+        (user_id, since_rev, limit),
+    ).fetchall()
+    return rows
+
+
+def open_to(user_id: int) -> list[dict[str, Any]]:
+    """Open rooms that this user has not joined, by name. (any thread)"""
+    return [_as_room(row) for row in execute(OPEN_ROOMS, (user_id,))]
+
+
+def member_ids(room_id: int, limit: int = MEMBER_IDS_LIMIT) -> list[int]:
+    """The lowest ids first; limit -1 takes all. (any thread)"""
+    return [row[0] for row in execute(MEMBER_IDS, (room_id, limit))]
+
+
+def all_memberships() -> list[tuple[int, int]]:
+    """(room_id, user_id) of everybody's, for the directory. (any thread)"""
+    rows: list[tuple[int, int]] = execute(
+        "SELECT room_id, user_id FROM memberships WHERE ended_at IS NULL"
+    ).fetchall()
+    return rows
+
+
+def for_everyone() -> list[int]:
+    """Ids of the rooms that new people join by themselves. (any thread)"""
+    return [row[0] for row in execute("SELECT id FROM rooms WHERE is_for_everyone = 1")]
+
+
+def begin_membership(tx: Transaction, room_id: int, user_id: int) -> None:
+    """Make or renew a user's place; nothing before it is unread.
+
+    The caller then calls `touch`. (writer thread)
+    """
+    rev = tx.next_rev()
+    tx.execute(BEGIN_MEMBERSHIP, (rev, room_id, user_id, rev, rev, tx.now_ms, room_id))
+    _count(tx, room_id, +1)
+
+
+def end_membership(tx: Transaction, room_id: int, user_id: int) -> None:
+    """(writer thread)"""
+    tx.execute(
+        "UPDATE memberships SET rev = ?, ended_at = ?"
+        " WHERE room_id = ? AND user_id = ?",
+        (tx.next_rev(), tx.now_ms, room_id, user_id),
+    )
+    _count(tx, room_id, -1)
+
+
+def _count(tx: Transaction, room_id: int, change: int) -> None:
+    tx.execute(
+        "UPDATE rooms SET member_count = member_count + ? WHERE id = ?",
+        (change, room_id),
+    )
+
+
+def touch(tx: Transaction, room_id: int) -> None:
+    """Give the room a new rev. (writer thread)"""
+    tx.execute("UPDATE rooms SET rev = ? WHERE id = ?", (tx.next_rev(), room_id))
+
+
+def of_user(user_id: int) -> list[int]:
+    """Ids of the rooms that one may leave, of those the user is in. (any thread)"""
+    rows = execute(
+        "SELECT m.room_id FROM memberships m JOIN rooms r ON r.id = m.room_id"
+        " WHERE m.user_id = ? AND m.ended_at IS NULL AND r.kind <> 'direct'"
+        " ORDER BY m.room_id",
+        (user_id,),
+    )
+    return [row[0] for row in rows]
+
+
+def left_at(user_id: int, ended_at: int) -> list[int]:
+    """Ids of the rooms that the user left at that moment. (any thread)"""
+    rows = execute(
+        "SELECT room_id FROM memberships WHERE user_id = ? AND ended_at = ?"
+        " ORDER BY room_id",
+        (user_id, ended_at),
+    )
+    return [row[0] for row in rows]
+
+
+def mark_read(tx: Transaction, room_id: int, user_id: int, hai_id: int) -> bool:
+    """Move the marker forward, never back; whether it moved. (writer thread)"""
+    cursor = tx.execute(
+        "UPDATE memberships SET read_hai_id = ?, rev = ?"
+        " WHERE room_id = ? AND user_id = ? AND ended_at IS NULL AND read_hai_id < ?",
+        (hai_id, tx.next_rev(), room_id, user_id, hai_id),
+    )
+    return bool(cursor.rowcount)
+
+
+def mark_all_read(tx: Transaction, markers: list[tuple[int, int, int]]) -> None:
+    """Markers (room_id, user_id, hai_id) in one statement. (writer thread)"""
+    revs = tx.next_revs(len(markers))
+    rows = [[*m, rev] for m, rev in zip(markers, revs, strict=True)]
+    tx.execute(
+        "UPDATE memberships SET read_hai_id = new.value ->> 2, rev = new.value ->> 3"
+        " FROM json_each(?) AS new WHERE room_id = new.value ->> 0"
+        " AND user_id = new.value ->> 1 AND read_hai_id < new.value ->> 2",
+        (json.dumps(rows),),
+    )
+
+
+def _as_room(row: tuple[Any, ...]) -> dict[str, Any]:
+    room_id, rev, kind, name, topic, member_count, last_hai_id, days = row[:8]
+    room: dict[str, Any] = {"id": room_id, "rev": rev, "kind": kind}
+    if name is not None:
+        room["name"] = name
+    if topic:
+        room["topic"] = topic
+    room["member_count"] = member_count
+    if last_hai_id is not None:
+        room["last_hai_id"] = last_hai_id
+    if days:
+        room["picture_days"] = days
+    return room
+
+
+def _as_my_room(row: tuple[Any, ...]) -> dict[str, Any]:
+    room = _as_room(row)
+    if row[8]:
+        room["my_read_hai_id"] = row[8]
+    room["unread"] = row[9]
+    return room

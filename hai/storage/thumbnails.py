@@ -1,0 +1,83 @@
+"""Thumbnails: small BLOBs of their own rows, and which are still to be made."""
+
+import hashlib
+
+from hai.errors import PictureDamaged
+from hai.storage.database import execute
+from hai.storage.writer import Transaction
+
+
+def find_untried(has_posters: bool) -> tuple[int, str, int, int] | None:
+    """(id, type, bytes, duration_ms) of the newest picture that none was tried for.
+
+    has_posters: of a video, too. An index of its own holds just these.
+    (reader thread)
+    """
+    row: tuple[int, str, int, int] | None = execute(
+        "SELECT id, type, bytes, duration_ms FROM pictures"
+        " WHERE thumbnail_tried_at IS NULL AND completed_at IS NOT NULL"
+        " AND (? OR type NOT LIKE 'video/%')"
+        " ORDER BY id DESC LIMIT 1",
+        (has_posters,),
+    ).fetchone()
+    return row
+
+
+def mark_tried(tx: Transaction, picture_id: int, blur: str | None) -> None:
+    """Whatever came of it, it is not tried again. (writer thread)"""
+    tx.execute(
+        "UPDATE pictures SET thumbnail_tried_at = ?, blur = ? WHERE id = ?",
+        (tx.now_ms, blur or None, picture_id),
+    )
+
+
+def insert(
+    tx: Transaction, picture_id: int, type_: str, size: tuple[int, int], content: bytes
+) -> None:
+    """Of a picture that is there, and has none. (writer thread)"""
+    tx.execute(
+        "INSERT INTO thumbnails (picture_id, type, width, height, bytes, sha256)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (picture_id, type_, *size, content, hashlib.sha256(content).digest()),
+    )
+
+
+def make_again(tx: Transaction, picture_id: int) -> None:
+    """Drop one that is spoiled: it is then untried. (writer thread)"""
+    tx.execute("DELETE FROM thumbnails WHERE picture_id = ?", (picture_id,))
+    tx.execute(
+        "UPDATE pictures SET thumbnail_tried_at = NULL WHERE id = ?", (picture_id,)
+    )
+
+
+def hai_of(picture_id: int) -> tuple[int | None] | None:
+    """(hai_id,) of a picture that is whole; None: it has been deleted. (any thread)"""
+    row: tuple[int | None] | None = execute(
+        "SELECT hai_id FROM pictures WHERE id = ? AND completed_at IS NOT NULL",
+        (picture_id,),
+    ).fetchone()
+    return row
+
+
+def find(picture_id: int) -> tuple[str, bytes, bytes] | None:
+    """(type, bytes, sha256). Raises PictureDamaged. (reader thread)"""
+    row = execute(
+        "SELECT type, bytes, sha256 FROM thumbnails WHERE picture_id = ?",
+        (picture_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    type_, content, sha256 = row
+    digest = hashlib.sha256(content).digest()
+    if sha256 is not None and digest != sha256:
+        raise PictureDamaged(picture_id=picture_id)
+    return type_, content, digest
+
+
+def find_size(picture_id: int) -> tuple[str, int, int] | tuple[()]:
+    """(type, width, height), or (). (any thread)"""
+    row: tuple[str, int, int] | None = execute(
+        "SELECT type, width, height FROM thumbnails WHERE picture_id = ?",
+        (picture_id,),
+    ).fetchone()
+    return row or ()

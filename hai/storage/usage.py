@@ -1,0 +1,146 @@
+"""Who uses what: sums over pictures, and what the file and the disk have.
+
+Lists come a page at a time, sorted and found by SQLite: of 10,000 people only
+the fifty that are shown become Python objects, and only theirs is looked up what
+the order does not need.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hai.storage import blobs
+from hai.storage.database import execute
+
+USED = """
+WITH used AS (
+    SELECT {owner}_id AS id, sum(bytes) AS bytes, count(*) AS pictures
+    FROM pictures GROUP BY {owner}_id
+)
+"""
+
+# Of a user: their avatar counts too, as it does for their limit.
+BYTES = "(coalesce(used.bytes, 0) + coalesce(length(a.bytes), 0))"
+USERS = (
+    USED.format(owner="user")
+    + """
+SELECT page.*, (SELECT max(seen_at) FROM sessions WHERE user_id = page.id),
+    (SELECT count(*) FROM sessions WHERE user_id = page.id AND ended_at IS NULL)
+FROM (
+    SELECT u.id, u.name, u.display_name, u.kind, u.role, u.deactivated_at, u.max_bytes,
+        u.created_at, u.avatar_rev, {bytes}, coalesce(used.pictures, 0)
+    FROM users u LEFT JOIN used ON used.id = u.id
+        LEFT JOIN avatars a ON a.user_id = u.id
+    WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?
+) AS page
+"""
+)
+USER_ORDERS = {
+    "bytes": f"{BYTES} DESC, u.display_name COLLATE NOCASE, u.id",
+    "pictures": "coalesce(used.pictures, 0) DESC, u.display_name COLLATE NOCASE, u.id",
+    "name": "u.display_name COLLATE NOCASE, u.id",
+    "newest": "u.id DESC",
+}
+# Letters of either name; SQLite folds ASCII only, so the usual spellings are tried.
+FOUND = "instr(lower(u.name), lower({n})) OR instr(u.display_name, {n})"
+
+ROOMS = (
+    USED.format(owner="room")
+    + """
+SELECT page.*,
+    (SELECT sent_at FROM hais WHERE room_id = page.id ORDER BY id DESC LIMIT 1)
+FROM (
+    SELECT r.id, r.kind, r.name, r.member_count, r.picture_days, r.created_at,
+        coalesce(used.bytes, 0), coalesce(used.pictures, 0)
+    FROM rooms r LEFT JOIN used ON used.id = r.id
+    WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?
+) AS page
+"""
+)
+ROOM_ORDERS = {
+    "bytes": "coalesce(used.bytes, 0) DESC, r.name COLLATE NOCASE, r.id",
+    "pictures": "coalesce(used.pictures, 0) DESC, r.name COLLATE NOCASE, r.id",
+    "name": "r.name IS NULL, r.name COLLATE NOCASE, r.id",
+    "newest": "r.id DESC",
+}
+
+
+def users(query: str, order: str, limit: int, offset: int) -> list[tuple[Any, ...]]:
+    """(id, name, display_name, kind, role, deactivated_at, max_bytes, created_at,
+    avatar_rev, bytes, pictures, last seen, open sessions). (any thread)"""
+    spellings = list(
+        dict.fromkeys((query, query.lower(), query.upper(), query.title()))
+    )
+    where = "1"
+    if query:
+        where = " OR ".join(FOUND.format(n=f"?{i + 1}") for i in range(len(spellings)))
+    sql = USERS.format(bytes=BYTES, where=where, order=USER_ORDERS[order])
+    given = spellings if query else []
+    found: list[tuple[Any, ...]] = execute(sql, (*given, limit, offset)).fetchall()
+    return found
+
+
+def user(user_id: int) -> tuple[Any, ...] | None:
+    """The same of one. (any thread)"""
+    sql = USERS.format(bytes=BYTES, where="u.id = ?", order="u.id")
+    row: tuple[Any, ...] | None = execute(sql, (user_id, 1, 0)).fetchone()
+    return row
+
+
+def rooms(order: str, limit: int, offset: int) -> list[tuple[Any, ...]]:
+    """(id, kind, name, member_count, picture_days, created_at, bytes, pictures,
+    last sent). (any thread)"""
+    sql = ROOMS.format(where="1", order=ROOM_ORDERS[order])
+    found: list[tuple[Any, ...]] = execute(sql, (limit, offset)).fetchall()
+    return found
+
+
+def room(room_id: int) -> tuple[Any, ...] | None:
+    """The same of one. (any thread)"""
+    sql = ROOMS.format(where="r.id = ?", order="r.id")
+    row: tuple[Any, ...] | None = execute(sql, (room_id, 1, 0)).fetchone()
+    return row
+
+
+def totals() -> dict[str, int]:
+    """Sums over everything; an index of its own holds what they are of. (any thread)"""
+    pictures, picture_bytes = execute(
+        "SELECT count(*), coalesce(sum(bytes), 0)"
+        " + (SELECT coalesce(sum(length(bytes)), 0) FROM avatars) FROM pictures"
+    ).fetchone()
+    unsent, unfinished = execute(
+        "SELECT coalesce(sum(completed_at IS NOT NULL), 0),"
+        " coalesce(sum(completed_at IS NULL AND uploaded_at > 0), 0)"
+        " FROM pictures WHERE hai_id IS NULL"
+    ).fetchone()
+    people, deactivated = execute(
+        "SELECT count(*), coalesce(sum(deactivated_at IS NOT NULL), 0)"
+        " FROM users WHERE kind = 'person'"
+    ).fetchone()
+    return {
+        "pictures": pictures,
+        "picture_bytes": picture_bytes,
+        "unsent": unsent,
+        "unfinished": unfinished,
+        "people": people - deactivated,
+        "deactivated": deactivated,
+        "rooms": execute("SELECT count(*) FROM rooms").fetchone()[0],
+        "database_bytes": blobs.file_bytes(),
+    }
+
+
+def file_sizes(database: Path) -> dict[str, int]:
+    """{file_bytes, wal_bytes, disk_free_bytes}: what the disk says. Takes 10 us."""
+    disk = os.statvfs(database.parent)
+    return {
+        "file_bytes": _size(database),
+        "wal_bytes": _size(database.with_name(database.name + "-wal")),
+        "disk_free_bytes": disk.f_bavail * disk.f_frsize,
+    }
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,456 @@
+"""The one writer thread: many writes, one transaction, one fsync.
+
+Promise: a future resolves after the COMMIT that holds its write, never
+before; with `durability=full` that commit has been fsynced, so what was acked
+survives kill -9 and power loss. Facts published inside a write are told on
+the loop after that commit, in the order of their revs, and before the futures
+resolve: an ack follows its own fact.
+
+Only this thread owns a connection that may write. A batch is whatever was
+queued while the previous one was committed; there is no timer. What one turn
+of the loop queues is handed over at its end, in one piece: woken by the first
+write, this thread would fight the loop for the interpreter over each of the
+others (benchmark `posts`: 5 % less CPU, batches a tenth larger). A write that
+raises is rolled back to its own savepoint and spoils no other.
+
+When the disk is full, writes that would fill it are refused and the small ones
+get the room held for them (reserve.py). After a fault that makes later commits
+doubtful (faults.py), and after any error that is not a write's own, nothing is
+acked any more: `failure` is set, what waits is refused, and the thread ends.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from peewee import DatabaseError, SqliteDatabase
+
+from hai import clock, errors
+from hai.storage import faults
+from hai.storage.reserve import RESERVE_NAME, Reserve
+from hai.storage.wal import WriteAheadLog
+
+logger = logging.getLogger(__name__)
+
+QUEUE_LIMIT = 20_000  # writes; at 8,000/s that is 2.5 s, beyond it: busy
+BUSY_TIMEOUT_MS = 5_000  # for another process: an open shell, a repair
+BATCH_LIMIT = 1_000  # writes in one transaction: bounds what one fsync delays
+SMALL_BATCH = 100  # while the write-ahead log is long: 4 MiB of the longest hais
+CHUNK_BATCH_BYTES = 1024 * 1024  # of pictures in one transaction: 4 chunks
+
+# What runs between batches gets the raw connection, and a function to call every
+# few milliseconds that commits what has been queued meanwhile.
+Breathe = Callable[[], None]
+Aside = Callable[[Any, Breathe], Any]
+
+
+class Transaction:
+    """What a write function is given. Writer thread only.
+
+    now_ms is the same for all writes of a batch.
+    """
+
+    def __init__(self, engine: SqliteDatabase) -> None:
+        self.engine = engine
+        self.now_ms = clock.now_ms()
+        self.events: list[Any] = []
+        self._rev = 0  # 0: not taken yet; holding it locks the counter's row
+        self._rev_stored = 0
+
+    def execute(self, sql: str, params: Iterable[Any] = ()) -> Any:
+        return self.engine.execute_sql(sql, params)
+
+    def next_rev(self) -> int:
+        return self.next_revs(1)[0]
+
+    def next_revs(self, count: int) -> range:
+        """Take `count` revs. Commit order is rev order: the row is locked."""
+        if not self._rev:
+            cursor = self.execute("UPDATE server SET rev = rev RETURNING rev")
+            self._rev = self._rev_stored = cursor.fetchall()[0][0]
+        first = self._rev + 1
+        self._rev += count
+        return range(first, self._rev + 1)
+
+    def publish(self, event: Any) -> None:
+        """Tell the bus, once this transaction is committed."""
+        self.events.append(event)
+
+    def store_rev(self) -> None:
+        if self._rev != self._rev_stored:
+            self.execute("UPDATE server SET rev = ?", (self._rev,))
+
+
+@dataclass(slots=True, eq=False)
+class Write:
+    """One caller's write. `item` is used when `is_bulk`, else `args`.
+
+    fills: it makes the file grow, and is refused when the disk is full.
+    aside: run between batches, in no transaction, with (connection, breathe).
+    """
+
+    run: Callable[..., Any]
+    future: "asyncio.Future[Any]"
+    args: tuple[Any, ...] = ()
+    item: Any = None
+    is_bulk: bool = False
+    chunk_bytes: int = 0  # above 0: the slow lane
+    fills: bool = False
+    aside: Aside | None = None
+    result: Any = None
+    error: BaseException | None = field(default=None)
+
+
+class Writer:
+    """Takes writes on the loop thread, runs them on its own.
+
+    on_failure: told on the loop, once, when nothing can be acked any more.
+    interrupt_readers: makes this process's long reads end; from any thread.
+    """
+
+    def __init__(
+        self,
+        engine: SqliteDatabase,
+        publish: Callable[[Any], None],
+        *,
+        on_failure: Callable[[], None] = lambda: None,
+        interrupt_readers: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.engine = engine
+        self.publish = publish
+        self.on_failure = on_failure
+        self.reserve = Reserve(Path(engine.database).with_name(RESERVE_NAME))
+        self.wal = WriteAheadLog(engine, interrupt_readers)
+        self.failure: BaseException | None = None
+        self.is_full = False
+        self.waiting_count = 0  # loop thread only
+        self.batch_count = 0
+        self.write_count = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._fresh: list[Write] = []  # this turn's writes; loop thread only
+        self._inbox: SimpleQueue[list[Write] | None] = SimpleQueue()
+        self._hais: deque[Write] = deque()
+        self._chunks: deque[Write] = deque()
+        self._asides: deque[Write] = deque()
+        self._is_stopping = False  # loop thread: takes no more
+        self._is_last = False  # writer thread: nothing more will come
+        self._failing = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Commit everything that was queued, then end the thread."""
+        self._is_stopping = True
+        self._hand_over()
+        self._inbox.put(None)
+        while self._thread.is_alive():
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0)  # the last batch's futures
+
+    def submit(self, write: Write) -> "asyncio.Future[Any]":
+        """Queue it. Raises Busy beyond QUEUE_LIMIT, while stopping, or failed."""
+        if self.waiting_count >= QUEUE_LIMIT or self._is_stopping or self.failure:
+            raise errors.Busy()
+        self.waiting_count += 1
+        if not self._fresh:
+            assert self._loop is not None
+            self._loop.call_soon(self._hand_over)
+        self._fresh.append(write)
+        return write.future
+
+    def _hand_over(self) -> None:
+        """Give the thread what this turn of the loop has queued."""
+        if self._fresh:
+            writes, self._fresh = self._fresh, []
+            self._inbox.put(writes)
+
+    def fail(self, error: BaseException) -> None:
+        """Ack nothing any more, and end. From any thread."""
+        with self._failing:
+            if self.failure is not None:
+                return
+            self.failure = error
+        if isinstance(error, DatabaseError):
+            logger.critical("the database failed, so Hai stops: %s", error)
+        else:
+            logger.critical("the writer failed, so Hai stops", exc_info=error)
+        self._inbox.put(None)
+
+    def _run(self) -> None:
+        assert self._loop is not None
+        try:
+            self._open()
+            while self._turn():
+                pass
+        except BaseException as error:  # else nobody would ever be answered
+            self.fail(error)
+        finally:
+            if self.failure:
+                self._loop.call_soon_threadsafe(self._refuse_the_rest)
+            self.wal.close()
+            with contextlib.suppress(DatabaseError):
+                self.engine.close()
+
+    def _open(self) -> None:
+        """Connect, on a full disk too, and hold the reserve."""
+        while True:
+            try:
+                self.engine.connect(reuse_if_open=True)
+                break
+            except DatabaseError as error:
+                self.engine.close()
+                if not faults.is_full_at_open(error, self.reserve.path.parent):
+                    raise
+                if not self.reserve.give_some():
+                    raise
+        self.is_full = not self.reserve.take()
+
+    def _turn(self) -> bool:
+        """One batch, or one thing between batches; whether there may be more."""
+        if self.failure:
+            return False
+        if batch := self._gather(must_wait=not self._asides):
+            self._commit(batch)
+        elif self._asides:
+            self._run_aside(self._asides.popleft())
+        else:
+            return False
+        return self.failure is None
+
+    def _gather(self, *, must_wait: bool) -> list[Write]:
+        """Wait for a first write, then take all that is there, hais first."""
+        is_idle = not (self._hais or self._chunks or self._is_last)
+        if self._take(block=must_wait and is_idle):
+            while self._take(block=False):
+                pass
+        limit = SMALL_BATCH if self.wal.is_waited_for else BATCH_LIMIT
+        batch = [self._hais.popleft() for _ in range(min(len(self._hais), limit))]
+        budget = CHUNK_BATCH_BYTES
+        while self._chunks and (not batch or budget > 0):
+            if self._chunks[0].chunk_bytes > budget and budget < CHUNK_BATCH_BYTES:
+                break
+            budget -= self._chunks[0].chunk_bytes
+            batch.append(self._chunks.popleft())
+        return batch
+
+    def _take(self, *, block: bool) -> bool:
+        """Move one turn's writes to their lanes; False: nothing more."""
+        try:
+            writes = self._inbox.get(block=block)
+        except Empty:
+            return False
+        if writes is None:
+            self._is_last = True
+            return False
+        for write in writes:
+            if write.aside:
+                self._asides.append(write)
+            else:
+                (self._chunks if write.chunk_bytes else self._hais).append(write)
+        return True
+
+    def _commit(self, batch: list[Write]) -> None:
+        """Store a batch, tell the loop once, and then look after the log."""
+        events: list[Any] = []
+        try:
+            events = self._store(self._without_refused(batch))
+        except BaseException as error:  # none of our own: what is stored is not known
+            self.fail(error)
+            for write in batch:
+                write.error = errors.Busy()
+        self.batch_count += 1
+        self.write_count += len(batch)
+        self._tell_soon(events, batch)
+        if self.failure is None:
+            self._tend_log()
+
+    def _without_refused(self, batch: list[Write]) -> list[Write]:
+        """What may be tried; the others are told why not."""
+        if self.is_full and self.reserve.retake():
+            self.is_full = False
+            logger.warning("there is room on the disk again")
+        if not (self.is_full or self.wal.is_long):
+            return batch
+        for write in batch:
+            write.error = self._refusal(write)
+        return [write for write in batch if write.error is None]
+
+    def _refusal(self, write: Write) -> Exception | None:
+        if self.is_full and write.fills:
+            return errors.StorageFull()
+        grows = write.fills or write.chunk_bytes
+        if self.wal.is_at_its_limit or (self.wal.is_long and grows):
+            return errors.Busy()
+        return None
+
+    def _tend_log(self) -> None:
+        try:
+            self.wal.tend()
+        except DatabaseError as error:
+            self.fail(error)
+
+    def _store(self, batch: list[Write]) -> list[Any]:
+        """Run a batch in one transaction and commit; returns its events."""
+        while batch:
+            try:
+                return self._transact(batch)
+            except Exception as error:
+                self._roll_back()
+                if not faults.is_full(error) or not self.reserve.give_some():
+                    self._spoil(batch, error)
+                    return []
+            batch = self._without_fillers(batch)
+        return []
+
+    def _transact(self, batch: list[Write]) -> list[Any]:
+        transaction = self._begin()
+        for group in _groups(batch):
+            self._run_group(transaction, group)
+        transaction.store_rev()
+        self.engine.execute_sql("COMMIT")
+        return transaction.events
+
+    def _without_fillers(self, batch: list[Write]) -> list[Write]:
+        """The disk is full: what the reserve has given is for the small writes."""
+        if not self.is_full:
+            logger.error("the disk is full: hais and pictures are refused")
+        self.is_full = True
+        for write in batch:
+            write.result = None
+            write.error = errors.StorageFull() if write.fills else None
+        return [write for write in batch if not write.fills]
+
+    def _spoil(self, batch: list[Write], error: Exception) -> None:
+        """Nothing of this batch is stored."""
+        if faults.is_fatal(error):
+            self.fail(error)
+        shown = errors.Busy() if self.failure else faults.as_hai_error(error)
+        for write in batch:
+            write.error = shown
+
+    def _run_aside(self, write: Write) -> None:
+        assert write.aside is not None
+        try:
+            write.result = write.aside(self.engine.connection(), self._breathe)
+        except Exception as error:
+            write.error = error
+        except BaseException as error:
+            self.fail(error)
+            write.error = errors.Busy()
+        self._tell_soon([], [write])
+
+    def _breathe(self) -> None:
+        """Let what was queued go first. Raises Busy when it is time to end."""
+        if batch := self._gather(must_wait=False):
+            self._commit(batch)
+        if self._is_last or self.failure:
+            raise errors.Busy("Hai is stopping.")
+
+    def _refuse_the_rest(self) -> None:
+        """After a failure: everybody who waits is told so, and then the owner.
+        Loop thread, when the writer's has ended: nothing more will come."""
+        self._hand_over()
+        while self._take(block=False) or not self._inbox.empty():
+            pass
+        rest = [*self._hais, *self._chunks, *self._asides]
+        for write in rest:
+            write.error = errors.Busy()
+        self._tell([], rest)
+        self.on_failure()
+
+    def _tell_soon(self, events: list[Any], batch: list[Write]) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._tell, events, batch)
+
+    def _begin(self) -> Transaction:
+        self.engine.execute_sql("BEGIN IMMEDIATE")
+        return Transaction(self.engine)
+
+    def _roll_back(self) -> None:
+        try:
+            self.engine.execute_sql("ROLLBACK")
+        except DatabaseError:
+            pass  # SQLite had already rolled back by itself
+
+    def _run_group(self, transaction: Transaction, group: list[Write]) -> None:
+        """Run neighbours of one bulk function together, others one by one."""
+        try:
+            with _Savepoint(transaction):
+                if group[0].is_bulk:
+                    results = group[0].run(transaction, [w.item for w in group])
+                else:
+                    results = [group[0].run(transaction, *group[0].args)]
+        except DatabaseError as error:
+            if not self.engine.connection().in_transaction:
+                raise  # a full disk: SQLite took the whole batch back
+            if len(group) > 1:
+                for write in group:
+                    self._run_group(transaction, [write])
+                return
+            if faults.is_full(error) or faults.is_fatal(error):
+                raise  # concerns all of the batch
+            results = [faults.as_hai_error(error)]
+        except Exception as error:
+            results = [error] * len(group)
+        for write, result in zip(group, results, strict=True):
+            if isinstance(result, BaseException):
+                write.error = result
+            else:
+                write.result = result
+
+    def _tell(self, events: list[Any], batch: list[Write]) -> None:
+        """Facts first, then the futures. Loop thread."""
+        self.waiting_count -= len(batch)
+        for event in events:
+            self.publish(event)
+        for write in batch:
+            if write.future.done():
+                continue  # its caller has gone; what it wrote stays
+            if write.error is not None:
+                write.future.set_exception(write.error)
+            else:
+                write.future.set_result(write.result)
+
+
+class _Savepoint:
+    """What a failed write did, and published, is taken back."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+
+    def __enter__(self) -> None:
+        self.event_count = len(self.transaction.events)
+        self.transaction.execute("SAVEPOINT one_write")
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if not self.transaction.engine.connection().in_transaction:
+            return
+        if kind is not None:
+            self.transaction.execute("ROLLBACK TO one_write")
+            del self.transaction.events[self.event_count :]
+        self.transaction.execute("RELEASE one_write")
+
+
+def _groups(batch: list[Write]) -> Iterable[list[Write]]:
+    """Split into runs of neighbours that share one bulk function.
+
+    Only neighbours: the order in which one client's writes came is kept.
+    """
+    group: list[Write] = []
+    for write in batch:
+        if group and not (write.is_bulk and write.run is group[0].run):
+            yield group
+            group = []
+        group.append(write)
+    if group:
+        yield group

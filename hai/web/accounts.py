@@ -1,0 +1,155 @@
+"""Making accounts (the first owner, then by invitation) and changing one's own."""
+
+import ipaddress
+from typing import Any
+
+from tornado.httputil import HTTPServerRequest
+
+from hai.core import accounts, resets, sessions
+from hai.errors import Forbidden, NotFound
+from hai.web.base import FormHandler
+from hai.web.sessions import SessionHandler
+
+# A request that came through a proxy carries one of them, whoever the peer is.
+FORWARDING_HEADERS = (
+    "Forwarded",
+    "Via",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+)
+
+
+class AccountHandler(SessionHandler):
+    """The form that asks for name, display name and password."""
+
+    is_public = True
+
+    def account(self) -> dict[str, str]:
+        """The fields of a new account, as core takes them."""
+        names = ("name", "display_name", "password")
+        return {name: self.form.text(name) for name in names}
+
+    async def welcome(self, user: dict[str, Any]) -> None:
+        await self.begin_session(user["id"])
+        self.done(self.reverse_url("home"), {"user": user}, status=201)
+
+
+class SetUpHandler(AccountHandler):
+    """GET and POST /setup: makes the owner, once.
+
+    Whoever reads the terminal has the token; from this machine none is needed.
+    """
+
+    async def admit(self) -> None:
+        if not accounts.needs_set_up(self.core):
+            raise NotFound("Hai is set up already.")
+
+    async def show(self, **names: Any) -> None:
+        names.setdefault("form", {"token": self.query("token")})
+        self.draw(
+            "accounts/new.html",
+            "Set up",
+            mode="setup",
+            action=self.request.path,
+            needs_token=not is_local_request(self.request),
+            **names,
+        )
+
+    async def submit(self) -> None:
+        self.slow_down()
+        has_token = accounts.is_set_up_token(self.core, self.form.text("token"))
+        if not (has_token or is_local_request(self.request)):
+            raise Forbidden("Use the link that Hai printed when it started.")
+        await self.welcome(await accounts.set_up(self.core, **self.account()))
+
+
+def is_local_request(request: HTTPServerRequest) -> bool:
+    """Peer and Host are loopback and no proxy is between: the operator.
+
+    Host too, or a web page could reach us under a name of its own.
+    """
+    if any(name in request.headers for name in FORWARDING_HEADERS):
+        return False
+    host = request.host_name.strip("[]")
+    return _is_loopback(request.remote_ip or "") and (
+        host == "localhost" or _is_loopback(host)
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+class JoinHandler(AccountHandler):
+    """GET and POST /join/CODE, and /join where sign-up is open."""
+
+    async def admit(self) -> None:
+        await accounts.require_sign_up(self.core, self.path_kwargs.get("code", ""))
+
+    async def show(self, code: str = "", **names: Any) -> None:
+        if self.identity is not None:
+            self.redirect(self.reverse_url("home"))
+            return
+        path = self.request.path
+        self.draw("accounts/new.html", "Join", mode="join", action=path, **names)
+
+    async def submit(self, code: str = "") -> None:
+        self.slow_down()
+        user = await accounts.sign_up(self.core, code, **self.account())
+        self.went_well()
+        await self.welcome(user)
+
+
+class ResetHandler(AccountHandler):
+    """GET and POST /reset/CODE: a new password, by a link that an admin made."""
+
+    async def show(self, code: str, **names: Any) -> None:
+        person = await resets.find(self.core, code)
+        path = self.request.path
+        self.draw(
+            "accounts/reset.html", "New password", person=person, action=path, **names
+        )
+
+    async def submit(self, code: str) -> None:
+        self.slow_down()
+        user_id = await resets.use(self.core, code, self.form.text("password"))
+        self.went_well()
+        await self.begin_session(user_id)
+        self.done(self.reverse_url("home"))
+
+
+class SettingsHandler(FormHandler):
+    """GET and POST /settings: one's display name, and the list of sessions."""
+
+    async def show(self, **names: Any) -> None:
+        found = await sessions.list_of(self.core, self.user.user_id)
+        for session in found:
+            session["is_this"] = session["id"] == self.user.session_id
+            session["is_browser"] = session["kind"] == "browser"
+        others = [s for s in found if s["is_browser"] and not s["is_this"]]
+        names |= {"sessions": found, "other_browsers": others}
+        await self.page("accounts/edit.html", "Settings", **names)
+
+    async def submit(self) -> None:
+        name = self.form.text("display_name")
+        user = await accounts.change_profile(self.core, self.user, display_name=name)
+        self.done(self.reverse_url("settings"), {"user": user}, done="saved")
+
+
+class PasswordHandler(SettingsHandler, SessionHandler):
+    """POST /settings/password. Ends all other sessions."""
+
+    async def submit(self) -> None:
+        self.slow_down(f"user {self.user.user_id}")
+        await accounts.change_password(
+            self.core,
+            self.user,
+            old=self.form.text("old_password"),
+            new=self.form.text("password"),
+        )
+        self.done(self.reverse_url("settings"), done="password")

@@ -1,0 +1,306 @@
+"""/admin: who uses what, and what owners and admins may do about it.
+
+Every page draws without JavaScript; every action is a form of its own, which
+answers programs with JSON. Who may do what is decided in core/admin.py, in the
+transaction; here only those who may see the pages are let in.
+"""
+
+from typing import Any
+
+from hai import __version__
+from hai.core import admin, deeds, origin, usage
+from hai.core.fields import MAX_ID
+from hai.errors import BadRequest, Forbidden
+from hai.web.base import BaseHandler, FormHandler
+
+LATEST = 10  # of a list on the overview
+MEGABYTE = 1_000_000
+
+
+class AdminHandler(BaseHandler):
+    """What all of them share: others are told that it is not for them."""
+
+    async def admit(self, *ids: Any) -> None:
+        if not self.user.is_admin:
+            raise Forbidden("This is for owners and admins.")
+
+    async def show(self, *ids: Any, **names: Any) -> None:
+        raise NotImplementedError
+
+    async def get(self, *ids: Any) -> None:
+        await self.show(*ids)
+
+    def wanted(self, orders: tuple[str, ...]) -> usage.Wanted:
+        """The page of a list. Raises BadRequest."""
+        order = self.query("sort") or orders[0]
+        page = self.query_id("page")
+        page = 1 if page is None else page
+        return usage.wanted(orders, order, page, self.query("q"))
+
+    def own_url(self, path: str) -> str:
+        peer = self.request.remote_ip or ""
+        return origin.own_origin(self.core.config, self.request.headers, peer) + path
+
+
+class OverviewHandler(AdminHandler):
+    """GET /admin: the place as a whole, and who uses most of it."""
+
+    async def show(self, **names: Any) -> None:
+        sums = await self._sums()
+        if self.wants_json():
+            self.write_json(sums)
+            return
+        users, _ = await usage.users(self.core, usage.Wanted())
+        rooms, _ = await usage.rooms(self.core, usage.Wanted())
+        latest, _ = await deeds.page(self.core, limit=LATEST)
+        await self.page(
+            "admin/index.html",
+            "Admin",
+            sums=sums,
+            quota_state=usage.quota_state(self.core, sums),
+            users=users[:LATEST],
+            rooms=rooms[:LATEST],
+            deeds=latest,
+            can_invite=self.core.config.sign_up != "closed",
+            **names,
+        )
+
+    async def _sums(self) -> dict[str, Any]:
+        metrics = self.application.metrics
+        return await usage.whole(self.core) | {
+            "sockets": int(metrics.value("hai_sockets")),
+            "online": int(metrics.value("hai_users_online")),
+            "resident_bytes": int(metrics.value("hai_resident_bytes")),
+            "started_at": int(metrics.value("hai_start_time_seconds")) * 1000,
+            "version": __version__,
+        }
+
+
+class UsersHandler(AdminHandler):
+    """GET /admin/users?q=&sort=&page="""
+
+    async def show(self, **names: Any) -> None:
+        wanted = self.wanted(usage.USER_ORDERS)
+        users, has_more = await usage.users(self.core, wanted)
+        if self.wants_json():
+            self.write_json({"users": users, "has_more": has_more})
+            return
+        await self.page(
+            "admin/users.html",
+            "Who uses what",
+            users=users,
+            has_more=has_more,
+            wanted=wanted,
+            **names,
+        )
+
+
+class UserHandler(AdminHandler):
+    """GET /admin/users/ID: one of them, and what can be done."""
+
+    async def show(self, user_id: int, **names: Any) -> None:
+        user = await usage.user(self.core, user_id)
+        if self.wants_json():
+            self.write_json({"user": user})
+            return
+        about, _ = await deeds.page(self.core, user_id=user_id, limit=LATEST)
+        names.setdefault("reset_url", None)
+        await self.page(
+            "admin/user.html",
+            user["display_name"],
+            person=user,
+            limit=usage.limit_of(self.core, user),
+            can_act=admin.is_above(self.user, user),
+            is_owner=self.user.role == "owner",
+            deeds=about,
+            back=self.reverse_url("admin_user", user_id),
+            **names,
+        )
+
+
+class UserActionHandler(UserHandler, FormHandler):
+    """POST to below /admin/users/ID. What is refused is said on the user's page."""
+
+    notice = "saved"
+
+    async def get(self, user_id: int) -> None:
+        """Somebody reloaded what a form had drawn."""
+        self.redirect(self.reverse_url("admin_user", user_id))
+
+    async def act(self, user_id: int) -> dict[str, Any]:
+        raise NotImplementedError
+
+    async def submit(self, user_id: int) -> None:
+        ack = await self.act(user_id)
+        here = self.reverse_url("admin_user", user_id)
+        self.done(here, ack, done=self.notice)
+
+
+class RoleHandler(UserActionHandler):
+    """POST /admin/users/ID/role: `role`."""
+
+    async def act(self, user_id: int) -> dict[str, Any]:
+        role = self.form.text("role")
+        return await admin.change_role(self.core, self.user, user_id=user_id, role=role)
+
+
+class DeactivateHandler(UserActionHandler):
+    """POST /admin/users/ID/deactivate"""
+
+    notice = "deactivated"
+
+    async def act(self, user_id: int) -> dict[str, Any]:
+        return await admin.deactivate(self.core, self.user, user_id=user_id)
+
+
+class ReactivateHandler(UserActionHandler):
+    """POST /admin/users/ID/reactivate"""
+
+    notice = "reactivated"
+
+    async def act(self, user_id: int) -> dict[str, Any]:
+        return await admin.reactivate(self.core, self.user, user_id=user_id)
+
+
+class EndSessionsHandler(UserActionHandler):
+    """POST /admin/users/ID/sessions/end: bearer tokens too."""
+
+    notice = "signed_out_user"
+
+    async def act(self, user_id: int) -> dict[str, Any]:
+        return await admin.end_sessions(self.core, self.user, user_id=user_id)
+
+
+class ResetHandler(UserActionHandler):
+    """POST /admin/users/ID/reset: a link for a new password, shown once."""
+
+    async def submit(self, user_id: int) -> None:
+        code = await admin.make_reset(self.core, self.user, user_id=user_id)
+        url = self.own_url(self.reverse_url("reset", code))
+        if self.wants_json():
+            self.write_json({"url": url}, 201)
+            return
+        self.set_status(201)
+        await self.show(user_id, reset_url=url)
+
+
+class QuotaHandler(UserActionHandler):
+    """POST /admin/users/ID/quota: `max_bytes`, or `megabytes` from the form; empty:
+    as the setting says; 0: no limit."""
+
+    async def act(self, user_id: int) -> dict[str, Any]:
+        return await admin.set_quota(
+            self.core, self.user, user_id=user_id, max_bytes=self._max_bytes()
+        )
+
+    def _max_bytes(self) -> int | None:
+        if self.form.is_json:
+            value = self.form.payload().get("max_bytes")
+            if value is not None and type(value) is not int:
+                raise BadRequest("max_bytes must be a whole number.", field="max_bytes")
+            return value
+        text = self.form.text("megabytes").strip()
+        if not text:
+            return None
+        return whole_number("megabytes", text) * MEGABYTE
+
+
+class RemovingHandler(AdminHandler):
+    """What the two forms share that remove pictures: `days`, and `is_confirmed`."""
+
+    def removal(self) -> dict[str, Any]:
+        """Raises BadRequest."""
+        payload = self.form.payload()
+        days = payload.get("days")
+        if type(days) is not int:
+            raise BadRequest("days must be a whole number.", field="days")
+        return {
+            "days": days,
+            "is_confirmed": payload.get("is_confirmed") in ("on", True),
+        }
+
+
+class RemoveUserPicturesHandler(UserActionHandler, RemovingHandler):
+    """POST /admin/users/ID/pictures/remove"""
+
+    notice = "removing"
+
+    async def act(self, user_id: int) -> dict[str, Any]:
+        return await admin.remove_pictures_of_user(
+            self.core, self.user, user_id=user_id, **self.removal()
+        )
+
+
+class RoomsHandler(AdminHandler):
+    """GET /admin/rooms?sort=&page="""
+
+    async def show(self, **names: Any) -> None:
+        wanted = self.wanted(usage.ROOM_ORDERS)
+        rooms, has_more = await usage.rooms(self.core, wanted)
+        if self.wants_json():
+            self.write_json({"rooms": rooms, "has_more": has_more})
+            return
+        await self.page(
+            "admin/rooms.html",
+            "Rooms and what is in them",
+            rooms=rooms,
+            has_more=has_more,
+            wanted=wanted,
+            **names,
+        )
+
+
+class RoomHandler(AdminHandler):
+    """GET /admin/rooms/ID"""
+
+    async def show(self, room_id: int, **names: Any) -> None:
+        room = await usage.room(self.core, room_id)
+        if self.wants_json():
+            self.write_json({"room": room})
+            return
+        await self.page(
+            "admin/room.html",
+            room.get("name", "A direct room"),
+            room=room,
+            can_act=self.user.role == "owner" or room["kind"] != "direct",
+            back=self.reverse_url("admin_room", room_id),
+            **names,
+        )
+
+
+class RemoveRoomPicturesHandler(RoomHandler, RemovingHandler, FormHandler):
+    """POST /admin/rooms/ID/pictures/remove"""
+
+    async def get(self, room_id: int) -> None:
+        self.redirect(self.reverse_url("admin_room", room_id))
+
+    async def submit(self, room_id: int) -> None:
+        ack = await admin.remove_pictures_of_room(
+            self.core, self.user, room_id=room_id, **self.removal()
+        )
+        self.done(self.reverse_url("admin_room", room_id), ack, done="removing")
+
+
+class DeedsHandler(AdminHandler):
+    """GET /admin/deeds?before=: who did what to whom."""
+
+    async def show(self, **names: Any) -> None:
+        before = self.query_id("before")
+        found, has_more = await deeds.page(self.core, before=before)
+        if self.wants_json():
+            self.write_json({"deeds": found, "has_more": has_more})
+            return
+        await self.page(
+            "admin/deeds.html",
+            "History",
+            deeds=found,
+            older=found[-1]["id"] if has_more else None,
+            **names,
+        )
+
+
+def whole_number(name: str, text: str) -> int:
+    """Raises BadRequest."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID))):
+        raise BadRequest(f"{name} must be a whole number.", field=name)
+    return int(text)

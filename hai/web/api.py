@@ -1,0 +1,117 @@
+"""The API for programs: the orders' names and answers, with a bearer token.
+
+Which path is which order stands in routes.py; what an order takes and gives
+stands in core/orders.py. So this file only carries the one to the other, and
+openapi.json is made from the same two tables.
+"""
+
+from typing import Any
+
+from hai.core import accounts, first_state, rooms
+from hai.core.objects import Created
+from hai.core.orders import ORDERS
+from hai.web import openapi
+from hai.web.base import BaseHandler
+from hai.web.hais import SendHandler
+from hai.web.pictures import UploadHandler as FormUploadHandler
+
+
+class ApiHandler(BaseHandler):
+    """Answers JSON, always."""
+
+    always_json = True
+
+    async def answer(self, name: str, payload: dict[str, Any]) -> None:
+        ack = await self.order(name, payload)
+        has_created = ORDERS[name].creates or isinstance(ack, Created)
+        self.write_json(ack, 201 if has_created else 200)
+
+    def query_payload(self, *names: str) -> dict[str, int]:
+        """Numbers from the query, those that are there."""
+        found = {name: self.query_id(name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class OrderHandler(ApiHandler):
+    """POST: one order; the ids in the path are the fields named in `path_fields`."""
+
+    def initialize(self, order: str, path_fields: tuple[str, ...]) -> None:
+        super().initialize()
+        self.order_name = order
+        self.path_fields = path_fields
+
+    async def post(self, *ids: int) -> None:
+        in_path = dict(zip(self.path_fields, ids, strict=True))
+        await self.answer(self.order_name, self.form.payload() | in_path)
+
+
+class RoomsHandler(OrderHandler):
+    """GET: the rooms I am in, and those I may join."""
+
+    async def get(self) -> None:
+        mine, open_rooms = await rooms.mine_and_open(self.core, self.user)
+        self.write_json({"rooms": mine, "open_rooms": open_rooms})
+
+
+class HaisHandler(SendHandler):
+    """GET: a page of a room; POST: send a hai, with pictures if multipart."""
+
+    always_json = True
+
+    async def get(self, room_id: int) -> None:
+        names = ("before", "after", "around", "limit")
+        found = {name: self.query_id(name) for name in names}
+        payload: dict[str, Any] = {n: v for n, v in found.items() if v is not None}
+        if words := self.query("with_pictures"):
+            # Anything else goes on as it is, for core to refuse.
+            payload["with_pictures"] = {"true": True, "false": False}.get(words, words)
+        self.write_json(await self.order("get_hais", payload | {"room_id": room_id}))
+
+    async def post(self, room_id: int) -> None:
+        self.write_json(await self.send(room_id), 201)
+
+
+class UploadHandler(FormUploadHandler):
+    """POST: pictures to be named in a later send."""
+
+    always_json = True
+
+
+class ChangesHandler(ApiHandler):
+    """GET: what changed since a rev."""
+
+    async def get(self) -> None:
+        payload: dict[str, Any] = self.query_payload("since_rev", "limit")
+        if self.query("epoch"):
+            payload["epoch"] = self.query("epoch")
+        await self.answer("get_changes", payload)
+
+
+class MeHandler(ApiHandler):
+    """GET: the user whose token this is."""
+
+    async def get(self) -> None:
+        user = await first_state.user_named(self.core, self.user.user_id)
+        self.write_json({"user": user})
+
+
+class PeopleHandler(ApiHandler):
+    """GET: everybody."""
+
+    async def get(self) -> None:
+        self.write_json({"users": await accounts.list_users(self.core)})
+
+
+class DescriptionHandler(BaseHandler):
+    """GET openapi.json: for everybody; it holds nothing of anybody's."""
+
+    is_public = True
+    always_json = True
+    max_body_bytes = 0
+
+    def initialize(self, table: tuple[Any, ...]) -> None:
+        super().initialize()
+        self.table = table
+
+    async def get(self) -> None:
+        self.write_json(openapi.describe(self.table))

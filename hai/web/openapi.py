@@ -1,0 +1,251 @@
+"""openapi.json, made from the table of API routes and the table of orders.
+
+OpenAPI 3.1, so the schemas are JSON Schema as core/fields.py states them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hai import __version__
+from hai.core.fields import MAX_PICTURES, Schema
+from hai.core.orders import ORDERS
+from hai.errors import all_errors
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRoute:
+    """One row. order: its name in the table of orders, or "" where it is none.
+
+    query: fields taken from the query; answer: keys of the answer, for no order.
+    """
+
+    method: str
+    path: str  # with {room_id} and the like
+    order: str = ""
+    help: str = ""
+    query: tuple[str, ...] = ()
+    answer: str = ""
+    is_multipart: bool = False
+    max_pictures: int = MAX_PICTURES
+    is_public: bool = False
+    body: str = ""  # "bytes": of a tus upload
+    name: str = ""  # for reverse_url
+
+
+def describe(table: tuple[ApiRoute, ...]) -> dict[str, Any]:
+    """The whole document."""
+    paths: dict[str, Any] = {}
+    for route in table:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Hai", "version": __version__},
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": SCHEMAS,
+            "responses": {"error": _error_response()},
+        },
+    }
+
+
+def _operation(route: ApiRoute) -> dict[str, Any]:
+    order = ORDERS.get(route.order)
+    answer = _json(_object(order.ack if order else route.answer))
+    found: dict[str, Any] = {
+        "operationId": _operation_id(route),
+        "summary": route.help or (order.help if order else ""),
+        "parameters": _parameters(route),
+        "responses": {
+            **{s: _done(s, answer) for s in _statuses(route)},
+            "default": {"$ref": "#/components/responses/error"},
+        },
+    }
+    if route.method == "POST" or route.body:
+        found["requestBody"] = {"content": _body(route)}
+    if route.is_public:
+        found["security"] = []
+    return found
+
+
+def _statuses(route: ApiRoute) -> list[str]:
+    order = ORDERS.get(route.order)
+    if not order and not route.answer and not route.path.endswith(".json"):
+        return ["200" if route.method == "HEAD" else "204"]
+    makes = route.is_multipart or (route.body and route.method == "POST")
+    statuses = ["201" if (order and order.creates) or makes else "200"]
+    return [*statuses, "201"] if order and order.may_create else statuses
+
+
+def _done(status: str, answer: dict[str, Any]) -> dict[str, Any]:
+    return {"description": "Done."} | ({"content": answer} if status != "204" else {})
+
+
+def _operation_id(route: ApiRoute) -> str:
+    """Unique: send_hai, or get_rooms for what is no order."""
+    last = [part for part in route.path.split("/") if not part.startswith("{")][-1]
+    return route.order or f"{route.method.lower()}_{last}"
+
+
+def _in_path(route: ApiRoute) -> list[str]:
+    parts = route.path.split("/")
+    return [part[1:-1] for part in parts if part.startswith("{")]
+
+
+def _parameters(route: ApiRoute) -> list[dict[str, Any]]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": _schema(route, name)}
+        for name in _in_path(route)
+    ]
+    order = ORDERS.get(route.order)
+    in_query = [
+        {
+            "name": name,
+            "in": "query",
+            "required": bool(order and order.fields[name].is_required),
+            "schema": _schema(route, name),
+        }
+        for name in route.query
+    ]
+    return in_path + in_query
+
+
+def _schema(route: ApiRoute, name: str) -> Schema:
+    order = ORDERS.get(route.order)
+    if order and name in order.fields:
+        return order.fields[name].schema
+    if name == "token":
+        return TEXT
+    return {"type": "integer", "minimum": 1}
+
+
+def _body(route: ApiRoute) -> dict[str, Any]:
+    """The order's fields that are not in the path; client_id may be left out."""
+    if route.body:
+        return {"application/offset+octet-stream": {}}
+    order = ORDERS.get(route.order)
+    fields = order.fields if order else {}
+    inside = {n: f for n, f in fields.items() if n not in _in_path(route)}
+    required = [n for n, f in inside.items() if f.is_required and n != "client_id"]
+    properties: dict[str, Any] = {name: field.schema for name, field in inside.items()}
+    schema = {"type": "object", "properties": properties, "required": required}
+    content = _json(schema) if order else {}
+    if route.is_multipart:
+        many = {"type": "array", "items": PICTURE_FILE, "maxItems": route.max_pictures}
+        files = {"picture": many if route.max_pictures > 1 else AVATAR_FILE}
+        about = {
+            "alt": {"type": "array", "items": {"type": "string"}},
+            "keep_metadata": {"enum": ["on"]},
+        }
+        if route.max_pictures == 1:
+            properties, about = {}, {}
+        content["multipart/form-data"] = {
+            "schema": schema | {"properties": properties | about | files}
+        }
+    return content
+
+
+def _json(schema: Schema) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _object(keys: str) -> Schema:
+    properties = {key: ANSWERS[key] for key in keys.split()}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _error_response() -> dict[str, Any]:
+    return {
+        "description": "Nothing of it was stored.",
+        "content": _json(
+            {
+                "type": "object",
+                "properties": {"error": _ref("error")},
+                "required": ["error"],
+            }
+        ),
+    }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _record(required: str, optional: str = "") -> Schema:
+    """An object from `name:type` words; a type of ours is a reference."""
+    words = [word.split(":") for word in f"{required} {optional}".split()]
+    return {
+        "type": "object",
+        "properties": {name: TYPES.get(type_) or _ref(type_) for name, type_ in words},
+        "required": [word.split(":")[0] for word in required.split()],
+    }
+
+
+AVATAR_FILE: Schema = {"type": "string", "contentMediaType": "image/*"}
+PICTURE_FILE: Schema = {
+    "type": "string",
+    "contentMediaType": "image/*, video/* or audio/*",
+}
+WHOLE: Schema = {"type": "integer"}
+TEXT: Schema = {"type": "string"}
+YES_OR_NO: Schema = {"type": "boolean"}
+TYPES: dict[str, Schema] = {
+    "int": WHOLE,
+    "text": TEXT,
+    "yes": {"const": True},
+    "ids": _list(WHOLE),
+    "pictures": _list(_ref("picture")),
+    "by_user": {"type": "object", "additionalProperties": WHOLE},
+    "by_emoji": {"type": "object", "additionalProperties": _list(WHOLE)},
+    "any": {"type": "object"},
+}
+SCHEMAS: dict[str, Schema] = {
+    "hai": _record(
+        "id:int rev:int room_id:int user_id:int text:text sent_at:int"
+        " pictures:pictures reactions:by_emoji",
+        "client_id:text html:text edited_at:int deleted_at:int reply_to:int"
+        " reply_to_picture:int",
+    ),
+    "picture": _record(
+        "id:int name:text type:text bytes:int width:int height:int url:text",
+        "alt:text duration_ms:int is_animated:yes blur:text thumbnail:thumbnail"
+        " gone_at:int",
+    ),
+    "thumbnail": _record("type:text width:int height:int url:text"),
+    "room": _record(
+        "id:int rev:int kind:text member_count:int",
+        "name:text topic:text member_ids:ids last_hai_id:int my_read_hai_id:int"
+        " unread:int picture_days:int",
+    ),
+    "user": _record(
+        "id:int rev:int name:text display_name:text kind:text role:text",
+        "avatar_url:text presence:text deactivated_at:int",
+    ),
+    "upload": _record(
+        "url:text offset:int length:int", "expires_at:int picture:picture"
+    ),
+    "error": _record("code:text message:text", "details:any"),
+}
+SCHEMAS["error"]["properties"]["code"] = {"enum": [e.code for e in all_errors()]}
+ANSWERS: dict[str, Schema] = {
+    "hai": _ref("hai"),
+    "room": _ref("room"),
+    "user": _ref("user"),
+    "hais": _list(_ref("hai")),
+    "rooms": _list(_ref("room")),
+    "open_rooms": _list(_ref("room")),
+    "users": _list(_ref("user")),
+    "pictures": _list(_ref("picture")),
+    "upload": _ref("upload"),
+    "removed_room_ids": _list(WHOLE),
+    "rev": WHOLE,
+    "epoch": TEXT,
+    "has_more": YES_OR_NO,
+    "online_user_ids": _list(WHOLE),
+}

@@ -1,0 +1,34 @@
+"""The front door: leads everybody to where they were, or to where they begin."""
+
+from hai.core import accounts, first_state
+from hai.core.first_state import State
+from hai.web.base import BaseHandler
+
+ROOM_COOKIE = "hai_room"  # the room this browser showed last
+
+
+class HomeHandler(BaseHandler):
+    """GET /"""
+
+    is_public = True
+    max_body_bytes = 0
+
+    async def get(self) -> None:
+        if self.identity is None:
+            is_new = accounts.is_empty(self.core)
+            self.redirect(self.reverse_url("set_up" if is_new else "sign_in"))
+            return
+        state = await first_state.for_user(self.core, self.identity)
+        room_id = last_room_id(state, self.get_cookie(ROOM_COOKIE) or "")
+        here = self.reverse_url("room", room_id) if room_id else None
+        self.redirect(here or self.reverse_url("rooms"))
+
+
+def last_room_id(state: State, shown_last: str) -> int | None:
+    """The room shown last if it is still mine, else the one with the newest hai."""
+    rooms = state["rooms"]
+    for room in rooms:
+        if str(room["id"]) == shown_last:
+            return int(room["id"])
+    newest = max(rooms, key=lambda room: room.get("last_hai_id", 0), default=None)
+    return int(newest["id"]) if newest else None

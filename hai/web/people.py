@@ -1,0 +1,96 @@
+"""People: everybody here, and inviting more."""
+
+import re
+from typing import Any
+
+from hai.core import accounts, first_state, invites, origin
+from hai.errors import BadRequest, Forbidden
+from hai.web.base import BaseHandler
+
+MAX_SHOWN = 200  # of a long list; the rest are found by name
+MAX_IDS = 100
+IS_ID = re.compile("[0-9]{1,16}", re.ASCII)
+
+
+class PeopleHandler(BaseHandler):
+    """GET /people[?q=]: everybody, or those with these letters in their names.
+    ?user_ids=1&user_ids=2: these stay chosen, above all others.
+
+    For scripts also ?ids=1,2,3: those people, as {"users": [...]}.
+    """
+
+    async def get(self) -> None:
+        if self.wants_json():
+            self.write_json({"users": await self.named()})
+        else:
+            await self.show()
+
+    async def named(self) -> list[dict[str, Any]]:
+        """Raises BadRequest."""
+        if not self.query("ids"):
+            return (await self.found())[:MAX_SHOWN]
+        ids = self.query("ids").split(",")
+        if len(ids) > MAX_IDS or not all(map(IS_ID.fullmatch, ids)):
+            raise BadRequest(f"ids must be up to {MAX_IDS} numbers.", field="ids")
+        wanted = {int(text) for text in ids}
+        return await self.core.db.read(first_state.users, self.core, wanted)
+
+    async def chosen(self) -> list[dict[str, Any]]:
+        """Whom a search keeps: they are to be written to together."""
+        given = self.request.query_arguments.get("user_ids", [])[:MAX_IDS]
+        ids = {int(text) for text in map(bytes.decode, given) if IS_ID.fullmatch(text)}
+        return await self.core.db.read(first_state.users, self.core, ids)
+
+    async def found(self) -> list[dict[str, Any]]:
+        return with_letters(await accounts.list_users(self.core), self.query("q"))
+
+    def can_invite(self) -> bool:
+        return self.user.is_admin and self.core.config.sign_up != "closed"
+
+    async def show(self, invite_url: str | None = None, **names: Any) -> None:
+        people = await self.found()
+        chosen = await self.chosen()
+        chosen_ids = {user["id"] for user in chosen}
+        people = [user for user in people if user["id"] not in chosen_ids]
+        await self.page(
+            "people/index.html",
+            "People",
+            query=self.query("q"),
+            chosen=chosen,
+            people=people[:MAX_SHOWN],
+            people_count=len(people),
+            can_invite=self.can_invite(),
+            invite_url=invite_url,
+            **names,
+        )
+
+
+def with_letters(users: list[dict[str, Any]], query: str) -> list[dict[str, Any]]:
+    """Those who have the letters anywhere in either name."""
+    letters = query.strip().removeprefix("@").casefold()
+    return [
+        user
+        for user in users
+        if letters in user["name"].casefold()
+        or letters in user["display_name"].casefold()
+    ]
+
+
+class InvitesHandler(PeopleHandler):
+    """POST /invites: a link by which people make their own accounts."""
+
+    async def get(self) -> None:
+        self.redirect(self.reverse_url("people"))
+
+    async def post(self) -> None:
+        if not self.can_invite():
+            raise Forbidden("Only admins can invite.")
+        code = await invites.create(self.core, self.user.user_id)
+        peer = self.request.remote_ip or ""
+        host = origin.own_origin(self.core.config, self.request.headers, peer)
+        url = host + self.reverse_url("join", code)
+        if self.wants_json():
+            self.write_json({"url": url}, 201)
+        else:
+            self.set_status(201)
+            await self.show(url)

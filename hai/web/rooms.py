@@ -1,0 +1,204 @@
+"""Rooms: the list, one room's page, and the forms that change them."""
+
+from typing import Any
+
+from hai import ids
+from hai.core import first_state, rooms
+from hai.core.objects import Created
+from hai.errors import Forbidden, HaiError
+from hai.web import ui
+from hai.web.base import COOKIE_DAYS, BaseHandler, FormHandler
+from hai.web.pages import ROOM_COOKIE
+from hai.web.people import MAX_SHOWN, with_letters
+
+MAX_CANDIDATES = 20  # to ask in: more are found by name
+MAX_OFFERED = 50  # of the rooms to join; the rest are found by name
+
+
+class RoomsHandler(FormHandler):
+    """GET and POST /rooms: those I am in, those I may join, and a new one.
+
+    GET ?q=: of those to join, the ones with these letters.
+    """
+
+    async def show(self, **names: Any) -> None:
+        names.setdefault("wanted_room", None)
+        mine, open_rooms = await rooms.mine_and_open(self.core, self.user)
+        if self.wants_json():
+            self.write_json({"rooms": mine, "open_rooms": open_rooms})
+            return
+        names |= found_rooms(open_rooms, self.query("q"))
+        await self.page("rooms/index.html", "Rooms", **names)
+
+    async def submit(self) -> None:
+        ack = await self.order("create_room", self.form.payload())
+        self.done(self.reverse_url("room", ack["room"]["id"]), ack, status=201)
+
+
+def found_rooms(open_rooms: list[dict[str, Any]], query: str) -> dict[str, Any]:
+    """Those with these letters in name or topic, and how many there are of them."""
+    letters = query.strip().casefold()
+    found = [
+        room
+        for room in open_rooms
+        if letters in f"{room['name']}\n{room.get('topic', '')}".casefold()
+    ]
+    shown = found[:MAX_OFFERED]
+    return {"query": query, "open_rooms": shown, "open_count": len(found)}
+
+
+class RoomHandler(RoomsHandler):
+    """GET /rooms/ID: the room, drawn whole; POST: its name, topic, picture_days."""
+
+    async def get(self, room_id: int) -> None:
+        edges = {name: self.query_id(name) for name in ("before", "around", "after")}
+        try:
+            state = await first_state.for_room(self.core, self.user, room_id, **edges)
+        except Forbidden:
+            await self._offer_to_join(room_id)
+            return
+        self._remember(room_id)
+        title = state["room"].get("name", "Direct")
+        new_id = ids.new_client_id()
+        await self.page("rooms/show.html", title, state=state, client_id=new_id)
+
+    async def post(self, room_id: int) -> None:
+        payload = self.form.payload() | {"room_id": room_id}
+        try:
+            ack = await self.order("change_room", payload)
+        except HaiError as error:
+            if not self.wants_page() or self.wants_json():
+                raise
+            await show_edit(self, room_id, **self.error_names(error))
+            return
+        self.done(self.reverse_url("edit_room", room_id), ack, done="saved")
+
+    async def _offer_to_join(self, room_id: int) -> None:
+        """An open room is no secret, but what is said in it is for members."""
+        room = await rooms.show(self.core, self.user, room_id)
+        if not self.wants_page():
+            raise Forbidden("Join this room first.")
+        self.set_status(403)
+        await self.show(wanted_room=room)
+
+    def _remember(self, room_id: int) -> None:
+        self.set_cookie(
+            ROOM_COOKIE,
+            str(room_id),
+            expires_days=COOKIE_DAYS,
+            httponly=True,
+            samesite="Lax",
+            secure=self.has_secure_cookies,
+        )
+
+
+class EditHandler(BaseHandler):
+    """GET /rooms/ID/edit: name, topic, members."""
+
+    async def get(self, room_id: int) -> None:
+        await show_edit(self, room_id)
+
+
+async def show_edit(handler: BaseHandler, room_id: int, **names: Any) -> None:
+    """Raises NotFound, Forbidden."""
+    core, who = handler.core, handler.user
+    state = await first_state.for_room(core, who, room_id)
+    can_change = await core.db.read(rooms.can_change, who, room_id)
+    names.setdefault("form", {"name": state["room"].get("name", "")})
+    await handler.page(
+        "rooms/edit.html",
+        state["room"].get("name", "Direct"),
+        state=state,
+        room=state["room"],
+        can_change=can_change,
+        back=handler.reverse_url("edit_room", room_id),
+        **await _people_names(handler, room_id),
+        **names,
+    )
+
+
+async def _people_names(handler: BaseHandler, room_id: int) -> dict[str, Any]:
+    """Who is in the room and who could be, as far as they fit on a page: `?member=`
+    and `?person=` find the others by name."""
+    members, people = await rooms.people_of(handler.core, room_id)
+    member_query, person_query = handler.query("member"), handler.query("person")
+    found = with_letters(members, member_query)
+    return {
+        "members": found[:MAX_SHOWN],
+        "more_members": len(found) - MAX_SHOWN,
+        "member_query": member_query,
+        "people": with_letters(people, person_query)[:MAX_CANDIDATES],
+        "people_count": len(people),
+        "person_query": person_query,
+    }
+
+
+class JoinHandler(BaseHandler):
+    """POST /rooms/ID/join"""
+
+    async def post(self, room_id: int) -> None:
+        ack = await self.order("join_room", {"room_id": room_id})
+        self.done(self.reverse_url("room", room_id), ack)
+
+
+class ReadHandler(BaseHandler):
+    """POST /rooms/ID/read: `hai_id` and all before it, for those without scripts."""
+
+    async def post(self, room_id: int) -> None:
+        ack = await self.order("mark_read", self.form.payload() | {"room_id": room_id})
+        self.done(self.reverse_url("room", room_id), ack)
+
+
+class LeaveHandler(BaseHandler):
+    """GET /rooms/ID/leave asks, POST leaves."""
+
+    async def get(self, room_id: int) -> None:
+        room = await rooms.show(self.core, self.user, room_id)
+        await ask(self, room, ui.leave_question(room))
+
+    async def post(self, room_id: int) -> None:
+        ack = await self.order("leave_room", {"room_id": room_id})
+        self.done(self.reverse_url("rooms"), ack, done="left")
+
+
+class MembersHandler(BaseHandler):
+    """POST /rooms/ID/members: adds `user_id`."""
+
+    async def post(self, room_id: int) -> None:
+        payload = self.form.payload() | {"room_id": room_id}
+        ack = await self.order("add_member", payload)
+        self.done(self.reverse_url("edit_room", room_id), ack, done="added")
+
+
+class RemoveMemberHandler(BaseHandler):
+    """GET /rooms/ID/members/USER/remove asks, POST removes."""
+
+    async def get(self, room_id: int, user_id: int) -> None:
+        room, user = await rooms.removable(self.core, self.user, room_id, user_id)
+        await ask(self, room, ui.remove_question(user, room["name"]))
+
+    async def post(self, room_id: int, user_id: int) -> None:
+        payload = {"room_id": room_id, "user_id": user_id}
+        ack = await self.order("remove_member", payload)
+        self.done(self.reverse_url("edit_room", room_id), ack, done="removed")
+
+
+async def ask(
+    handler: BaseHandler, room: dict[str, Any], question: ui.Question
+) -> None:
+    """The page whose one form is posted to its own address."""
+    names = {"room": room, "question": question, "action": handler.request.path}
+    await handler.page("rooms/ask.html", question.title, **names)
+
+
+class DirectHandler(BaseHandler):
+    """POST /direct: `user_ids`, or `user_id` for one person's button."""
+
+    async def post(self) -> None:
+        payload = self.form.payload()
+        payload.pop("q", None)  # the field beside the boxes, for finding people
+        if "user_id" in payload:
+            payload.setdefault("user_ids", [payload["user_id"]])
+        ack = await self.order("open_direct", payload)
+        status = 201 if isinstance(ack, Created) else 200
+        self.done(self.reverse_url("room", ack["room"]["id"]), ack, status=status)

@@ -1,0 +1,238 @@
+"""Every URL of Hai, in one table. No other Python file holds a path.
+
+`{id}` is an id and comes to the handler as a number; `{code}` is an
+invitation's code, `{token}` an upload's, and both come by name. Routes with a name
+can be reversed: `self.reverse_url("room", 7)`. The sockets' own rules and the static
+files are added by application.py.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from tornado.web import RequestHandler, URLSpec
+
+from hai.web import (
+    accounts,
+    admin,
+    api,
+    avatars,
+    eliza,
+    hais,
+    pages,
+    people,
+    pictures,
+    rooms,
+    search,
+    sessions,
+    share,
+    status,
+    tus,
+)
+from hai.web.openapi import ApiRoute
+
+ID = "([1-9][0-9]{0,15})"
+CODE = "(?P<code>[A-Za-z0-9_-]{1,64})"
+TOKEN = "(?P<token>[A-Za-z0-9_-]{43})"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row: `path` is a template, `name` is for reverse_url."""
+
+    path: str
+    handler: type[RequestHandler]
+    name: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def rule(self) -> URLSpec:
+        pattern = re.escape(self.path)
+        for name, found in (("id", ID), ("code", CODE), ("token", TOKEN)):
+            pattern = pattern.replace(rf"\{{{name}\}}", found)
+        return URLSpec(pattern + "$", self.handler, self.settings, self.name or None)
+
+
+ROUTES: tuple[Route, ...] = (
+    # first what is asked for most: a rule is looked at in 0.3 us
+    Route("/pictures/{id}", pictures.PictureHandler, "picture"),
+    Route("/avatars/{id}/{id}", avatars.AvatarHandler),
+    Route("/", pages.HomeHandler, "home"),
+    Route("/healthz", status.HealthHandler),
+    Route("/metrics", status.MetricsHandler),
+    # accounts and sessions
+    Route("/setup", accounts.SetUpHandler, "set_up"),
+    Route("/sign_in", sessions.SignInHandler, "sign_in"),
+    Route("/sign_out", sessions.SignOutHandler, "sign_out"),
+    Route("/join", accounts.JoinHandler, "join_openly"),
+    Route("/join/{code}", accounts.JoinHandler, "join"),
+    Route("/reset/{code}", accounts.ResetHandler, "reset"),
+    Route("/settings", accounts.SettingsHandler, "settings"),
+    Route("/settings/password", accounts.PasswordHandler),
+    Route("/settings/avatar", avatars.SettingsAvatarHandler),
+    Route("/settings/avatar/remove", avatars.RemoveAvatarHandler),
+    Route("/settings/sessions/end", sessions.EndOthersHandler),
+    Route("/settings/sessions/{id}/end", sessions.EndHandler),
+    # people
+    Route("/people", people.PeopleHandler, "people"),
+    Route("/invites", people.InvitesHandler, "invites"),
+    # for owners and admins
+    Route("/admin", admin.OverviewHandler, "admin"),
+    Route("/admin/users", admin.UsersHandler, "admin_users"),
+    Route("/admin/users/{id}", admin.UserHandler, "admin_user"),
+    Route("/admin/users/{id}/role", admin.RoleHandler),
+    Route("/admin/users/{id}/deactivate", admin.DeactivateHandler),
+    Route("/admin/users/{id}/reactivate", admin.ReactivateHandler),
+    Route("/admin/users/{id}/sessions/end", admin.EndSessionsHandler),
+    Route("/admin/users/{id}/reset", admin.ResetHandler),
+    Route("/admin/users/{id}/quota", admin.QuotaHandler),
+    Route("/admin/users/{id}/pictures/remove", admin.RemoveUserPicturesHandler),
+    Route("/admin/rooms", admin.RoomsHandler, "admin_rooms"),
+    Route("/admin/rooms/{id}", admin.RoomHandler, "admin_room"),
+    Route("/admin/rooms/{id}/pictures/remove", admin.RemoveRoomPicturesHandler),
+    Route("/admin/deeds", admin.DeedsHandler, "admin_deeds"),
+    # rooms
+    Route("/rooms", rooms.RoomsHandler, "rooms"),
+    Route("/rooms/{id}", rooms.RoomHandler, "room"),
+    Route("/rooms/{id}/edit", rooms.EditHandler, "edit_room"),
+    Route("/rooms/{id}/join", rooms.JoinHandler),
+    Route("/rooms/{id}/read", rooms.ReadHandler),
+    Route("/rooms/{id}/leave", rooms.LeaveHandler),
+    Route("/rooms/{id}/members", rooms.MembersHandler),
+    Route("/rooms/{id}/members/{id}/remove", rooms.RemoveMemberHandler),
+    Route("/direct", rooms.DirectHandler),
+    # hais and pictures
+    Route("/rooms/{id}/hais", hais.HaisHandler, "hais"),
+    Route("/rooms/{id}/pictures", pictures.UploadHandler),
+    Route("/rooms/{id}/uploads", tus.UploadsHandler),
+    Route("/uploads/{token}", tus.UploadHandler, "upload"),
+    Route("/pictures/{id}/discard", pictures.DiscardHandler),
+    Route("/share", share.ShareHandler, "share"),
+    Route("/search", search.SearchHandler, "search"),
+    Route("/eliza", eliza.ElizaHandler, "eliza"),
+)
+
+API_ROUTES: tuple[ApiRoute, ...] = (
+    ApiRoute("GET", "/api/v1/me", help="Whose token this is", answer="user"),
+    ApiRoute(
+        "POST",
+        "/api/v1/me/avatar",
+        help="Give yourself a picture; its middle square is kept",
+        answer="user",
+        is_multipart=True,
+        max_pictures=1,
+    ),
+    ApiRoute(
+        "DELETE",
+        "/api/v1/me/avatar",
+        help="Take it back: a letter is drawn instead",
+        answer="user",
+    ),
+    ApiRoute("GET", "/api/v1/users", help="Everybody", answer="users"),
+    ApiRoute(
+        "GET", "/api/v1/changes", "get_changes", query=("since_rev", "epoch", "limit")
+    ),
+    ApiRoute(
+        "GET", "/api/v1/rooms", help="Mine, and open ones", answer="rooms open_rooms"
+    ),
+    ApiRoute("POST", "/api/v1/rooms", "create_room"),
+    ApiRoute("POST", "/api/v1/rooms/{room_id}", "change_room"),
+    ApiRoute("POST", "/api/v1/rooms/{room_id}/join", "join_room"),
+    ApiRoute("POST", "/api/v1/rooms/{room_id}/leave", "leave_room"),
+    ApiRoute("POST", "/api/v1/rooms/{room_id}/members", "add_member"),
+    ApiRoute(
+        "POST", "/api/v1/rooms/{room_id}/members/{user_id}/remove", "remove_member"
+    ),
+    ApiRoute("POST", "/api/v1/rooms/{room_id}/read", "mark_read"),
+    ApiRoute("POST", "/api/v1/rooms/{room_id}/typing", "start_typing"),
+    ApiRoute("POST", "/api/v1/direct", "open_direct"),
+    ApiRoute(
+        "GET",
+        "/api/v1/rooms/{room_id}/hais",
+        "get_hais",
+        query=("before", "after", "around", "limit", "with_pictures"),
+    ),
+    ApiRoute("POST", "/api/v1/rooms/{room_id}/hais", "send_hai", is_multipart=True),
+    ApiRoute(
+        "POST",
+        "/api/v1/rooms/{room_id}/pictures",
+        help="Upload only; name their ids in send_hai",
+        answer="pictures",
+        is_multipart=True,
+    ),
+    ApiRoute(
+        "POST",
+        "/api/v1/rooms/{room_id}/uploads",
+        help="Begin an upload that can be resumed (tus 1.0.0)",
+        answer="upload",
+        body="bytes",
+    ),
+    *(
+        ApiRoute(
+            method,
+            "/api/v1/uploads/{token}",
+            help=help_,
+            answer="upload" if method == "GET" else "",
+            body="bytes" if method == "PATCH" else "",
+            is_public=method == "OPTIONS",
+            name="api_upload",
+        )
+        for method, help_ in (
+            ("OPTIONS", "What this server knows of tus"),
+            ("HEAD", "How much of an upload has come (tus 1.0.0)"),
+            ("PATCH", "Bring its next bytes (tus 1.0.0)"),
+            ("DELETE", "Take it back (tus 1.0.0)"),
+            ("GET", "How much has come, and the picture in the end"),
+        )
+    ),
+    ApiRoute("POST", "/api/v1/hais/{hai_id}", "edit_hai"),
+    ApiRoute("POST", "/api/v1/hais/{hai_id}/delete", "delete_hai"),
+    ApiRoute("POST", "/api/v1/pictures/{picture_id}", "describe_picture"),
+    ApiRoute("POST", "/api/v1/hais/{hai_id}/reactions", "add_reaction"),
+    ApiRoute("POST", "/api/v1/hais/{hai_id}/reactions/remove", "remove_reaction"),
+    ApiRoute(
+        "GET",
+        "/api/v1/openapi.json",
+        help="This description",
+        is_public=True,
+    ),
+)
+
+# Paths of the API that do more than pass an order on.
+API_HANDLERS: dict[str, type[RequestHandler]] = {
+    "/api/v1/me": api.MeHandler,
+    "/api/v1/me/avatar": avatars.ApiAvatarHandler,
+    "/api/v1/users": api.PeopleHandler,
+    "/api/v1/changes": api.ChangesHandler,
+    "/api/v1/rooms": api.RoomsHandler,
+    "/api/v1/rooms/{room_id}/hais": api.HaisHandler,
+    "/api/v1/rooms/{room_id}/pictures": api.UploadHandler,
+    "/api/v1/rooms/{room_id}/uploads": tus.UploadsHandler,
+    "/api/v1/uploads/{token}": tus.UploadHandler,
+    "/api/v1/openapi.json": api.DescriptionHandler,
+}
+
+
+def url_rules() -> list[URLSpec]:
+    return [route.rule() for route in (*ROUTES, *_api_routes())]
+
+
+def _api_routes() -> list[Route]:
+    """One rule per path; where it passes on an order, with the order's name."""
+    orders = {r.path: r.order for r in API_ROUTES if r.method == "POST"}
+    names = {route.path: route.name for route in API_ROUTES}
+    return [
+        _api_route(path, orders.get(path, ""), name) for path, name in names.items()
+    ]
+
+
+def _api_route(path: str, order: str, name: str) -> Route:
+    handler = API_HANDLERS.get(path, api.OrderHandler)
+    settings: dict[str, Any] = {}
+    if issubclass(handler, api.OrderHandler):
+        fields = tuple(re.findall(r"{(\w+)}", path))
+        settings = {"order": order, "path_fields": fields}
+    elif handler is api.DescriptionHandler:
+        settings = {"table": API_ROUTES}
+    elif issubclass(handler, tus.TusHandler):
+        settings = {"upload_route": "api_upload"}
+    return Route(re.sub(r"{\w+_id}", "{id}", path), handler, name, settings)

@@ -1,0 +1,56 @@
+"""For those who run Hai: is it alive, and how is it doing."""
+
+from hai import __version__
+from hai.core import usage
+from hai.errors import NotFound
+from hai.storage.database import server_row
+from hai.web.accounts import is_local_request
+from hai.web.base import BaseHandler
+
+USAGE_METRICS = {
+    "hai_pictures": "pictures",
+    "hai_picture_bytes": "picture_bytes",
+    "hai_pictures_unsent": "unsent",
+    "hai_uploads_unfinished": "unfinished",
+    "hai_database_bytes": "database_bytes",
+    "hai_database_file_bytes": "file_bytes",
+    "hai_wal_bytes": "wal_bytes",
+    "hai_disk_free_bytes": "disk_free_bytes",
+}
+
+
+class HealthHandler(BaseHandler):
+    """GET /healthz: alive, and the database answers.
+
+    503 when it has failed and nothing is acked any more; `storage_full` when
+    hais are refused until there is room on the disk.
+    """
+
+    is_public = True
+    max_body_bytes = 0
+    always_json = True
+
+    async def get(self) -> None:
+        await self.core.db.read(server_row)
+        writer = self.core.db.writer
+        status = "storage_full" if writer.is_full else "ok"
+        status = "failed" if writer.failure else status
+        answer = {"status": status, "version": __version__}
+        self.write_json(answer, 503 if writer.failure else 200)
+
+
+class MetricsHandler(BaseHandler):
+    """GET /metrics: Prometheus text, for this machine and for admins."""
+
+    is_public = True
+    max_body_bytes = 0
+
+    async def get(self) -> None:
+        is_admin = self.identity is not None and self.identity.is_admin
+        if not (is_admin or is_local_request(self.request)):
+            raise NotFound()
+        sums = await usage.whole(self.core)
+        for name, key in USAGE_METRICS.items():
+            self.application.metrics.set(name, sums[key])
+        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.write(self.application.metrics.text())

@@ -1,0 +1,259 @@
+// The hais of the open room as elements: takes over what the server drew, then each
+// change touches one element, and the list never moves under a reader.
+
+import { isDesk, setAttribute } from "#lib/dom";
+import { HaiView, fillTime, isRun } from "#models/hai_view";
+import { arrived, awaitPicture } from "#models/picture_view";
+import { Quotes } from "#models/quotes";
+import { ScrollKeeper } from "#models/scroll_keeper";
+import { fillState, pendingHai } from "#controllers/pending";
+
+const MOST = 400; // hais kept in the page while one reads the newest
+
+export class Drawing {
+  #touched = new Map(); // hai id -> hai, drawn in the next microtask
+
+  constructor(element, page) {
+    this.element = element;
+    this.page = page;
+    this.list = page.list;
+    this.column = element.querySelector("[data-hais]");
+    this.keeper = new ScrollKeeper(element);
+    this.quotes = new Quotes(this.list.get);
+    this.quotes.addEventListener("found", ({ detail }) => this.touchQuotes(detail));
+    this.quotes.gone(page.goneIds);
+    this.view = new HaiView({
+      templates: {
+        hai: document.getElementById("hai_template"),
+        picture: document.getElementById("picture_template"),
+        video: document.getElementById("video_template"),
+        voice: document.getElementById("voice_template"),
+        reaction: document.getElementById("reaction_template"),
+      },
+      user: (id) => page.state.user(id),
+      find: (id) => this.list.find(id) ?? this.quotes.find(id),
+      isGone: (id) => this.quotes.isGone(id),
+      meId: page.state.me.id,
+      canChange: page.canChange,
+    });
+    this.drawn = new Map(); // hai id or client_id -> element
+    for (const type of ["load", "error"]) {
+      this.column.addEventListener(type, ({ target }) => arrived(target), true);
+    }
+    this.#adopt();
+  }
+
+  /** Take over the server's elements; only their times change, to the local zone. */
+  #adopt() {
+    for (const element of this.column.querySelectorAll(".hai")) {
+      const hai = this.list.find(Number(element.dataset.haiId));
+      if (!hai) continue;
+      this.drawn.set(hai.id, element);
+      element.querySelector(".hai__text").haiHtml = hai.html;
+      fillTime(element.querySelector(".hai__time"), hai.sent_at);
+      element.querySelectorAll(".picture:not(.picture--video)").forEach(awaitPicture);
+      for (const button of element.querySelectorAll(".reaction")) button.disabled = false;
+    }
+    this.#setTabStop();
+  }
+
+  elementOf(id) {
+    return this.drawn.get(id);
+  }
+
+  haiOf(element) {
+    const item = element.closest(".hai");
+    return item && this.list.find(Number(item.dataset.haiId));
+  }
+
+  touch(hai) {
+    if (!this.#touched.size) queueMicrotask(() => this.#flush());
+    this.#touched.set(hai.id, hai);
+  }
+
+  touchUser(userId) {
+    for (const hai of this.list.hais) {
+      const concerns = hai.user_id === userId || Object.values(hai.reactions).flat().includes(userId);
+      if (concerns) this.touch(hai);
+    }
+  }
+
+  #flush() {
+    const hais = [...this.#touched.values()];
+    this.#touched.clear();
+    this.keep(() => this.#drawAll(hais));
+    this.#setTabStop();
+    if (this.keeper.isNearEnd) this.list.trim(MOST);
+  }
+
+  /** Change the list without moving what is being read. */
+  keep(change) {
+    this.keeper.keep(change, this.#anchor());
+  }
+
+  /** The element that a reader above the end looks at. */
+  #anchor() {
+    if (this.keeper.isNearEnd) return null;
+    const middle = this.element.getBoundingClientRect().top + this.element.clientHeight / 2;
+    const items = [...this.column.children].reverse();
+    return items.find((item) => item.getBoundingClientRect().top < middle);
+  }
+
+  /** Newest first: each is placed above the next, which must be there. */
+  #drawAll(hais) {
+    const sorted = [...hais].sort((one, other) => other.id - one.id);
+    sorted.forEach((hai) => this.#draw(hai));
+  }
+
+  #draw(hai) {
+    const held = this.list.find(hai.id);
+    if (!held) return this.#remove(hai.id);
+    const known = this.drawn.get(hai.id) ?? this.#takePending(held);
+    const element = known ?? this.view.make(held, "start");
+    if (known) this.view.fill(known, held, known.dataset.run);
+    else this.#introduce(element, held);
+    this.drawn.set(hai.id, element);
+    this.#place(element, held);
+    this.#drawRuns(held.id);
+    this.touchQuotes(held);
+    return undefined;
+  }
+
+  /** A new hai rises into its place; older ones are simply there. */
+  #introduce(element, hai) {
+    const isNewest = hai === this.list.last;
+    if (!isNewest || document.hidden) return;
+    element.dataset.fresh = "";
+    element.addEventListener("animationend", () => delete element.dataset.fresh, { once: true });
+  }
+
+  /** Mine that waited for this row: replaced in place. */
+  #takePending(hai) {
+    const element = this.drawn.get(hai.client_id);
+    if (!element || hai.user_id !== this.view.meId) return undefined;
+    this.drawn.delete(hai.client_id);
+    fillState(element, null);
+    return element;
+  }
+
+  #place(element, hai) {
+    const next = this.list.after(hai.id);
+    const following = next && this.drawn.get(next.id);
+    const before = following ?? this.#firstPending();
+    const line = before?.previousElementSibling;
+    const isAboveLine = line?.matches("[data-new-line]") && line.previousElementSibling === element;
+    if (element.parentNode && (element.nextElementSibling === (before ?? null) || isAboveLine)) return;
+    this.column.insertBefore(element, before ?? null);
+  }
+
+  #firstPending() {
+    return this.column.querySelector(".hai[data-state]");
+  }
+
+  #drawRuns(id) {
+    for (const hai of [this.list.find(id), this.list.after(id)]) {
+      const element = hai && this.drawn.get(hai.id);
+      if (element) setAttribute(element, "data-run", this.#runOf(element, hai));
+    }
+  }
+
+  #runOf(element, hai) {
+    const isAfterLine = element.previousElementSibling?.matches("[data-new-line]");
+    return isRun(this.list.before(hai.id), hai) && !isAfterLine ? "more" : "start";
+  }
+
+  touchQuotes(quoted) {
+    const answers = this.list.hais.filter((hai) => hai.reply_to === quoted.id);
+    answers.forEach((hai) => this.touch(hai));
+  }
+
+  /** What the server could not quote, it being further back. */
+  fillQuotes() {
+    const answers = this.list.hais.filter((hai) => hai.reply_to !== undefined);
+    answers.forEach((hai) => this.view.find(hai.reply_to));
+  }
+
+  #remove(id) {
+    const element = this.drawn.get(id);
+    if (!element) return;
+    if (element.contains(document.activeElement)) this.#keepFocus();
+    element.remove();
+    this.drawn.delete(id);
+    this.#drawRuns(id);
+  }
+
+  /** On a phone the composer would open the keyboard. */
+  #keepFocus() {
+    if (isDesk()) this.page.composer?.focus();
+    else this.element.focus({ preventScroll: true });
+  }
+
+  /** Another stretch of the talk: what is in both stays, and stays in its place. */
+  redraw() {
+    this.keep(() => {
+      const line = this.column.querySelector("[data-new-line]");
+      const firstNewId = Number(line?.nextElementSibling?.dataset.haiId);
+      if (!this.list.find(firstNewId)) line?.remove();
+      for (const id of [...this.drawn.keys()]) {
+        if (typeof id === "number" && !this.list.find(id)) this.#remove(id);
+      }
+      this.#drawAll(this.list.hais);
+      this.drawEdges();
+    });
+    this.#setTabStop();
+  }
+
+  /** The hai that a reader above the end looks at; undefined at the end. */
+  get readId() {
+    if (this.keeper.isNearEnd && !this.list.hasMoreAfter) return undefined;
+    const id = this.#anchor()?.dataset.haiId ?? this.list.last?.id;
+    return id ? Number(id) : undefined;
+  }
+
+  drawEdges() {
+    const edge = (name) => this.element.querySelector(`[data-edge="${name}"]`);
+    edge("before").hidden = !this.list.hasMoreBefore;
+    edge("after").hidden = !this.list.hasMoreAfter;
+    this.element.querySelector("[data-start]").hidden = this.list.hasMoreBefore;
+  }
+
+  // ---- Mine that are not stored yet ----
+
+  drawPending(entry) {
+    const known = this.drawn.get(entry.client_id);
+    const hai = pendingHai(entry, this.view.meId);
+    const element = known ?? this.view.make(hai, "start");
+    if (known) this.view.fill(known, hai, known.dataset.run);
+    else this.#addPending(element, hai);
+    fillState(element, entry);
+  }
+
+  #addPending(element, hai) {
+    this.drawn.set(hai.client_id, element);
+    const last = this.column.lastElementChild;
+    this.column.append(element);
+    const before = last?.matches("[data-state]") ? { ...hai, reply_to: undefined } : this.list.last;
+    setAttribute(element, "data-run", isRun(before, hai) ? "more" : "start");
+    element.dataset.fresh = "";
+    element.addEventListener("animationend", () => delete element.dataset.fresh, { once: true });
+  }
+
+  /** Stored, but not in our stretch: reading the past, it is not drawn. */
+  settle({ entry, hai }) {
+    queueMicrotask(() => {
+      if (!this.list.find(hai.id)) this.removePending(entry.client_id);
+    });
+  }
+
+  removePending(clientId) {
+    this.drawn.get(clientId)?.remove();
+    this.drawn.delete(clientId);
+  }
+
+  /** One hai of the list is a tab stop; arrows move from there. */
+  #setTabStop() {
+    if (this.column.querySelector('.hai[tabindex="0"]')) return;
+    const last = [...this.column.querySelectorAll(".hai")].at(-1);
+    if (last) last.tabIndex = 0;
+  }
+}

@@ -1,0 +1,32 @@
+// The open room's head, kept true; and the way out when one is no longer in it.
+
+import { on, setText } from "#lib/dom";
+import { daysWords } from "#lib/text";
+import { fillAvatar, roomAvatar } from "#models/avatar_view";
+import { titleOf } from "#models/room_title";
+
+export function connect(element, page) {
+  const roomId = page.list.roomId;
+  const draw = () => {
+    const { room } = page;
+    if (!room) return;
+    const title = titleOf(room, page.state);
+    setText(element.querySelector("#room_name"), title);
+    fillAvatar(element.querySelector(".room__head .avatar"), roomAvatar(room, page.state));
+    if (room.kind !== "direct") setText(element.querySelector("#room_topic"), about(room));
+    document.title = `${title} · Hai`;
+  };
+  const offs = [
+    on(page.state, "rooms", draw),
+    on(page.state, "users", draw),
+    on(page.state, "removed", ({ detail }) => detail === roomId && page.visit("/rooms")),
+  ];
+  return () => offs.forEach((off) => off());
+}
+
+function about(room) {
+  const count = `${room.member_count} ${room.member_count === 1 ? "person" : "people"}`;
+  const words = room.topic || count;
+  const days = room.picture_days;
+  return days ? `${words} · pictures are kept ${daysWords(days)}` : words;
+}

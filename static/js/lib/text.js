@@ -1,0 +1,122 @@
+// Words and letters, told apart as hai/web/ui.py does.
+
+const WAVE = "hai!";
+const MAX_BIG_EMOJI = 6;
+const QUOTE_CHARS = 120;
+const BASE = "[\\u00a9\\u00ae\\u203c-\\u3299\\u{1f000}-\\u{1faff}]";
+const PART = `${BASE}[\\ufe0f\\u{1f3fb}-\\u{1f3ff}\\u{e0020}-\\u{e007f}]*`;
+const EMOJI = new RegExp(
+  `(?:[\\u{1f1e6}-\\u{1f1ff}]{2}|[0-9#*]\\ufe0f?\\u20e3|${PART}(?:\\u200d${PART})*)`,
+  "gu",
+);
+const NOT_EMOJI = /^[\u2010-\u2bff\u2e80-\u3299\u00a9\u00ae]$/u;
+
+/** The first letter or figure of a name, else its first sign. */
+export function letter(name) {
+  const signs = [...name.trim().normalize("NFC")];
+  const found = signs.find((sign) => /[\p{L}\p{N}]/u.test(sign));
+  return found ? [...found.toUpperCase()][0] : (signs[0] ?? "?");
+}
+
+export function isEmojiOnly(text) {
+  const signs = text.match(EMOJI) ?? [];
+  if (!signs.length || signs.length > MAX_BIG_EMOJI) return false;
+  return !text.replace(EMOJI, "").trim() && !signs.some((sign) => NOT_EMOJI.test(sign));
+}
+
+export function sizeOf(hai) {
+  if (hai.text.trim() === WAVE && !hai.pictures.length) return "wave";
+  return isEmojiOnly(hai.text) ? "emoji" : "text";
+}
+
+/** The first words of a hai, or what it holds instead of words. */
+export function excerpt(hai) {
+  const words = hai.text.split(/\s+/u).filter(Boolean).join(" ");
+  if (words) return cut(words);
+  return mediaWords(hai.pictures);
+}
+
+/** Of a picture of a hai, on its way or stored. */
+export function kindOf({ type = "" }) {
+  if (type.startsWith("video/")) return "video";
+  return type.startsWith("audio/") ? "voice" : "picture";
+}
+
+const MEDIA = {
+  picture: ["A picture", "Pictures"],
+  video: ["A video", "Videos"],
+  voice: ["A voice hai", "Voice hais"],
+};
+
+/** What a hai holds instead of words. */
+export function mediaWords(pictures) {
+  const kinds = new Set(pictures.map(kindOf));
+  if (kinds.size > 1) return "Pictures and videos";
+  const [kind = "picture"] = kinds;
+  return MEDIA[kind][pictures.length === 1 ? 0 : 1];
+}
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** "0:07", "12:30" or "1:02:03"; "" for nothing. */
+export function lengthWords(ms) {
+  if (!ms) return "";
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  return clock(seconds);
+}
+
+/** A place in it: "0:00" is one, too. */
+export function placeWords(ms) {
+  return clock(Math.floor(ms / 1000));
+}
+
+function clock(seconds) {
+  const minutes = Math.floor(seconds / 60) % 60;
+  const hours = Math.floor(seconds / 3600);
+  const rest = two(seconds % 60);
+  return hours ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** As much as a quote shows. */
+export function cut(words) {
+  return [...words].slice(0, QUOTE_CHARS).join("");
+}
+
+/** What stands where pictures were that are not kept; empty where none were. */
+export function goneWords(hai) {
+  const gone = hai.pictures.filter((picture) => picture.gone_at !== undefined);
+  if (gone.length > 1) return `${gone.length} ${mediaWords(gone).toLowerCase()}, no longer kept`;
+  if (!gone.length) return "";
+  const { alt } = gone[0];
+  const words = `${mediaWords(gone)}, no longer kept`;
+  return alt ? `${words}: ${alt}` : words;
+}
+
+/** For how long: "30 days", "a year". */
+export function daysWords(days) {
+  const names = { 0: "for ever", 1: "a day", 7: "a week", 365: "a year" };
+  return names[days] ?? `${days.toLocaleString("en")} days`;
+}
+
+/** Characters as the server counts them: code points. */
+export function countChars(text) {
+  return [...text].length;
+}
+
+/** Who is writing, and the verb to it: "Ada", "Ada and Grace", "Several people". */
+export function whoWrites(names) {
+  if (!names.length) return { who: "", verb: "" };
+  const who = names.length > 2 ? "Several people" : names.join(" and ");
+  return { who, verb: names.length > 1 ? " are writing" : " is writing" };
+}
+
+/** How many are unread; the server counts up to a thousand. */
+export function countWords(count) {
+  return count > 999 ? "999+" : String(count);
+}
+
+export function byteWords(bytes) {
+  const megabytes = bytes / 1024 / 1024;
+  if (megabytes < 0.1) return `${Math.max(1, Math.round(bytes / 1024))} KB`;
+  return `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB`;
+}

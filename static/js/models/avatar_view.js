@@ -1,0 +1,57 @@
+// Draws what stands for somebody, or for a room, into templates/_avatar.html: what
+// hai/web/ui.py prepares is prepared here again. A test compares them.
+
+import { setAttribute, setText } from "#lib/dom";
+import { letter } from "#lib/text";
+import { othersOf, titleOf } from "#models/room_title";
+
+const HUES = 8;
+
+const hueOf = (id) => Number(id) % HUES;
+
+/** isPresent: with the dot that says whether they are here. */
+export function userAvatar(user, isPresent = false) {
+  return {
+    letter: letter(user.display_name),
+    hue: hueOf(user.id),
+    url: user.avatar_url,
+    userId: user.id,
+    presence: isPresent ? (user.presence ?? "offline") : undefined,
+  };
+}
+
+/** Of a direct room with one other, that person's. */
+export function roomAvatar(room, state) {
+  const others = room.kind === "direct" ? othersOf(room, state) : [];
+  if (others.length === 1) return userAvatar(others[0], true);
+  const isRoom = room.kind !== "direct";
+  return { letter: letter(titleOf(room, state)), hue: hueOf(room.id), isRoom };
+}
+
+export const NOBODY = { letter: "", hue: 0 };
+
+/** Write it into an element, touching only what differs. */
+export function fillAvatar(element, { letter, hue, url, userId, presence, isRoom = false }) {
+  element.classList.toggle("avatar--room", isRoom);
+  setAttribute(element, "data-hue", hue);
+  putAttribute(element, "data-user-id", userId);
+  putAttribute(element, "data-presence", presence);
+  setText(element.querySelector(".avatar__letter"), letter);
+  const picture = element.querySelector(".avatar__picture");
+  // The same one stays as it is: it may be hidden for it did not come.
+  if ((picture.getAttribute("src") ?? undefined) === url) return;
+  putAttribute(picture, "src", url);
+  picture.hidden = !url;
+}
+
+function putAttribute(element, name, value) {
+  if (value === undefined) element.removeAttribute(name);
+  else setAttribute(element, name, value);
+}
+
+/** All that stands for a user within an element. */
+export function fillAvatarsOf(root, user) {
+  for (const element of root.querySelectorAll(`.avatar[data-user-id="${user.id}"]`)) {
+    fillAvatar(element, userAvatar(user, element.hasAttribute("data-presence")));
+  }
+}

@@ -1,0 +1,65 @@
+// Draws videos and voices into copies of templates/hais/_video.html and _voice.html: what
+// hai/web/ui.py prepares is prepared here again. A test compares them.
+
+import { copyOf, setAttribute, setText } from "#lib/dom";
+import { kindOf, lengthWords } from "#lib/text";
+
+const isVoice = (picture) => kindOf(picture) === "voice";
+
+/** Of a hai: what is laid out as an album. Voices stand below. */
+export const seenOf = (hai) => keptOf(hai).filter((picture) => !isVoice(picture));
+
+/** Without those whose time in the room is over. */
+const keptOf = ({ pictures }) => pictures.filter((picture) => picture.gone_at === undefined);
+
+/** Have a child of a box for each, made from the template of its kind, and draw it by
+    fill(element, picture, index). */
+export function fillMedia(box, pictures, templates, fill) {
+  box.hidden = !pictures.length;
+  const known = [...box.children];
+  pictures.forEach((picture, index) => {
+    const template = templates[kindOf(picture)];
+    const isSame = known[index]?.className === template.content.firstElementChild.className;
+    const element = isSame ? known[index] : copyOf(template);
+    if (!isSame && known[index]) known[index].replaceWith(element);
+    else if (!isSame) box.append(element);
+    fill(element, picture, index);
+  });
+  known.slice(pictures.length).forEach((element) => element.remove());
+}
+
+export function fillVoices(box, hai, templates) {
+  fillMedia(box, keptOf(hai).filter(isVoice), templates, fillVoice);
+}
+
+/** Within the shape that picture_view.js has given it. */
+export function fillVideo(element, picture, words) {
+  const video = element.querySelector("video");
+  const poster = picture.thumbnail?.url ?? "";
+  if (!isOwn(video, picture)) setAttribute(video, "src", picture.url);
+  setAttribute(video, "poster", poster);
+  setAttribute(video, "preload", poster ? "none" : "metadata");
+  setAttribute(video, "aria-label", words);
+  setAttribute(element.querySelector(".picture__start"), "aria-label", `Play: ${words}`);
+  setText(element.querySelector(".picture__length"), lengthWords(picture.duration_ms));
+}
+
+export function fillVoice(element, voice) {
+  const sound = element.querySelector("audio");
+  const words = voice.alt || `Voice hai ${lengthWords(voice.duration_ms)}`.trim();
+  const seek = element.querySelector(".voice__seek");
+  setAttribute(element, "data-picture-id", voice.id);
+  setAttribute(element, "data-duration-ms", voice.duration_ms ?? 0);
+  if (!isOwn(sound, voice)) setAttribute(sound, "src", voice.url);
+  setAttribute(sound, "aria-label", words);
+  setAttribute(element.querySelector(".voice__player"), "aria-label", words);
+  setAttribute(seek, "max", voice.duration_ms || 1);
+  const isTouched = element.hasAttribute("data-begun");
+  if (!isTouched) setText(element.querySelector(".voice__time"), lengthWords(voice.duration_ms));
+}
+
+/** My own preview goes on playing when it is stored. */
+function isOwn(media, { id, url }) {
+  const source = media.getAttribute("src");
+  return Boolean(id || !url) && source.startsWith("blob:");
+}

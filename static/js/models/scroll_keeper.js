@@ -1,0 +1,29 @@
+// Keeps what is read where it is. The talk is a reversed column: its scrollTop is 0 at
+// the newest hai and negative above it, so hais that come in above move nothing, and
+// those below are made up for here.
+
+const NEAR_PX = 100;
+
+export class ScrollKeeper {
+  constructor(element) {
+    this.element = element;
+  }
+
+  get isNearEnd() {
+    return -this.element.scrollTop < NEAR_PX;
+  }
+
+  toEnd(behavior = "instant") {
+    this.element.scrollTo({ top: 0, behavior });
+  }
+
+  /** Change the list; a reader near the end goes with it, any other stays. */
+  keep(change, anchor) {
+    if (this.isNearEnd || !anchor) return change();
+    const before = anchor.getBoundingClientRect().top;
+    const result = change();
+    const moved = anchor.getBoundingClientRect().top - before;
+    if (moved) this.element.scrollTop += moved;
+    return result;
+  }
+}

@@ -1,0 +1,198 @@
+"""`run.py bench`: that it measures and counts rightly; how fast is not tested."""
+
+import json
+import math
+import socket
+
+import pytest
+
+from hai.bench import bare_loop, fairness, fanout, idle, pictures, posts, storm, upload
+from hai.bench.bench import Bench
+from hai.bench.crowd import Broken
+from hai.bench.results import Figure, percentile, table
+from hai.bench.room import Load
+from hai.bench.story import Reading, Story
+from hai.bench.wire import client_frame, next_frame, number_of, send_hai_frame
+from hai.cli import bench, main
+from hai.realtime.frames import frame
+
+
+def fact(number, rest=""):
+    told = {"hai": {"id": number, "text": f"{number} hello{rest}"}}
+    text = json.dumps(["hai_sent", told], separators=(",", ":"))
+    return frame(b"42" + text.encode())
+
+
+def hear(reading, data, at_once):
+    """Give the data in pieces; return what was none of the story."""
+    others = []
+    for start in range(0, len(data), at_once):
+        others += reading.read(memoryview(data[start : start + at_once]), 0.0)
+    return others
+
+
+@pytest.mark.parametrize("first_at_once", [1, 7, 10_000])
+@pytest.mark.parametrize("at_once", [1, 3, 19, 10_000])
+def test_however_the_bytes_come_all_facts_are_counted(first_at_once, at_once):
+    story = Story()
+    facts = b"".join(fact(number) for number in range(20))
+    first, second = Reading(story), Reading(story)
+    assert hear(first, facts, first_at_once) == []
+    assert hear(second, facts, at_once) == []
+    assert story.numbers == list(range(20))
+    assert (second.heard, second.errors) == (20, 0)
+
+
+@pytest.mark.parametrize("at_once", [1, 5, 10_000])
+def test_pings_and_acks_between_facts_are_handed_out(at_once):
+    story = Story()
+    hear(Reading(story), fact(0) + fact(1) + fact(2), 10_000)
+    reading = Reading(story)
+    mixed = fact(0) + frame(b"2") + fact(1) + frame(b"430[{}]" * 30) + fact(2)
+    assert hear(reading, mixed, at_once) == [b"2", b"430[{}]" * 30]
+    assert (reading.heard, reading.errors) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        fact(0) + fact(2),
+        fact(0) + fact(0) + fact(1),
+        fact(1) + fact(0),
+        fact(0) + fact(1, " altered"),
+    ],
+    ids=["lost", "twice", "swapped", "altered"],
+)
+def test_what_others_did_not_hear_is_an_error(heard):
+    story = Story()
+    hear(Reading(story), b"".join(map(fact, range(5))), 10_000)
+    reading = Reading(story)
+    hear(reading, heard, 10_000)
+    assert reading.errors
+
+
+def test_latency_counts_what_came_together():
+    story = Story()
+    reading = Reading(story)
+    reading.read(memoryview(fact(0) + fact(1)), 1.5)
+    reading.read(memoryview(fact(2)), 2.5)
+    assert reading.log == [(1.5, 0, 2), (2.5, 2, 3)]
+
+
+def test_a_hai_carries_its_number():
+    sent = send_hai_frame(17, 3, "tag")
+    payload = sent[8:]  # two bytes of head, two of length, four of mask
+    assert payload.startswith(b'4217["send_hai",{"room_id":3,"client_id":"tag17"')
+    assert number_of(payload) == 17
+
+
+def test_frames_of_all_lengths():
+    for size in (0, 125, 126, 70_000):
+        whole = frame(b"x" * size)
+        assert next_frame(whole, 0) == (len(whole) - size, len(whole))
+        assert next_frame(whole[:-1], 0) is None
+    assert client_frame(b"3") == b"\x81\x81\0\0\0\x003"
+
+
+def test_a_figure_knows_its_goal():
+    assert Figure("a", "b", 9.9, "us", "<= 10").is_reached
+    assert not Figure("a", "b", 9.9, "/s", ">= 10").is_reached
+    assert Figure("a", "b", 1, "s").is_reached is None
+    assert "reached" in table([Figure("a", "b", 9.9, "us", "<= 10")])
+    assert percentile([3, 1, 2], 0.99) == 3
+    assert math.isnan(percentile([], 0.5))
+
+
+def test_the_bare_loop_is_measured():
+    listener = socket.create_server(("127.0.0.1", 0))
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+    opened = [listener.accept()[0] for _ in range(3)]
+    assert bare_loop.send_all(opened, rate=100, seconds=0.1) > 0
+    for sock in (*clients, *opened, listener):
+        sock.close()
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Every scenario with few people, and for a moment."""
+    for module in (fanout, fairness):
+        monkeypatch.setattr(module, "MEMBERS", 20)
+        monkeypatch.setattr(module, "WARM_S", 0.1)
+    monkeypatch.setattr(fanout, "RATES", (100,))
+    monkeypatch.setattr(fairness, "BUSY_RATE", 50.0)
+    monkeypatch.setattr(posts, "PAIRS", 3)
+    monkeypatch.setattr(posts, "WARM_S", 0.1)
+    monkeypatch.setattr(idle, "SOCKETS", 20)
+    monkeypatch.setattr(idle, "PING_INTERVAL_S", 0.5)
+    monkeypatch.setattr(pictures, "SMALL", 3)
+    monkeypatch.setattr(pictures, "LARGE_BYTES", 600_000)
+    monkeypatch.setattr(pictures, "WARM_S", 0.1)
+    monkeypatch.setattr(upload, "UPLOAD_BYTES", 600_000)
+    monkeypatch.setattr(upload, "WARM_S", 0.1)
+    monkeypatch.setattr(storm, "SOCKETS", 20)
+    monkeypatch.setattr(storm, "LISTENERS", 10)
+
+
+@pytest.mark.parametrize("name", bench.SCENARIOS)
+def test_a_scenario_loses_nothing(small, tmp_path, name, capsys):
+    report = tmp_path / "figures.json"
+    flags = ["--seconds", "0.5", "--json", str(report), "--stock"]
+    assert main(["bench", name, *flags, "--data", str(tmp_path / "data")]) == 0
+    figures = {f["name"]: f for f in json.loads(report.read_text())["figures"]}
+    known = [f["value"] for f in figures.values() if f["value"] is not None]
+    assert known and min(known) >= 0  # a busy machine may have no rate that was whole
+    for figure_name in figures:
+        if "lost" in figure_name or "not caught up" in figure_name:
+            assert figures[figure_name]["value"] == 0
+    assert "scenario" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+class Ramp:
+    """A room whose loads are given: a Load, or what ends the connection."""
+
+    def __init__(self, *loads):
+        self.loads = list(loads)
+
+    def load(self, rate, seconds):
+        found = self.loads.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def load_of(rate, lost=0, p99_ms=5.0):
+    return Load(rate, 10, 10, 10 * int(rate), lost, 0, 1.0, 1.0, p99_ms, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("loads", "best"),
+    [
+        ((load_of(1), load_of(2), Broken("closed")), 20),
+        ((load_of(1), load_of(2, lost=1)), 10),
+        ((load_of(1), load_of(2, p99_ms=300.0)), 10),
+        ((load_of(1, lost=1),), 0),
+        ((Broken("closed"),), 0),
+    ],
+)
+def test_the_best_rate_is_one_that_was_whole(loads, best):
+    """A server that closes connections ends the ramp, and not the report."""
+    said = []
+    bench_ = Bench(None, None, 1.0, False, said.append)
+    found = fanout.raise_rate(bench_, Ramp(*loads))
+    assert found.per_s == best
+    assert math.isnan(found.p99_ms) == (best == 0)  # no figure, rather than a good one
+    assert len(said) == len(loads)
+
+
+def test_the_report_says_what_was_measured_on_what(tmp_path, small):
+    report = tmp_path / "figures.json"
+    flags = ["--seconds", "0.2", "--json", str(report)]
+    assert main(["bench", "posts", *flags, "--data", str(tmp_path / "data")]) == 0
+    said = json.loads(report.read_text())
+    assert said["seconds"] == 0.2
+    assert said["cores"].keys() == {"server", "generator"}
+    assert said["libraries"]["tornado"]
+    assert said["sqlite"] >= "3.35"
+    assert said["kernel"]
+    assert "cpu" in said

@@ -1,0 +1,321 @@
+"""The harness: every test's server, people and clients.
+
+pytest-tornado runs an `async def` test on the loop of its `io_loop` fixture; the `app`
+fixture is a whole Hai with a real port, a real SQLite file and real sockets on that
+same loop. A warning or an unexpected log line fails the test.
+"""
+
+import asyncio
+import inspect
+import logging
+import re
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+
+import hypothesis
+import pytest
+from tornado.ioloop import IOLoop
+
+from hai import config as settings
+from hai.app import make_app, open_core
+from tests.clients import Client, NativeSocket, Socket
+from tests.factories import make_room, make_user
+from tests.served import Served
+
+TEST_TIMEOUT_S = 30  # a test takes a fraction of a second; the machine may be busy
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow")
+    parser.addoption(
+        "--seed", default="", help="another beginning of what is by chance"
+    )
+
+
+def pytest_configure(config):
+    """Property tests try the same examples each time; with --slow many new ones."""
+    hypothesis.settings.register_profile(
+        "steady", derandomize=True, deadline=None, database=None
+    )
+    hypothesis.settings.register_profile("slow", deadline=None, max_examples=2000)
+    slow = config.getoption("--slow")
+    hypothesis.settings.load_profile("slow" if slow else "steady")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Let async tests run on the loop; leave the slow ones out unless asked for."""
+    for item in items:
+        is_async = inspect.iscoroutinefunction(getattr(item, "obj", None))
+        if is_async and not item.get_closest_marker("gen_test"):
+            item.add_marker(pytest.mark.gen_test(timeout=TEST_TIMEOUT_S))
+    if not config.getoption("--slow"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.fixture(scope="session")
+def seed(request):
+    """What chance begins with: the same each time, unless --seed says otherwise."""
+    return request.config.getoption("--seed")
+
+
+# --- The log -------------------------------------------------------------------------
+
+
+class LogKeeper(logging.Handler):
+    """Keeps what would alarm an operator: warnings and worse."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.lines = []
+        self.expected = []
+
+    def emit(self, record):
+        # 4xx answers are what many tests ask for; the access log warns of each.
+        if record.name == "tornado.access" and record.levelno < logging.ERROR:
+            return
+        self.lines.append(f"{record.levelname} {record.name}: {record.getMessage()}")
+        if record.exc_info:
+            text = logging.Formatter().formatException(record.exc_info)
+            self.lines[-1] += "\n" + text
+
+    def problems(self):
+        """Return the unexpected lines, and the expected ones that never came."""
+        stray = [
+            line
+            for line in self.lines
+            if not any(re.search(pattern, line) for pattern in self.expected)
+        ]
+        missing = [
+            f"expected in the log, but not there: {pattern}"
+            for pattern in self.expected
+            if not any(re.search(pattern, line) for line in self.lines)
+        ]
+        return stray + missing
+
+
+@pytest.fixture(autouse=True)
+def log_keeper():
+    keeper = LogKeeper()
+    logging.getLogger().addHandler(keeper)
+    yield keeper
+    logging.getLogger().removeHandler(keeper)
+    problems = keeper.problems()
+    if problems:
+        pytest.fail("log lines:\n" + "\n".join(problems), pytrace=False)
+
+
+@pytest.fixture
+def expect_log(log_keeper):
+    """`expect_log(pattern)`: the test must log such a line (WARNING or above)."""
+    return log_keeper.expected.append
+
+
+# --- The server in this process ------------------------------------------------------
+
+
+@pytest.fixture
+def io_loop(log_keeper):
+    """A new loop for the test; what still runs at its end is cancelled."""
+    asyncio.set_event_loop(None)  # or Tornado makes one, to put back, and leaves it
+    loop = IOLoop(make_current=True)
+    yield loop
+    loop.run_sync(cancel_all_tasks)
+    loop.run_sync(loop.asyncio_loop.shutdown_asyncgens)
+    loop.run_sync(loop.asyncio_loop.shutdown_default_executor)
+    loop.close(all_fds=True)
+    asyncio.set_event_loop(None)
+
+
+async def cancel_all_tasks():
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def config_flags():
+    """Settings of the test's server, as flags; a test module may override this."""
+    return {}
+
+
+@pytest.fixture
+def config(tmp_path, config_flags):
+    flags = {"port": "0", "data": str(tmp_path / "data")} | config_flags
+    return settings.load(flags, {})
+
+
+@pytest.fixture
+def app(io_loop, config):
+    """A whole server, started: `app.core`, `app.url`, `app.port`."""
+    app = make_app(config)
+    io_loop.run_sync(app.start)
+    yield app
+    io_loop.run_sync(app.stop, timeout=20)
+
+
+@pytest.fixture
+def core(request, io_loop, config):
+    """The core: of the test's server if it has one, else opened without edges."""
+    if needs_server(request):
+        yield request.getfixturevalue("app").core
+        return
+    stack = AsyncExitStack()
+    yield io_loop.run_sync(lambda: stack.enter_async_context(open_core(config)))
+    io_loop.run_sync(stack.aclose)
+
+
+def needs_server(request):
+    return not {"app", "client", "socket", "ws", "any_socket"}.isdisjoint(
+        request.fixturenames
+    )
+
+
+@pytest.fixture
+def cast(io_loop, core):
+    """The people and rooms of most tests.
+
+    ada is the owner, grace and linus are members. All are in the open `lounge`; ada
+    and grace are in the closed `lab` and write to each other in `direct`. So linus is
+    the one who must not hear of those two.
+    """
+
+    async def gather():
+        ada = await make_user(core, "ada", role="owner")
+        grace = await make_user(core, "grace")
+        linus = await make_user(core, "linus")
+        return SimpleNamespace(
+            ada=ada,
+            grace=grace,
+            linus=linus,
+            lounge=await make_room(core, ada, grace, linus, name="Lounge"),
+            lab=await make_room(core, ada, grace, name="Lab", kind="closed"),
+            direct=await make_room(core, ada, grace, kind="direct"),
+        )
+
+    return io_loop.run_sync(gather)
+
+
+# --- Its clients ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(io_loop, app):
+    """`client(person)`: a browser signed in by cookie; `client()`: a stranger.
+
+    `client(person, bearer=True)` sends the person's bearer token instead.
+    """
+    clients = []
+
+    def make(person=None, *, bearer=False):
+        secrets = {}
+        if person:
+            secrets = {"token": person.token} if bearer else {"cookie": person.cookie}
+        clients.append(Client(app.url, **secrets))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(params=["websocket", "polling"])
+def transport(request):
+    """Runs the test once for each Socket.IO transport."""
+    return request.param
+
+
+@pytest.fixture
+def socket(io_loop, app):
+    """`await socket(person, "polling")`: a connected Socket.IO client.
+
+    Over WebSocket by default; "upgrade" begins with polling. Keywords override who
+    it is: token, cookie, auth.
+    """
+    sockets = []
+
+    async def make(person=None, transport="websocket", **secrets):
+        if person and not secrets:
+            secrets = {"cookie": person.cookie}
+        both = ["polling", "websocket"]
+        transports = both if transport == "upgrade" else [transport]
+        sockets.append(Socket())
+        return await sockets[-1].connect(app.url, transports=transports, **secrets)
+
+    yield make
+    io_loop.run_sync(lambda: close_all(sockets))
+
+
+@pytest.fixture
+def ws(io_loop, app):
+    """`await ws(person)`: a connected plain WebSocket on /ws, by bearer token."""
+    sockets = []
+
+    async def make(person=None, **secrets):
+        if person and not secrets:
+            secrets = {"token": person.token}
+        socket = await NativeSocket().connect(app.url, **secrets)
+        sockets.append(socket)
+        return socket
+
+    yield make
+    io_loop.run_sync(lambda: close_all(sockets))
+
+
+@pytest.fixture(params=["websocket", "polling", "ws"])
+def any_socket(request, socket, ws):
+    """`await any_socket(person)`: the test runs once over each way to be live."""
+    if request.param == "ws":
+        return ws
+    return lambda person: socket(person, request.param)
+
+
+async def close_all(sockets):
+    for socket in sockets:
+        await socket.close()
+
+
+# --- The server in a process of its own ----------------------------------------------
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """`serve(*flags)` starts `run.py` on a free port and returns the Served."""
+    servers = []
+
+    def start(*flags, data=None, env=None):
+        servers.append(Served(data or tmp_path / "served", *flags, env=env))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        if server.process:
+            server.stop()
+
+
+@pytest.fixture
+def served(serve):
+    """A server with default settings, in a process of its own."""
+    return serve()
+
+
+# One that beeps; whether a page may use it is still asked for.
+MICROPHONE = ["--use-fake-device-for-media-stream"]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Debian's Chromium, one for a module's tests; `chromium.new_context()`.
+
+    Not for the session: until Playwright is stopped its loop counts as running in
+    this thread, and no async test could run after it.
+    """
+    playwright = pytest.importorskip("playwright.sync_api").sync_playwright().start()
+    browser = playwright.chromium.launch(
+        executable_path="/usr/bin/chromium", args=["--no-sandbox", *MICROPHONE]
+    )
+    yield browser
+    browser.close()
+    playwright.stop()

@@ -1,0 +1,31 @@
+"""Token buckets: a reserve, then a steady rate."""
+
+from hai import clock
+from hai.core.rate_limits import SWEEP_EVERY, Buckets
+
+
+def test_a_bucket_empties_and_refills(monkeypatch):
+    now_s = [0.0]
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now_s[0])
+    buckets = Buckets(per_second=2, burst=3)
+    assert [buckets.take("ada") for _ in range(4)] == [True, True, True, False]
+    assert buckets.take("grace")
+    now_s[0] = 0.5
+    assert [buckets.take("ada") for _ in range(2)] == [True, False]
+    now_s[0] = 100
+    assert [buckets.take("ada") for _ in range(4)] == [True, True, True, False]
+
+
+def test_switched_off_everything_passes():
+    buckets = Buckets(per_second=0, burst=0, is_on=False)
+    assert buckets.take("ada")
+
+
+def test_full_buckets_are_forgotten(monkeypatch):
+    now_s = [0.0]
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now_s[0])
+    buckets = Buckets(per_second=1, burst=1)
+    for number in range(SWEEP_EVERY * 3):
+        now_s[0] += 0.01
+        buckets.take(number)
+    assert len(buckets._filled) < SWEEP_EVERY + 200

@@ -1,0 +1,104 @@
+"""Run Hai and die, by SIGKILL, at a named point: `python killed.py POINT run.py-args`.
+
+A point is a place in the code that a crash must not spoil. The process kills itself
+there, so that the test hits it every time.
+"""
+
+import os
+import signal
+import sys
+from itertools import count
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from hai import cli
+from hai.storage import backup, blobs, migrations
+from hai.storage.wal import WriteAheadLog
+
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_first_migration():
+    """Half of the tables are made."""
+    step = migrations.MIGRATIONS[0]
+
+    def half(execute):
+        done = count()
+        step(lambda *args: die() if next(done) == 9 else execute(*args))
+
+    migrations.MIGRATIONS = (half, *migrations.MIGRATIONS[1:])
+
+
+def between_migrations():
+    migrations.MIGRATIONS = (migrations.MIGRATIONS[0], die)
+
+
+def in_checkpoint():
+    """The log's pages are in the file, and not synced; the log is still there."""
+
+    def tend(log):
+        commits[0] += 1
+        if commits[0] > 20:
+            log.engine.execute_sql("PRAGMA wal_checkpoint(PASSIVE)")
+            die()
+
+    commits = [0]
+    WriteAheadLog.tend = tend
+
+
+def in_backup():
+    """A few steps are copied."""
+    copy, steps = backup.copy_or_say, count()
+    backup.STEP_PAGES = 8
+
+    def dying(target, connection, breathe):
+        return copy(
+            target, connection, lambda: die() if next(steps) == 3 else breathe()
+        )
+
+    backup.copy_or_say = dying
+
+
+def before_backup_is_named():
+    backup.put_in_place = die
+
+
+def in_sweep():
+    """The picture is unseen, some of its bytes are gone, nothing is committed."""
+    delete = blobs.delete_slice
+
+    def dying(tx, cutoff_at):
+        if delete(tx, cutoff_at):
+            die()
+        return False
+
+    blobs.delete_slice = dying
+
+
+def between_slices():
+    """One slice of a large picture is gone for good, others are there."""
+    delete, slices = blobs.delete_slice, count()
+
+    def dying(tx, cutoff_at):
+        if next(slices) == 1:
+            die()
+        return delete(tx, cutoff_at)
+
+    blobs.SLICE_CHUNKS = 1
+    blobs.delete_slice = dying
+
+
+def in_restore_before_the_old_is_aside():
+    backup.set_aside = die
+
+
+def in_restore_before_the_new_is_named():
+    backup.put_in_place = die
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    raise SystemExit(cli.main(sys.argv[2:]))

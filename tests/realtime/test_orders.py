@@ -1,0 +1,216 @@
+"""Orders in, acks out: the same on every transport."""
+
+import asyncio
+
+import pytest
+
+from tests.realtime.raw import Raw
+
+
+def hai_order(room, number, **more):
+    return {
+        "room_id": room["id"],
+        "client_id": f"c{number}",
+        "text": str(number),
+        **more,
+    }
+
+
+async def test_a_hai_is_acked_and_reaches_every_member(cast, any_socket):
+    ada, grace = await any_socket(cast.ada), await any_socket(cast.grace)
+    ack = await ada.order("send_hai", hai_order(cast.lab, 1))
+    assert ack["hai"]["text"] == "1"
+    assert (await ada.fact("hai_sent")) == ack
+    assert (await grace.fact("hai_sent")) == ack
+
+
+async def test_an_ack_follows_its_own_fact(cast, any_socket):
+    ada = await any_socket(cast.ada)
+    for number in range(20):
+        await ada.order("send_hai", hai_order(cast.lab, number))
+        assert len(ada.named("hai_sent")) == number + 1
+
+
+async def test_orders_are_handled_in_the_order_sent(cast, any_socket):
+    ada, grace = await any_socket(cast.ada), await any_socket(cast.grace)
+    orders = [ada.order("send_hai", hai_order(cast.lounge, n)) for n in range(300)]
+    acks = await asyncio.gather(*orders)
+    ids = [ack["hai"]["id"] for ack in acks]
+    assert ids == sorted(ids)
+    await grace.fact("hai_sent", lambda payload: payload["hai"]["text"] == "299")
+    texts = [payload["hai"]["text"] for payload in grace.named("hai_sent")]
+    assert texts == [str(number) for number in range(300)]
+
+
+async def test_many_senders_are_heard_in_one_order_by_all(cast, any_socket, socket, ws):
+    everyone = [await any_socket(p) for p in (cast.ada, cast.grace, cast.linus)]
+    everyone += [await socket(cast.ada, "polling"), await ws(cast.linus)]
+    orders = [
+        sender.order("send_hai", hai_order(cast.lounge, f"{index}-{number}"))
+        for number in range(40)
+        for index, sender in enumerate(everyone)
+    ]
+    await asyncio.gather(*orders)
+    for listener in everyone:
+        await listener.settle()
+    heard = [[fact["hai"]["rev"] for fact in one.named("hai_sent")] for one in everyone]
+    assert len(heard[0]) == 200
+    assert heard[0] == sorted(heard[0])
+    assert all(one == heard[0] for one in heard)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["unknown", "", "connect", "disconnect", "on_connect", "__class__", "take_event"],
+)
+async def test_what_is_no_order_is_acked_unknown_order(cast, any_socket, name):
+    ada = await any_socket(cast.ada)
+    ack = await ada.order(name, {})
+    assert ack["error"]["code"] == "unknown_order"
+
+
+@pytest.mark.parametrize("payload", [None, 7, "text", [], [{}]])
+async def test_a_payload_that_is_no_object_is_acked_bad_request(
+    cast, any_socket, payload
+):
+    ada = await any_socket(cast.ada)
+    assert (await ada.order("send_hai", payload))["error"]["code"] == "bad_request"
+
+
+async def test_two_payloads_are_acked_bad_request(cast, socket):
+    ada = await socket(cast.ada)
+    ack = await ada.order("send_hai", (hai_order(cast.lab, 1), {}))
+    assert ack["error"]["code"] == "bad_request"
+
+
+async def test_an_oversize_text_is_acked_and_the_socket_lives(cast, any_socket):
+    ada = await any_socket(cast.ada)
+    ack = await ada.order("send_hai", hai_order(cast.lab, 1, text="x" * 100_000))
+    assert ack["error"]["code"] == "text_too_long"
+    assert (await ada.order("get_hais", {"room_id": cast.lab["id"]}))["hais"] == []
+
+
+async def test_an_order_without_an_ack_id_is_carried_out(cast, socket, ws):
+    ada, grace = await socket(cast.ada), await ws(cast.grace)
+    await ada.client.emit("send_hai", hai_order(cast.lab, 1))
+    assert (await ada.fact("hai_sent"))["hai"]["text"] == "1"
+    await grace.send(["send_hai", hai_order(cast.lab, 2)])
+    assert (await ada.fact("hai_sent"))["hai"]["text"] == "2"
+
+
+async def test_an_order_that_fails_inside_is_busy_and_logged(
+    app, cast, any_socket, expect_log
+):
+    def break_down(core, who, name, payload):
+        raise RuntimeError("broken")
+
+    app.realtime.desk._run = break_down
+    expect_log("an order failed")
+    ada = await any_socket(cast.ada)
+    assert (await ada.order("send_hai", {}))["error"]["code"] == "busy"
+
+
+class TestLimits:
+    """One session cannot keep the others waiting."""
+
+    async def test_too_many_orders_are_refused(self, app, cast, any_socket):
+        ada, grace = await any_socket(cast.ada), await any_socket(cast.grace)
+        app.realtime.desk.limit.burst = 5
+        app.realtime.desk.limit.per_second = 0
+        acks = [
+            await ada.order("start_typing", {"room_id": cast.lab["id"]})
+            for _ in range(6)
+        ]
+        assert [ack.get("error", {}).get("code") for ack in acks] == [None] * 5 + [
+            "rate_limited"
+        ]
+        assert "error" not in await grace.order(
+            "start_typing", {"room_id": cast.lab["id"]}
+        )
+
+    @pytest.mark.parametrize("path", ["/ws", "/socket.io/?EIO=4&transport=websocket"])
+    async def test_who_does_not_listen_is_closed(self, app, cast, path, monkeypatch):
+        """The bucket refills all the while, and an order is admitted now and then."""
+        monkeypatch.setattr("hai.realtime.orders.MAX_REFUSED", 100)
+        raw = await Raw.open(app.port)
+        await raw.upgrade(path, {"Authorization": f"Bearer {cast.ada.token}"})
+        raw.send("[]" if path == "/ws" else "40")
+        app.realtime.desk.limit.burst = 10
+        closing = asyncio.ensure_future(raw.close_code())
+        order = '["unknown",{}]' if path == "/ws" else '42["unknown",{}]'
+        while not closing.done():
+            for _ in range(5):
+                raw.send(order)
+            await asyncio.sleep(0.002)
+        assert await closing == 1008
+        raw.close()
+
+    async def test_who_does_not_listen_over_polling_is_told(
+        self, app, cast, client, monkeypatch
+    ):
+        """The session ends within the POST, which is not answered with 200."""
+        monkeypatch.setattr("hai.realtime.orders.MAX_REFUSED", 100)
+        ada = client(cast.ada)
+        path = "/socket.io/?EIO=4&transport=polling"
+        sid = (await ada.get(path)).text.split('"')[3]
+        assert (await ada.post(f"{path}&sid={sid}", body=b"40")).status == 200
+        app.realtime.desk.limit.burst = 10
+        orders = "\x1e".join(['42["unknown",{}]'] * 400)
+        answer = await ada.post(f"{path}&sid={sid}", body=orders.encode())
+        assert answer.status == 400
+        assert app.realtime.socket_count == 0
+
+    async def test_long_orders_cost_more(self, app, cast, any_socket):
+        """A hai's length counts, and what is no order is not parsed in vain."""
+        ada = await any_socket(cast.ada)
+        app.realtime.desk.limit.burst = 50
+        app.realtime.desk.limit.per_second = 0
+        codes = []
+        for number in range(20):
+            hai = hai_order(cast.lab, number, text="x" * 3900)
+            ack = await ada.order("send_hai", hai)
+            codes.append(ack.get("error", {}).get("code"))
+        assert codes == [None] * 12 + ["rate_limited"] * 8
+
+    @pytest.mark.parametrize("rate_limits", [True, False])
+    async def test_bulk_is_refused_unparsed(self, app, cast, socket, rate_limits):
+        app.realtime.desk.limit.is_on = rate_limits
+        ada = await socket(cast.ada)
+        app.realtime.desk.limit.burst = 50
+        order = ("send_hai", hai_order(cast.lab, 1, text="x" * 100_000))
+        code = "rate_limited" if rate_limits else "text_too_long"
+        assert (await ada.order(*order))["error"]["code"] == code
+
+    async def test_bulk_on_the_native_endpoint_is_a_mistake(self, app, cast, ws):
+        ada = await ws(cast.ada)
+        app.realtime.desk.limit.burst = 50
+        await ada.send(["send_hai", hai_order(cast.lab, 1, text="x" * 100_000), 1])
+        assert (await ada.fact("error"))["code"] == "rate_limited"
+
+    @pytest.mark.parametrize("packet", ["40", "41", "40/eliza,", "41/eliza,"])
+    async def test_coming_and_going_has_a_limit(self, app, cast, packet):
+        """CONNECT and DISCONNECT are no orders, and cost more."""
+        raw = await Raw.open(app.port)
+        headers = {"Authorization": f"Bearer {cast.ada.token}"}
+        await raw.upgrade("/socket.io/?EIO=4&transport=websocket", headers)
+        for _ in range(1000):
+            raw.send(packet)
+        assert await raw.close_code() == 1008
+        raw.close()
+
+    async def test_orders_in_flight_are_bounded(self, app, cast, ws, monkeypatch):
+        """Beyond the bound the socket is not read; nothing is lost."""
+        monkeypatch.setattr("hai.realtime.orders.MAX_IN_FLIGHT", 4)
+        seen = []
+        run = app.realtime.desk._run
+
+        def watch(core, who, name, payload):
+            seen.append(app.realtime.desk.in_flight)
+            return run(core, who, name, payload)
+
+        app.realtime.desk._run = watch
+        ada = await ws(cast.ada)
+        orders = [ada.order("send_hai", hai_order(cast.lab, n)) for n in range(100)]
+        acks = await asyncio.gather(*orders)
+        assert max(seen) <= 4
+        assert [ack["hai"]["text"] for ack in acks] == [str(n) for n in range(100)]
