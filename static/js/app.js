@@ -195,6 +195,7 @@ class Page {
       named.map(({ name }) => import(`#controllers/${name}`)),
     );
     named.forEach(({ element }, index) => {
+      if (!element.isConnected) return; // one has gone on to another page meanwhile
       const disconnect = modules[index].connect(element, this);
       if (disconnect) this.disconnects.push({ element, disconnect });
     });
@@ -219,7 +220,7 @@ if (carried) {
   const data = JSON.parse(carried.textContent);
   const name = `hai.${data.state.me.id}`;
   const tabs = new Tabs(name, { storage: sessionStorage, newId: newClientId });
-  const page = new Page(data, { store: await openStore(name), tabs });
+  const page = new Page(data, { store: openStore(name), tabs });
   await page.attach(document);
   document.documentElement.dataset.live = "";
   page.outbox.open();

@@ -390,6 +390,7 @@ def test_place_and_camera_are_kept_only_when_one_says_so(tab, sea, tmp_path, kee
     expect(ada.locator('.tray__item[data-state="done"]')).to_have_count(1)
     if keeps:
         ada.get_by_label("Keep place and camera data").check()
+        expect(ada.locator('.tray__item[data-state="done"]')).to_have_count(1)
         ada.reload()
         live(ada)
         expect(ada.get_by_label("Keep place and camera data")).to_be_checked()

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.tabs import live, offline, online, said, write
+from tests.browser.tabs import live, offline, online, said, sent_all, texts, write
 
 
 def test_a_room_clicked_offline_opens_when_the_network_is_back(tab, sea):
@@ -35,6 +35,27 @@ def test_only_the_room_clicked_last_opens(tab, sea):
     expect(page.locator("h1")).to_have_text("Den")
     page.go_back()
     expect(page.locator("h1")).to_have_text("Lounge")
+
+
+def test_a_page_left_before_its_scripts_came_is_let_go(tab, sea):
+    page = tab("ada", None)
+    held = []
+    page.route("**/controllers/composer*", lambda route: held.append(route))
+    page.goto(f"{sea.url}/people")
+    live(page)
+    page.click(f'.room-link[data-room-id="{sea.lounge}"]')
+    expect(page.locator("h1")).to_have_text("Lounge")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("People")
+    page.click(f'.room-link[data-room-id="{sea.den}"]')
+    expect(page.locator("h1")).to_have_text("Den")
+    for route in held:
+        route.continue_()
+    expect(page.locator("textarea")).to_be_focused()
+    write(page, "once")
+    expect(said(page, "once")).to_have_count(1)
+    sent_all(page)
+    assert texts(page) == ["once"]
 
 
 def test_who_stays_after_all_is_left_alone(tab, sea):

@@ -151,6 +151,45 @@ test("a tab that is gone leaves its pictures to the next; one that is there keep
   assert.equal(third.tray.items.length, 0);
 });
 
+test("it is done once it is kept here, too", async () => {
+  const store = new FakeStore();
+  const { change } = store;
+  let write;
+  store.change = async (act) => {
+    await new Promise((resolve) => (write = resolve));
+    return change.call(store, act);
+  };
+  const { tray, uploads } = makeTray({ store });
+  tray.add(png("a"));
+  await settled();
+  uploads.flights.get("a1").arrive(4);
+  await settled();
+  assert.deepEqual([states(tray), tray.isKeeping], [["uploading"], true]);
+  for (let writes = 0; writes < 2; writes += 1) {
+    write();
+    await settled();
+  }
+  assert.deepEqual([states(tray), tray.isKeeping], [["done"], false]);
+  assert.equal(store.tables.trays.get(tray.id).pictures[0].uploaded.id, 4);
+});
+
+test("what comes before an earlier page's pictures are back takes nothing's place", async () => {
+  const tabs = new FakeTabs("a", new Set());
+  const { tray, store } = makeTray({ tabs });
+  tray.add(png("left"));
+  await settled();
+  const again = makeTray({ store, tabs });
+  again.tray.newKey = () => "new1";
+  const opened = again.tray.open();
+  again.tray.add(png("early"));
+  assert.equal(again.tray.takenId, undefined);
+  await opened;
+  await settled();
+  assert.equal(again.tray.takenId, tray.id);
+  const kept = store.tables.trays.get(tray.id).pictures.map(({ key }) => key);
+  assert.deepEqual(kept.sort(), ["a1", "new1"]);
+});
+
 test("a full device says so, and the picture is sent all the same", async () => {
   const store = new FakeStore();
   store.refuse = () => new DOMException("", "QuotaExceededError");

@@ -209,7 +209,7 @@ class Composer {
     // The draft stays until the outbox has it, or the server where this device keeps
     // nothing more: a crash in between loses nothing.
     outbox
-      .add(entry, pictures, tray?.id)
+      .add(entry, pictures, tray?.takenId)
       .then((isKept) => isKept || outbox.left(entry.client_id))
       .then(() => drafts.sent(this.roomId, draft));
     typing.sent();

@@ -64,6 +64,7 @@ function listen(form, page, composer, tray) {
     on(document, "drop", (event) => dropEarly(event, add)),
     on(page.socket, "up", () => tray.retryOffline()),
     on(window, "online", () => tray.retryOffline()),
+    on(window, "beforeunload", (event) => tray.isKeeping && event.preventDefault()),
     every(AGAIN_MS, () => tray.retryOffline()),
     overlay(document.getElementById("drop"), load),
   ];

@@ -17,7 +17,7 @@ export const TABLES = {
 
 const VERSION = 2; // goes up with each new table
 const NAMES = Object.keys(TABLES);
-const PATIENCE_MS = 3000; // some browsers never answer; nobody waits for that
+const PATIENCE_MS = 10_000; // some browsers never answer; a busy disk takes seconds
 
 const answer = (request) =>
   new Promise((resolve, reject) => {
@@ -139,14 +139,34 @@ export class WordStore {
   }
 }
 
-/** The best store that this browser allows. */
-export async function openStore(name, { indexedDB, localStorage } = globalThis) {
+/** The best store that this browser allows; what is asked of it waits until it is known
+    which that is. */
+class FoundStore {
+  keepsFiles = true;
+
+  constructor(finding) {
+    this.finding = finding.then((store) => {
+      this.keepsFiles = store.keepsFiles;
+      return store;
+    });
+  }
+
+  async change(act) {
+    return (await this.finding).change(act);
+  }
+}
+
+export function openStore(name, { indexedDB, localStorage } = globalThis) {
+  return new FoundStore(find(name, indexedDB, localStorage));
+}
+
+async function find(name, factory, storage) {
   const late = new Promise((_, reject) => setTimeout(reject, PATIENCE_MS));
   try {
-    const store = new Store(indexedDB, name);
+    const store = new Store(factory, name);
     await Promise.race([store.open(), late]);
     return store;
   } catch {
-    return new WordStore(localStorage, name);
+    return new WordStore(storage, name);
   }
 }

@@ -27,6 +27,8 @@ const SHAPES = {
 export class Tray extends EventTarget {
   items = [];
   #writing;
+  #unwritten = 0;
+  #isOpen = false;
 
   /** tabs: lib/tabs.js, or null; maxBytes: {picture, video, voice}; makeUrl(file) and
       newKey() may be a test's. */
@@ -40,6 +42,12 @@ export class Tray extends EventTarget {
 
   get id() {
     return `${this.tabs?.id ?? ""}.${this.roomId}`;
+  }
+
+  /** Of the row that goes with what `take` hands over; none while that row may still
+      hold what an earlier page left. */
+  get takenId() {
+    return this.#isOpen ? this.id : undefined;
   }
 
   // ---- Coming in ----
@@ -89,8 +97,9 @@ export class Tray extends EventTarget {
         return;
       }
       const uploaded = { id, epoch: this.epoch(), at: Date.now() };
-      this.#set(item, { state: "done", progress: 1, uploaded });
-      if (this.items.includes(item)) this.#keep();
+      this.#set(item, { progress: 1, uploaded });
+      if (this.items.includes(item)) await this.#keep(); // done: here and there
+      if (item.attempt === attempt) this.#set(item, { state: "done" });
     } catch (error) {
       if (item.attempt !== attempt) return;
       this.#set(item, { state: isForGood(error) ? "refused" : "failed", error });
@@ -105,8 +114,15 @@ export class Tray extends EventTarget {
 
   // ---- Kept through reloads ----
 
-  /** Put back what an earlier page of this tab, or a tab that is gone, left here. */
+  /** Put back what an earlier page of this tab, or a tab that is gone, left here. What
+      comes in meanwhile is written after that, so that it takes nothing's place. */
   async open() {
+    this.#writing = this.#putBack();
+    await this.#writing;
+    this.#isOpen = true;
+  }
+
+  async #putBack() {
     await this.tabs?.ready;
     const there = await this.#tabsThere();
     const left = await this.store.change((rows) => this.#claim(rows, there)).catch(() => []);
@@ -151,8 +167,14 @@ export class Tray extends EventTarget {
     return this.items.filter((item) => item.state !== "refused");
   }
 
+  /** Whether something would be lost if the page ended now. */
+  get isKeeping() {
+    return this.#unwritten > 0;
+  }
+
   /** Returns whether it could; one after the other, the last state last. */
   #keep(item) {
+    this.#unwritten += 1;
     const write = () =>
       this.store.change(async (rows) => {
         const row = this.#row();
@@ -160,7 +182,12 @@ export class Tray extends EventTarget {
         if (!item || !this.items.includes(item)) return; // removed meanwhile
         await rows.put("files", { key: item.key, file: item.file });
       });
-    this.#writing = this.#writing.then(write).then(() => true, () => false);
+    const ended = (isKept) => {
+      this.#unwritten -= 1;
+      return isKept;
+    };
+    const written = this.#writing.then(write);
+    this.#writing = written.then(() => ended(true), () => ended(false));
     return this.#writing;
   }
 
