@@ -4,8 +4,8 @@ Each copy has its unfinished file to itself, by a lock on it. It is stepped by t
 writer's own connection between batches, so SQLite carries every later commit into
 it: it holds no read transaction (the log stays short) and never begins again,
 however much is written. It is checked, synced and only then given its name.
-Restoring makes the new file whole beside the old one, sets the old one aside, and
-renames: a crash leaves one or the other.
+Restoring makes the new file whole beside the old one, gives the old one a second
+name, and renames the new one over it: a crash leaves one or the other.
 """
 
 import asyncio
@@ -227,18 +227,24 @@ def _has_people(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Move the present database out of the way; returns its new name, if any.
+    """Give the present database another name; returns it, if there is one.
 
-    Its log goes into it first, or goes with it: a log beside another file's
-    name would be poison.
+    It keeps its own name, too, until the new file takes that: a crash in between
+    finds the old data, not none. (File systems without second names move it.)
+    Its log goes into it first, or goes with it: a log beside another file's name
+    would be poison.
     """
     if not path.exists():
         return None
     aside = _free_name(f"{path}.{time.strftime('%Y-%m-%d-%H%M%S')}")
     _empty_log(path)
-    for suffix in ("-wal", "-shm", ""):
+    for suffix in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{suffix}", f"{aside}{suffix}")
+    try:
+        os.link(path, aside)
+    except OSError:
+        os.rename(path, aside)
     return aside
 
 

@@ -99,6 +99,14 @@ def in_restore_before_the_new_is_named():
     backup.put_in_place = die
 
 
+def in_restore_without_links():
+    def link(*_):
+        raise PermissionError("no second names here")
+
+    os.link = link
+    backup.put_in_place = die
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]]()
     raise SystemExit(cli.main(sys.argv[2:]))

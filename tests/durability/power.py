@@ -15,7 +15,6 @@ import hashlib
 import os
 import random
 import re
-import shutil
 import signal
 import sqlite3
 import sys
@@ -33,7 +32,11 @@ from tests.pictures import big_png
 
 CHECKPOINTING = Path(__file__).with_name("checkpointing.py")
 SECTOR_BYTES = 512
-CALLS = "openat,pwrite64,write,ftruncate,fsync,fdatasync,unlink,rename"
+NAMES = ("hai.db", "hai.db-wal")
+CALLS = (
+    "openat,pwrite64,write,ftruncate,fsync,fdatasync,"
+    "?unlink,?unlinkat,?rename,?renameat,?link,?linkat"
+)
 PICTURE_EVERY = 25  # hais
 VERIFY_EVERY = 20  # cuts: every row, index and picture is looked at, by Hai itself
 
@@ -48,13 +51,17 @@ HANDLE = re.compile(r"^\d+<([^>]*)>")
 
 @dataclass
 class Step:
-    """One thing done to a file. kind: write, size, sync, make or remove."""
+    """One thing done to a file. kind: write, size, sync, make, remove, rename or link.
+
+    name: the new one of what is renamed or linked.
+    """
 
     at_s: float
     kind: str
     path: str
     offset: int = 0
     data: bytes = b""
+    name: str = ""
 
 
 @dataclass
@@ -71,7 +78,6 @@ class File:
 
     synced: bytes = b""
     pending: list = field(default_factory=list)  # Steps of kind write and size
-    is_named: bool = True  # its name is in the synced folder
 
     def sync(self):
         self.synced, self.pending = bytes(self.after(lambda step: step.data)), []
@@ -126,7 +132,7 @@ def fate_of(name, dice):
 
 
 async def record(folder, hai_count, *flags, senders=4):
-    """Serve under strace while people send; returns (files before, steps, Acks)."""
+    """Serve under strace while people send; returns (Disk before, steps, Acks)."""
     with stage(*flags, people=senders, folder=folder) as staged:
         staged.stop()
         before = {str(staged.database): staged.database.read_bytes()}
@@ -137,7 +143,8 @@ async def record(folder, hai_count, *flags, senders=4):
         each = hai_count // senders
         await asyncio.gather(*[send(staged, n, each, acks) for n in range(senders)])
         kill_under(staged.served.process)
-    return before, list(steps_of(trace, before)), acks
+    steps = list(steps_of(trace, before))
+    return Disk(before, staged.data), steps, acks
 
 
 def child_of(wrapper):
@@ -152,9 +159,9 @@ def kill_under(wrapper):
     wrapper.wait(timeout=20)
 
 
-def strace(trace, data, *more):
-    """The command that runs another under strace, looking at the database only."""
-    paths = [data, *(data / name for name in ("hai.db", "hai.db-wal"))]
+def strace(trace, data, *more, names=NAMES):
+    """The command that runs another under strace, looking at these files only."""
+    paths = [data, *(data / name for name in names)]
     only = [word for path in paths for word in ("-P", str(path))]
     look = ["-e", f"trace={CALLS}", "-e", "signal=none", "-s", "1100000"]
     return [
@@ -226,9 +233,14 @@ def step_of(at_s, call, args, known):
             return None
         known.add(path)
         return Step(at_s, "make", path)
-    if call == "unlink":
+    if call in ("unlink", "unlinkat"):
         known.discard(texts[0].decode())
         return Step(at_s, "remove", texts[0].decode())
+    if call in ("rename", "renameat", "link", "linkat"):
+        kind = call.removesuffix("at")
+        path, name = (text.decode() for text in texts)
+        known.add(name)
+        return Step(at_s, kind, path, name=name)
     if call in ("fsync", "fdatasync"):
         return Step(at_s, "sync", path)
     numbers = [int(number) for number in re.findall(r", (\d+)", TEXT.sub("", args))]
@@ -249,66 +261,84 @@ def unhex(text):
 
 
 class Disk:
-    """The files at one moment of the recording."""
+    """The files at one moment of the recording.
 
-    def __init__(self, before):
-        self.files = {path: File(content) for path, content in before.items()}
-        self.folder = str(Path(next(iter(before))).parent)
+    namings: which file each path names: as the folder was synced last, and after
+    each change since. A cut leaves any of them, since such changes reach the disk
+    one after the other.
+    """
+
+    def __init__(self, before, folder):
+        self.namings = [{path: File(content) for path, content in before.items()}]
+        self.folder = str(folder)
 
     def take(self, step):
-        file = self.files.get(step.path)
-        if step.kind == "make":
-            self.files[step.path] = File(is_named=False)
-        elif step.kind == "remove":
-            self.files.pop(step.path, None)
-        elif step.path == self.folder:
-            for file in self.files.values():
-                file.is_named = True
-        elif file is not None and step.kind == "sync":
+        named = self.namings[-1]
+        file = named.get(step.path)
+        if step.path == self.folder:
+            self.namings = [named]
+        elif step.kind == "make":
+            self.namings.append(named | {step.path: File()})
+        elif file is None:
+            return
+        elif step.kind in ("remove", "rename"):
+            rest = {path: one for path, one in named.items() if path != step.path}
+            again = {step.name: file} if step.kind == "rename" else {}
+            self.namings.append(rest | again)
+        elif step.kind == "link":
+            self.namings.append(named | {step.name: file})
+        elif step.kind == "sync":
             file.sync()
-        elif file is not None:
+        else:
             file.pending.append(step)
 
     def write_to(self, folder, fate, dice):
         """Make the files as they are after the power came back."""
-        for path, file in self.files.items():
-            name = Path(path).name
-            if not name.startswith("hai.db") or name.endswith("-shm"):
+        contents = {}  # of files by identity: two names may be one file's
+        for path, file in dice.choice(self.namings).items():
+            if path.endswith("-shm"):
                 continue
-            if file.is_named or dice.random() < 0.5:
-                content = file.after(fate_of(fate, dice))
-                (folder / name).write_bytes(content)
+            if id(file) not in contents:
+                contents[id(file)] = file.after(fate_of(fate, dice))
+            (folder / Path(path).name).write_bytes(contents[id(file)])
 
 
-def play(before, steps, acks, cuts, seed):
-    """Cut the power `cuts` times, spread over all moments; yield what is wrong."""
-    dice, disk = random.Random(seed), Disk(before)
-    moments = sorted(dice.randrange(len(steps)) for _ in range(cuts))
-    moments.append(-1)
+def spread(cuts, steps, dice):
+    """Moments for so many cuts, spread over all steps: sorted indexes of them."""
+    return sorted(dice.randrange(len(steps)) for _ in range(cuts))
+
+
+def play(disk, steps, look, moments, dice):
+    """Cut the power before each of these steps; yield what is wrong.
+
+    look(folder, at_s, number): what is wrong with the files that a cut has left.
+    """
+    moments = [*moments, -1]
     at = 0
     for index, step in enumerate(steps):
         while moments[at] == index:  # the power fails before this step
             at += 1
             fate = dice.choice(list(FATES))
-            is_verified = at % VERIFY_EVERY == 0
-            for problem in cut(disk, acks, step.at_s, fate, dice, is_verified):
-                yield f"cut before step {index} ({step.kind}), {fate}: {problem}"
+            with tempfile.TemporaryDirectory() as folder:
+                disk.write_to(Path(folder), fate, dice)
+                for problem in look(Path(folder), step.at_s, at):
+                    yield f"cut before step {index} ({step.kind}), {fate}: {problem}"
         disk.take(step)
 
 
-def cut(disk, acks, at_s, fate, dice, is_verified):
-    """What is wrong with the disk after the power failed at a moment."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        disk.write_to(folder, fate, dice)
-        with closing(sqlite3.connect(folder / "hai.db")) as db:
-            yield from missing(db, acks, at_s)
-        if is_verified:
-            yield from verify.problems(folder / "hai.db", verify.Counts())
-    except sqlite3.Error as error:
-        yield f"it does not open: {error}"
-    finally:
-        shutil.rmtree(folder)
+def looking_for(acks):
+    """A `look`: whether all that had been acked is there."""
+
+    def look(folder, at_s, number):
+        try:
+            with closing(sqlite3.connect(folder / "hai.db")) as db:
+                yield from missing(db, acks, at_s)
+            if number % VERIFY_EVERY == 0:
+                yield from verify.problems(folder / "hai.db", verify.Counts())
+        except sqlite3.Error as error:
+            yield f"it does not open: {error}"
+
+    return look
 
 
 def missing(db, acks, at_s):
@@ -339,8 +369,10 @@ def sha256_of(db, picture_id):
 async def run(cuts=300, hais=400, seed=1, *flags):
     """Record, then cut; returns (steps, acks, problems). flags: the server's."""
     with tempfile.TemporaryDirectory() as folder:
-        before, steps, acks = await record(folder, hais, *flags)
-    return steps, acks, list(play(before, steps, acks, cuts, seed))
+        disk, steps, acks = await record(folder, hais, *flags)
+    dice = random.Random(seed)
+    moments = spread(cuts, steps, dice)
+    return steps, acks, list(play(disk, steps, looking_for(acks), moments, dice))
 
 
 def checkpoints_of(steps):

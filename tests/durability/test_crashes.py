@@ -183,11 +183,27 @@ def test_killed_in_a_restore_the_old_data_is_there(data, tmp_path):
     assert not list(data.glob("*.restoring*"))
 
 
-def test_killed_in_a_restore_nothing_new_is_made(data, tmp_path):
-    """Between the two names: it says what is there, and restoring again mends it."""
+def test_killed_in_a_restore_before_the_new_is_named_the_old_data_is_there(
+    data, tmp_path
+):
     run_command(data, "users", "add", "ada")
     run_command(data, "backup", tmp_path / "saved.db")
-    die_at("in_restore_before_the_new_is_named", data, "restore", tmp_path / "saved.db")
+    run_command(data, "users", "add", "grace")
+    restore = ("restore", tmp_path / "saved.db", "--force")
+    die_at("in_restore_before_the_new_is_named", data, *restore)
+    assert run_command(data, "users", "list").stdout.count("\n") == 2
+    assert run_command(data, *restore).returncode == 0
+    assert run_command(data, "users", "list").stdout.count("\n") == 1
+    assert not list(data.glob("*.restoring*"))
+
+
+def test_killed_in_a_restore_where_the_old_was_moved_nothing_new_is_made(
+    data, tmp_path
+):
+    """As on a file system without second names: restoring again mends it."""
+    run_command(data, "users", "add", "ada")
+    run_command(data, "backup", tmp_path / "saved.db")
+    die_at("in_restore_without_links", data, "restore", tmp_path / "saved.db")
     assert run_command(data, "users", "list").returncode == 3
     assert run_command(data, "restore", tmp_path / "saved.db").returncode == 0
     assert run_command(data, "users", "list").stdout.startswith("ada")

@@ -7,7 +7,16 @@ import statistics
 
 import pytest
 
-from tests.durability import backups, kill, order, power, restart, retries, swarm
+from tests.durability import (
+    backups,
+    kill,
+    order,
+    power,
+    power_once,
+    restart,
+    retries,
+    swarm,
+)
 
 
 def test_what_was_acked_survives_kill_9():
@@ -29,6 +38,19 @@ def test_a_server_that_does_not_sync_would_be_found_out():
     _, _, problems = swarm.run(power.run(100, 60, 1, "--durability", "normal"))
     assert any("hai" in problem for problem in problems)
     assert not any("does not open" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("name", power_once.RECORDINGS)
+def test_a_power_cut_in_what_happens_once_leaves_all_or_nothing(name):
+    steps, problems = power_once.run(name, cuts=40, seed=1)
+    assert problems == []
+    assert {"write", "sync"} <= {step.kind for step in steps}
+
+
+@pytest.mark.parametrize("name", power_once.RECORDINGS)
+def test_what_happens_once_and_is_not_synced_would_be_found_out(name):
+    _, problems = power_once.run(name, cuts=40, seed=1, leave_out="sync")
+    assert problems
 
 
 def test_a_send_that_is_tried_again_is_stored_once():
