@@ -119,6 +119,35 @@ def test_two_tabs_share_one_outbox(tab, sea):
     same_as(other, fresh)
 
 
+LEFT_BEHIND = """([name, row]) => new Promise((resolve) => {
+  const request = indexedDB.open(name);
+  request.onsuccess = () => {
+    const database = request.result;
+    const change = database.transaction("outbox", "readwrite");
+    change.objectStore("outbox").put(row);
+    change.oncomplete = () => {
+      new BroadcastChannel(name).postMessage({ words: { outbox: row.client_id } });
+      database.close();
+      resolve();
+    };
+  };
+})"""
+
+
+def test_a_row_left_behind_by_a_stored_hai_is_not_shown_as_being_sent(tab, sea):
+    """A tab died after the ack, before it could take the row out."""
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    sea.send("ada", sea.lounge, "once", client_id="left-1")
+    expect(ada.locator(".hai")).to_have_count(1)
+    row = {"client_id": "left-1", "room_id": sea.lounge, "text": "once"}
+    row |= {"number": 1, "pictures": [], "sent_at": int(time.time() * 1000)}
+    ada.evaluate(LEFT_BEHIND, [f"hai.{sea.ids['ada']}", row])
+    send(ada, "twice")  # rooms are sent in order: after it, the row has been seen
+    expect(ada.locator(".hai")).to_have_count(2)
+    sent_all(ada)
+    assert texts(ada) == ["once", "twice"]
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_restart_in_mid_send_loses_and_doubles_nothing(tab, sea, how):
     ada, grace = opened(tab, sea), opened(tab, sea, "grace")

@@ -143,6 +143,18 @@ test("what the page that opens already has is not sent again", async () => {
   assert.equal(store.tables.outbox.size, 0);
 });
 
+test("what another tab settles while one looks is not shown again", async () => {
+  const tabs = new FakeTabs("a", new Set());
+  const { outbox, socket, store } = makeOutbox({ tabs });
+  await outbox.open();
+  store.tables.outbox.set("c1", { ...ENTRY, number: 1, sent_at: Date.now(), pictures: [] });
+  const heard = record(outbox, "changed");
+  tabs.dispatchEvent(new CustomEvent("told", { detail: { outbox: "c1" } }));
+  outbox.settle("c1", makeHai(50, { client_id: "c1" }), false);
+  await settled();
+  assert.deepEqual([heard, sentIds(socket), store.tables.outbox.size], [[], [], 0]);
+});
+
 test("what is too old for the server's memory waits for a word", async () => {
   const store = new FakeStore();
   store.tables.outbox.set("old", { ...entry("old"), pictures: [], sent_at: 0, number: 1 });

@@ -238,11 +238,10 @@ export class Drawing {
     element.addEventListener("animationend", () => delete element.dataset.fresh, { once: true });
   }
 
-  /** Stored, but not in our stretch: reading the past, it is not drawn. */
-  settle({ entry, hai }) {
-    queueMicrotask(() => {
-      if (!this.list.find(hai.id)) this.removePending(entry.client_id);
-    });
+  /** Stored: it was replaced in place, unless it had been drawn before, or is not in our
+      stretch. */
+  settle({ entry }) {
+    queueMicrotask(() => this.removePending(entry.client_id));
   }
 
   removePending(clientId) {

@@ -263,7 +263,7 @@ export class Outbox extends EventTarget {
   /** The hai is stored: by its ack, its fact, or another tab's word. */
   settle(clientId, hai, isFirst = true) {
     const entry = this.entries.get(clientId);
-    if (!entry && !this.#isOpen) this.#gone.add(clientId); // the page has it already
+    this.#gone.add(clientId);
     if (!entry) return;
     this.#drop(entry);
     if (isFirst) this.tabs?.tell({ outbox: clientId, hai });
