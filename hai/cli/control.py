@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import socket
 import time
@@ -24,6 +25,8 @@ from hai.app import open_core
 from hai.config import Config
 from hai.errors import Busy, HaiError, all_errors
 from hai.storage.faults import Unusable
+
+logger = logging.getLogger(__name__)
 
 Action = Callable[..., Awaitable[Any]]
 Actions = Mapping[str, Action]
@@ -110,6 +113,37 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def server_lock(folder: Path) -> Iterator[None]:
+    """The same for a server, which waits for a command that is at work there.
+
+    Raises BlockingIOError when another server serves it.
+    """
+    with contextlib.ExitStack() as held:
+        is_said = False
+        while True:
+            try:
+                held.enter_context(folder_lock(folder))
+                break
+            except BlockingIOError:
+                if _is_served(folder):
+                    raise
+            if not is_said:
+                logger.warning("waiting for another process that uses %s", folder)
+                is_said = True
+            time.sleep(RETRY_S)
+        yield
+
+
+def _is_served(folder: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection, socket_path(folder) as path:
+        try:
+            connection.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+    return True
 
 
 def _lock(handle: int, folder: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from hai.app import make_app
 from hai.cli.actions import ACTIONS
-from hai.cli.control import folder_lock
+from hai.cli.control import server_lock
 from hai.cli.control_server import serve_control
 from hai.config import Config, ConfigError
 from hai.core import accounts
@@ -33,11 +33,11 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     logger.info("settings: %s", config.masked())
     _raise_file_limit()
     try:
-        with folder_lock(config.data):
+        with server_lock(config.data):
             with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
                 return runner.run(_serve(config))
     except BlockingIOError:
-        print(f"Another process uses {config.data}.", file=sys.stderr)
+        print(f"Another Hai serves {config.data}.", file=sys.stderr)
     except OSError as error:
         print(f"Hai cannot start: {error}", file=sys.stderr)
     return 1

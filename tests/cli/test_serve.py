@@ -6,9 +6,12 @@ import signal
 import socket
 import sqlite3
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hai.cli.control import folder_lock
 from tests.served import run_command
 
 
@@ -52,6 +55,18 @@ def test_a_second_server_on_the_same_folder_is_refused(served):
     second = run_command(served.data, "--port", "0")
     assert second.returncode == 1
     assert str(served.data) in second.stderr
+
+
+def test_a_command_that_is_at_work_is_waited_for(serve, tmp_path):
+    """Such as a backup that began while no server ran."""
+    data = tmp_path / "data"
+    log = tmp_path / "data.log"
+    with ThreadPoolExecutor() as threads, folder_lock(data):
+        starting = threads.submit(serve, data=data)
+        while not log.exists() or "waiting for another process" not in log.read_text():
+            assert not starting.done(), starting.result()
+            time.sleep(0.02)
+    assert "ada" in starting.result().run("users", "add", "ada")
 
 
 def test_the_data_folder_is_for_its_owner_only(served):

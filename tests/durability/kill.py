@@ -2,8 +2,10 @@
 
     python -m tests.durability.kill --kills 200 --seed 1
 
-Sixteen clients send texts and pictures to a real server that is killed again and again
-at random; then every ack is compared with what is in the database.
+Sixteen clients send texts and pictures, and backups are taken, while the real server is
+killed again and again at random; then every ack is compared with what is in the
+database. A backup that was said to be taken is whole; one that was cut short has no
+name, and does not stand in the next one's way.
 """
 
 import argparse
@@ -15,10 +17,12 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from hai.storage.verify import Counts, problems
 from tests.durability import swarm
 from tests.durability.stage import stage
 from tests.durability.swarm import Gone, Http, NativeClient, upload
 from tests.pictures import big_png
+from tests.served import run_command
 
 CLIENTS = 16
 PIPELINED = 8  # orders that a client has under way at once
@@ -27,6 +31,7 @@ PICTURE_EVERY = 40  # hais
 ACKS_PER_KILL = 500
 READY_S = 1.0
 LIFE_S = (0.3, 1.2)  # how long the server lives from its first ack on
+SAVE_PAUSE_S = 1.0  # between two backups
 
 
 @dataclass
@@ -40,6 +45,7 @@ class Acked:
     problems: list = field(default_factory=list)
     ready_s: list = field(default_factory=list)
     kills: int = 0
+    backups: int = 0
 
     def keep(self, payload, hai):
         """Note an ack; a client_id acked twice must be the same hai."""
@@ -126,6 +132,7 @@ async def run(kills=5, seed=1, log=lambda line: None):
             for n in range(CLIENTS)
         ]
         tasks = [asyncio.create_task(sender.run()) for sender in senders]
+        tasks.append(asyncio.create_task(save(staged, acked, senders)))
         for _ in range(kills):
             await one_life(staged, acked, dice)
             log(f"{acked.kills} kills, {len(acked.hais)} acks")
@@ -137,6 +144,26 @@ async def run(kills=5, seed=1, log=lambda line: None):
         acked.ready_s = staged.ready_s
         staged.stop()
     return acked
+
+
+async def save(staged, acked, senders):
+    """Take backups until all is over, and one more."""
+    target = staged.data.parent / "saved.db"
+    is_last = False
+    while not is_last:
+        is_last = all(sender.is_over for sender in senders)
+        ran = await asyncio.to_thread(run_command, staged.data, "backup", target)
+        if ran.returncode == 0:
+            acked.backups += 1
+            acked.problems += await asyncio.to_thread(problems_of_file, target)
+            target.unlink()
+        elif is_last or "Traceback" in ran.stderr or target.exists():
+            acked.problems.append(f"backup: {ran.returncode} {ran.stderr}")
+        await asyncio.sleep(SAVE_PAUSE_S)
+
+
+def problems_of_file(path):
+    return [f"{path.name}: {problem}" for problem in problems(path, Counts())]
 
 
 async def one_life(staged, acked, dice):
@@ -198,7 +225,7 @@ def main():
     is_late = ready_s[len(ready_s) // 2] > READY_S
     print(
         f"{acked.kills} kills, {len(acked.hais)} hais, {len(acked.pictures)} pictures"
-        f" acked, {len(acked.problems)} problems; ready after"
+        f" acked, {acked.backups} backups, {len(acked.problems)} problems; ready after"
         f" {ready_s[len(ready_s) // 2]:.2f} s (median), {ready_s[-1]:.2f} s (longest);"
         f" {time.monotonic() - began_s:.0f} s in all"
     )

@@ -23,6 +23,7 @@ def test_what_was_acked_survives_kill_9():
     acked = swarm.run(kill.run(kills=5, seed=1))
     assert acked.problems == []
     assert len(acked.hais) > 1000 and len(acked.pictures) > 20
+    assert acked.backups
     assert statistics.median(acked.ready_s) < 5  # 0.5 s on an idle machine
 
 
