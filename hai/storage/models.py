@@ -139,6 +139,8 @@ class Room(Table):
     direct_key = TextField(unique=True, null=True)  # "3,7": found again
     member_count = IntegerField()  # kept in step by storage/memberships.py
     picture_days = IntegerField()  # pictures go when they are older; 0: never
+    has_receipts = IntegerField()  # 1: members see how far others have read
+    receipts_rev = BigIntegerField()  # since when: older hais are not told of
 
     class Meta:
         table_name = "rooms"
