@@ -141,10 +141,11 @@ class View:
         room = self.rooms.get(room_id, {})
         if not room.get("has_receipts") or room["member_count"] > MEMBER_IDS_LIMIT:
             return None
-        newer = self.marks.get(room_id, {}).items()
-        return room.get("read_hai_ids", {}) | {
-            user_id: hai_id for user_id, (rev, hai_id) in newer if rev > room["rev"]
-        }
+        reads = dict(room.get("read_hai_ids", {}))
+        for user_id, (rev, hai_id) in self.marks.get(room_id, {}).items():
+            if rev > room["rev"]:  # though the row may know of a hai sent since its rev
+                reads[user_id] = max(hai_id, reads.get(user_id, 0))
+        return reads
 
     def _read(self, room, hai_id):
         """Move my marker. What is above it stays unread: what is held here, or, where
