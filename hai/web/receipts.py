@@ -20,7 +20,7 @@ class ReceiptView:
 
 
 def receipt_view(state: Dict, users: dict[int, Dict]) -> ReceiptView | None:
-    """None where the room does not tell, nobody has read, or later hais are not here."""
+    """None where it is not told, nobody has read, or later hais are not here."""
     reads, me_id = state["room"].get("read_hai_ids"), state["me"]["id"]
     if not reads or state["has_more_after"]:
         return None
