@@ -359,6 +359,14 @@ def receipts(execute: Execute) -> None:
         execute(f"ALTER TABLE rooms ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
 
 
+def removals_that_spare_direct(execute: Execute) -> None:
+    """An admin removes what somebody sent to rooms, an owner all of it."""
+    execute(
+        "ALTER TABLE picture_removals"
+        " ADD COLUMN spares_direct INTEGER NOT NULL DEFAULT 0"
+    )
+
+
 MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     first_schema,
     running_mark,
@@ -371,6 +379,7 @@ MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     house_keeping,
     resumable_uploads,
     receipts,
+    removals_that_spare_direct,
 )
 
 

@@ -304,6 +304,7 @@ class PictureRemoval(Table):
     user = ForeignKeyField(User, backref="picture_removals", null=True)
     room = ForeignKeyField(Room, backref="picture_removals", null=True)
     before_at = BigIntegerField()  # those that were sent before
+    spares_direct = IntegerField()  # 1: not those of a user's direct rooms
 
     class Meta:
         table_name = "picture_removals"

@@ -275,6 +275,23 @@ async def test_a_removal_goes_on_past_hais_that_were_deleted_meanwhile(
     assert "gone_at" in ack["hais"][0]["pictures"][0]
 
 
+async def test_of_direct_rooms_only_an_owner_removes_somebody_s_pictures(core, cast):
+    """An admin is told of none there, and takes none."""
+    admina = await make_user(core, "admina", role="admin")
+    told, private = [
+        await send_old(core, cast.grace, room, days=31)
+        for room in (cast.lounge, cast.direct)
+    ]
+    given = {"user_id": cast.grace.id, "days": 30, "is_confirmed": True}
+    for who, is_private_gone in ((admina, False), (cast.ada, True)):
+        ack = await admin.remove_pictures_of_user(core, who.identity, **given)
+        assert ack["picture_count"] == 1
+        assert await expiry.run(core) == 1
+        assert is_gone(await see(core, cast.ada, told)) == [True]
+        assert is_gone(await see(core, cast.ada, private)) == [is_private_gone]
+    assert not await core.db.read(PictureRemoval.select().count)
+
+
 async def test_a_removal_that_was_cut_off_goes_on_at_the_next_start(core, cast):
     old = await send_old(core, cast.grace, cast.lab, days=31)
     given = {"user_id": cast.grace.id, "days": 30, "is_confirmed": True}
