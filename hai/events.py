@@ -105,22 +105,29 @@ class UserChanged:
 
 @dataclass(frozen=True, slots=True)
 class ReadMarked:
-    """A user has read up to a hai. Sending marks read without this fact."""
+    """A user has read up to a hai. Sending marks read without this fact.
+
+    rev: the room's new one, where its members are told of it; None: the user's own.
+    """
 
     name: ClassVar[str] = "read_marked"
     room_id: int
     user_id: int
     hai_id: int
+    rev: int | None = None
 
     def payload(self) -> Payload:
-        return {
+        payload = {
             "room_id": self.room_id,
             "user_id": self.user_id,
             "hai_id": self.hai_id,
         }
+        return payload if self.rev is None else payload | {"rev": self.rev}
 
     def audience(self) -> Audience:
-        return Audience("user", self.user_id)
+        if self.rev is None:
+            return Audience("user", self.user_id)
+        return Audience("room", self.room_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ static/js/models does.
 """
 
 from hai.core import first_state
+from hai.storage.rooms import MEMBER_IDS_LIMIT
 
 # A room's rev also counts its reader's marker, which no fact carries.
 OWN_FIELDS = ("my_read_hai_id", "unread")
@@ -19,6 +20,7 @@ class View:
         self.rev = state["rev"]
         self.epoch = state["epoch"]
         self.rooms = {}
+        self.marks = {}  # room id -> {user id: (rev, hai_id)}: newer than its row
         self.rows = {}  # room id -> (rev, last_hai_id) of the row that we count from
         self.users = {user["id"]: user for user in state["users"]}
         self.hais = {hai["id"]: hai for hai in state.get("hais", ())}
@@ -44,6 +46,7 @@ class View:
     def _hear_hai(self, hai):
         """Old news of one that is not here is of one that was deleted since: that may
         be told to nobody, if the line is cut just then."""
+        self._mark(hai["room_id"], hai["user_id"], hai["id"], hai["id"])
         is_old = hai["rev"] <= self.drawn.get(hai["room_id"], 0)
         if hai["id"] in self.hais or not is_old:
             self.merge_hai(hai)
@@ -123,8 +126,26 @@ class View:
 
     def _read_marked(self, payload):
         room = self.rooms.get(payload["room_id"])
+        if "rev" in payload:
+            self._mark(*(payload[k] for k in ("room_id", "user_id", "hai_id", "rev")))
         if room and payload["user_id"] == self.me_id:
             self._read(room, payload["hai_id"])
+
+    def _mark(self, room_id, user_id, hai_id, rev):
+        """A mark that the room's row may not have yet; sending marks read too."""
+        marks = self.marks.setdefault(room_id, {})
+        marks[user_id] = max((rev, hai_id), marks.get(user_id, (0, 0)))
+
+    def receipts(self, room_id):
+        """Who has read how far: by the row, and by what is newer than the row."""
+        room = self.rooms.get(room_id, {})
+        if not room.get("has_receipts") or room["member_count"] > MEMBER_IDS_LIMIT:
+            return None
+        reads = dict(room.get("read_hai_ids", {}))
+        for user_id, (rev, hai_id) in self.marks.get(room_id, {}).items():
+            if rev > room["rev"]:  # though the row may know of a hai sent since its rev
+                reads[user_id] = max(hai_id, reads.get(user_id, 0))
+        return reads
 
     def _read(self, room, hai_id):
         """Move my marker. What is above it stays unread: what is held here, or, where
@@ -160,6 +181,7 @@ class View:
         for room in page["rooms"]:
             self._take_row(room)
         for hai in page["hais"]:
+            self._mark(hai["room_id"], hai["user_id"], hai["id"], hai["id"])
             self.merge_hai(hai)
         if "online_user_ids" in page:  # no row tells who came and went meanwhile
             online = set(page["online_user_ids"])
@@ -176,6 +198,7 @@ class View:
         return {
             "hais": sorted(living, key=lambda hai: hai["id"]),
             "room": comparable(self.rooms.get(room_id)),
+            "receipts": self.receipts(room_id),
         }
 
     def listed(self):
@@ -187,10 +210,13 @@ def is_living(hai):
 
 
 def comparable(room):
-    """A room without its rev, and without what only some answers carry."""
+    """A room without its rev, and without what only some answers carry.
+
+    read_hai_ids may be behind what was told since: see `View.receipts`."""
     if room is None:
         return None
-    return {key: room[key] for key in room if key not in ("rev", "member_ids")}
+    left_out = ("rev", "member_ids", "read_hai_ids")
+    return {key: room[key] for key in room if key not in left_out}
 
 
 async def fresh_view(core, person, room=None):

@@ -214,6 +214,9 @@ def remove_pictures_of_user(
 ) -> "asyncio.Future[Ack]":
     """{picture_count, picture_bytes}: what they sent more than `days` ago goes.
 
+    An owner removes all of it, or a spammer's pictures would stay with those whom
+    they wrote to; an admin, to whom direct rooms are not open, what they sent to
+    other rooms.
     Durable when this returns; the pictures follow in slices. Raises BadRequest,
     NotFound, Forbidden, NotConfirmed.
     """
@@ -240,8 +243,10 @@ def _remove_pictures(
     tx: Transaction, who: Who, owner: str, id_: int, days: int, is_confirmed: bool
 ) -> Ack:
     """(writer thread)"""
+    to = {f"{owner}_id": id_}
     if owner == "user":
         _target(who, id_)
+        owner = "user" if _is_owner(who) else "user_in_rooms"
     else:
         _require_room(who, id_)
     count, byte_count = retention.require_confirmed(
@@ -250,17 +255,22 @@ def _remove_pictures(
     if count:
         retention_rows.add_removal(tx, owner, id_, tx.now_ms - days * DAY_MS)
         which = f"{count:,}, " + (f"older than {days} days" if days else "all of them")
-        to = {f"{owner}_id": id_}
         deeds.note(tx, "removed_pictures", _id(who), details=which, **to)
         tx.publish(PicturesLeaving())
     return {"picture_count": count, "picture_bytes": byte_count}
 
 
+def _is_owner(who: Who) -> bool:
+    """(writer thread)"""
+    actor = _actor(who)
+    return actor is None or actor.role == "owner"
+
+
 def _require_room(who: Who, room_id: int) -> None:
     """Raises NotFound, Forbidden. (writer thread)"""
-    actor = _actor(who)
+    is_owner = _is_owner(who)
     room: Any = Room.get_or_none(Room.id == room_id)
     if room is None:
         raise errors.NotFound()
-    if actor is not None and actor.role != "owner" and room.kind == "direct":
+    if not is_owner and room.kind == "direct":
         raise errors.Forbidden("Only an owner may do that to a direct room.")

@@ -187,6 +187,15 @@ def _yes_or_no(name: str, value: Any) -> bool:
     return value
 
 
+def _on_or_off(name: str, value: Any) -> bool:
+    """From a form it comes as a word."""
+    if isinstance(value, bool):
+        return value
+    if value not in ("on", "off"):
+        raise _wrong(name, "must be true or false")
+    return bool(value == "on")
+
+
 def _one_of(*choices: str) -> Check:
     def check(name: str, value: Any) -> str:
         if value not in choices:
@@ -232,6 +241,7 @@ REV = Field(_count_from_0, {"type": "integer", "minimum": 0, "maximum": MAX_ID})
 TEXT = Field(check_string, {"type": "string"})
 ALT = Field(_alt, {"type": "string", "maxLength": MAX_ALT_CHARS})
 YES_OR_NO = Field(_yes_or_no, {"type": "boolean"})
+ON_OR_OFF = Field(_on_or_off, {"type": "boolean"})
 CLIENT_ID = Field(
     _client_id, {"type": "string", "minLength": 1, "maxLength": MAX_CLIENT_ID_CHARS}
 )

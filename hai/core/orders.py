@@ -138,10 +138,11 @@ _TABLE = (
             "name": fields.ROOM_NAME.optional(),
             "topic": fields.TOPIC.optional(),
             "picture_days": fields.DAYS.optional(),
+            "has_receipts": fields.ON_OR_OFF.optional(),
             "is_confirmed": fields.YES.optional(),
         },
         "room",
-        "Give a room another name, topic or time to keep pictures",
+        "Give a room another name, topic, time to keep pictures, or receipts",
     ),
     Order(
         "open_direct",

@@ -312,19 +312,21 @@ async def sweep_discarded(core: Core) -> None:
 class Sweeper:
     """Sweeps what the last run left half-written, and then what is abandoned.
 
-    First those that are not kept any longer leave their hais (expiry.py). Woken at
-    once by the deletion of a hai with pictures, by bytes that are there already and
-    by who says that pictures shall go, else every hour.
+    Every hour, and at once when somebody says that pictures shall go, those that are
+    not kept any longer leave their hais first (expiry.py): that looks through all
+    pictures of a room. The deletion of a hai and a discarded picture wake it for the
+    bytes alone.
     """
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self.is_resting = False  # everything that was due is done
         self._is_needed = asyncio.Event()
+        self._is_expiry_due = True
         self._task: asyncio.Task[None] | None = None
         core.bus.subscribe(HaiChanged, self._hear)
-        for wakes in (uploads.PictureDiscarded, retention.PicturesLeaving):
-            core.bus.subscribe(wakes, lambda _: self._is_needed.set())
+        core.bus.subscribe(uploads.PictureDiscarded, lambda _: self._is_needed.set())
+        core.bus.subscribe(retention.PicturesLeaving, lambda _: self._expire())
 
     def start(self) -> None:
         """Call before the first upload can begin: it discards the unfinished ones
@@ -341,17 +343,24 @@ class Sweeper:
         if "deleted_at" in event.hai:
             self._is_needed.set()
 
+    def _expire(self) -> None:
+        self._is_expiry_due = True
+        self._is_needed.set()
+
     async def _run(self, discarded: Awaitable[None]) -> None:
         await discarded
         while True:
             self._is_needed.clear()
+            is_due, self._is_expiry_due = self._is_expiry_due, False
             try:
-                await expiry.run(self.core)
-                await deeds.forget_old(self.core)
-                await expire_uploads(self.core)
+                if is_due:
+                    await expiry.run(self.core)
+                    await deeds.forget_old(self.core)
+                    await expire_uploads(self.core)
                 await sweep(self.core, clock.now_ms() - ABANDONED_MS)
                 await shrink(self.core)
             except HaiError as error:
+                self._is_expiry_due |= is_due  # again when it is woken
                 if self.core.db.writer.failure is None:  # else all is said already
                     logger.warning("sweeping pictures is put off: %s", error)
             except Exception:
@@ -363,5 +372,5 @@ class Sweeper:
         try:
             await asyncio.wait_for(self._is_needed.wait(), SWEEP_EVERY_S)
         except TimeoutError:
-            pass
+            self._is_expiry_due = True
         self.is_resting = False

@@ -1,7 +1,8 @@
 """How much room there is for pictures: of a user, in all, and on the disk.
 
 Text is small and goes on when pictures do not: the disk keeps `min_free_bytes`
-for it. A resumable upload says its length first, and has its room from then on.
+for it. A resumable upload says its length first, and has its room from then on; so
+that nobody holds all of it, more than one at a time may have half of what is left.
 Other uploads are checked when they begin and while they come; they do not know of
 each other, so that a limit may be passed by what is on its way just then.
 """
@@ -12,9 +13,10 @@ import sys
 from hai.config import Config
 from hai.core.context import Core
 from hai.errors import StorageFull
-from hai.storage import blobs, uploads, users
+from hai.storage import blobs, uploads, usage, users
 
 USED_UP = "There is no room left for your pictures. Delete some first."
+ENOUGH = "There is little room left. Let your other uploads end first."
 
 
 async def room_for(core: Core, user_id: int) -> int:
@@ -38,6 +40,18 @@ def require_room(config: Config, user_id: int, length: int) -> None:
     check_disk(config)
     if length > _room_now(config, user_id):
         raise StorageFull(USED_UP)
+    _require_fair_share(config, user_id, length)
+
+
+def _require_fair_share(config: Config, user_id: int, length: int) -> None:
+    """Raises StorageFull when this user's uploads together would hold more than half
+    of what is left for all. One alone may have all of it. (any thread)"""
+    promised = uploads.missing_bytes(user_id)
+    if not (config.max_bytes_in_all and promised):
+        return
+    left = config.max_bytes_in_all - usage.taken_bytes() + promised
+    if promised + length > left // 2:
+        raise StorageFull(ENOUGH)
 
 
 def _room_now(config: Config, user_id: int) -> int:
@@ -47,8 +61,7 @@ def _room_now(config: Config, user_id: int) -> int:
         used = blobs.stored_bytes(user_id) + uploads.promised_bytes(user_id)
         room = limit - used
     if config.max_bytes_in_all:
-        used = blobs.file_bytes() + uploads.missing_bytes()
-        room = min(room, config.max_bytes_in_all - used)
+        room = min(room, config.max_bytes_in_all - usage.taken_bytes())
     return room
 
 

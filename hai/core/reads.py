@@ -1,6 +1,7 @@
 """Read markers: one per membership, moving forward only.
 
-Sending marks read too (core/hais.py); clients derive that from `hai_sent`.
+Sending marks read too (core/hais.py); clients derive that from `hai_sent`. Where a
+room has receipts its members are told of each other's marks (core/rooms.py).
 """
 
 import asyncio
@@ -30,5 +31,6 @@ def _mark(tx: Transaction, user_id: int, room_id: int, hai_id: int) -> dict[str,
     if not found or found[0][2] != room_id:
         raise errors.NotFound()
     if room_rows.mark_read(tx, room_id, user_id, hai_id):
-        tx.publish(ReadMarked(room_id, user_id, hai_id))
+        rev = room_rows.tell_read(tx, room_id, user_id, hai_id)
+        tx.publish(ReadMarked(room_id, user_id, hai_id, rev))
     return {}

@@ -22,7 +22,7 @@ class PicturesLeaving:
 
 
 def count_older(owner: str, id_: int, days: int, now_ms: int) -> tuple[int, int]:
-    """(pictures, bytes) of a "room" or "user" that are older. (any thread)"""
+    """(pictures, bytes) of one of rows.OWNERS that are older. (any thread)"""
     return rows.count_older(owner, id_, now_ms - days * DAY_MS)
 
 

@@ -3,8 +3,9 @@
 An open room is listed for everyone, and anyone may join. A closed one is
 unseen by others and entered by invitation of any member. A direct one is a
 fixed set of people, found again rather than made twice. Its creator, and
-admins who are members, may rename a room, remove people and say how long it
-keeps its pictures.
+admins who are members, may rename a room, remove people, say how long it
+keeps its pictures and whether it has receipts: whether its members see how far the
+others have read. In a direct room each of its people says that.
 What a user may not know of is NotFound, never Forbidden.
 """
 
@@ -27,6 +28,7 @@ Ack = dict[str, Any]
 AckFuture = asyncio.Future[Ack]
 
 MAX_DIRECT_MEMBERS = 20
+OF_MEMBERS = ("member_ids", "last_hai_id", "read_hai_ids")  # what others are not told
 
 
 def require_member(user_id: int, room_id: int) -> str:
@@ -49,6 +51,14 @@ def can_change(who: Identity, room_id: int) -> bool:
     kind, created_by_id, is_member, _, _ = access
     is_in_charge = created_by_id == who.user_id or who.is_admin
     return bool(is_member) and is_in_charge and kind != "direct"
+
+
+def can_change_receipts(who: Identity, room_id: int) -> bool:
+    """Whether this user may turn them on and off: in a direct room nobody is in
+    charge, and each of its people may end what tells of them. (any thread)"""
+    access = rows.access(who.user_id, room_id)
+    is_of_direct = access is not None and access[0] == "direct" and bool(access[2])
+    return is_of_direct or can_change(who, room_id)
 
 
 def create(
@@ -93,6 +103,8 @@ def insert(
         direct_key=direct_key,
         member_count=0,
         picture_days=0,
+        has_receipts=0,
+        receipts_rev=0,
     )
     return int(room.id)
 
@@ -120,17 +132,22 @@ def change(
     name: str | None = None,
     topic: str | None = None,
     picture_days: int | None = None,
+    has_receipts: bool | None = None,
     is_confirmed: bool = False,
 ) -> AckFuture:
-    """{room} under a new name or topic, or with another time to keep pictures.
+    """{room} under a new name or topic, with another time to keep pictures, with
+    receipts or without.
 
+    has_receipts: of what is sent from then on; they rest while there are more than
+    100 members. In a direct room nothing else can be changed.
     picture_days: 0: for ever. Where that removes pictures it must be confirmed.
     Raises NotFound, Forbidden, BadRequest, NotConfirmed.
     """
     new = {"name": name, "topic": topic, "picture_days": picture_days}
+    new["has_receipts"] = has_receipts
     columns = {column: value for column, value in new.items() if value is not None}
     if not columns:
-        raise errors.BadRequest("Give a name, a topic or picture_days.")
+        raise errors.BadRequest("Give a name, a topic, picture_days or has_receipts.")
     return core.db.write(_change, who, room_id, columns, is_confirmed)
 
 
@@ -143,13 +160,25 @@ def _change(
 ) -> Ack:
     """(writer thread)"""
     require_member(who.user_id, room_id)
-    if not can_change(who, room_id):
+    may_change = (
+        can_change if columns.keys() - {"has_receipts"} else can_change_receipts
+    )
+    if not may_change(who, room_id):
         raise errors.Forbidden()
+    if "has_receipts" in columns:
+        columns = columns | _begun_receipts(tx, room_id, columns["has_receipts"])
     if "picture_days" in columns:
         days = columns["picture_days"]
         _change_retention(tx, who.user_id, room_id, days, is_confirmed)
     _update(tx, room_id, columns)
     return {"room": rows.find_mine(who.user_id, room_id)}
+
+
+def _begun_receipts(tx: Transaction, room_id: int, is_on: bool) -> dict[str, Any]:
+    """From when on they tell, if that is now: nobody learns how far others had read
+    while they were off. (writer thread)"""
+    was_on = "has_receipts" in rows.find(room_id)
+    return {"receipts_rev": tx.next_rev()} if is_on and not was_on else {}
 
 
 def _update(tx: Transaction, room_id: int, columns: dict[str, Any]) -> None:
@@ -322,10 +351,7 @@ async def mine_and_open(core: Core, who: Identity) -> tuple[list[Object], list[O
 
 def _mine_and_open(user_id: int) -> tuple[list[Object], list[Object]]:
     """(reader thread)"""
-    mine = rows.all_mine(user_id)
-    for room in mine:
-        if room["member_count"] <= rows.MEMBER_IDS_LIMIT:
-            room["member_ids"] = rows.member_ids(room["id"])
+    mine = [rows.with_members(room) for room in rows.all_mine(user_id)]
     return mine, rows.open_to(user_id)
 
 
@@ -345,7 +371,7 @@ def _show(user_id: int, room_id: int) -> Object:
     if access[2]:
         return rows.find_mine(user_id, room_id)
     room = rows.find(room_id)
-    return {k: v for k, v in room.items() if k not in ("member_ids", "last_hai_id")}
+    return {k: v for k, v in room.items() if k not in OF_MEMBERS}
 
 
 async def people_of(core: Core, room_id: int) -> tuple[list[Object], list[Object]]:

@@ -353,6 +353,20 @@ CREATE INDEX uploads_touched ON uploads (touched_at)
 """
 
 
+def receipts(execute: Execute) -> None:
+    """Rooms may tell who has read how far: of what is sent after they began to."""
+    for column in ("has_receipts", "receipts_rev"):
+        execute(f"ALTER TABLE rooms ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
+def removals_that_spare_direct(execute: Execute) -> None:
+    """An admin removes what somebody sent to rooms, an owner all of it."""
+    execute(
+        "ALTER TABLE picture_removals"
+        " ADD COLUMN spares_direct INTEGER NOT NULL DEFAULT 0"
+    )
+
+
 MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     first_schema,
     running_mark,
@@ -364,6 +378,8 @@ MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     replies_to_pictures,
     house_keeping,
     resumable_uploads,
+    receipts,
+    removals_that_spare_direct,
 )
 
 

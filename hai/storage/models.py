@@ -139,6 +139,8 @@ class Room(Table):
     direct_key = TextField(unique=True, null=True)  # "3,7": found again
     member_count = IntegerField()  # kept in step by storage/memberships.py
     picture_days = IntegerField()  # pictures go when they are older; 0: never
+    has_receipts = IntegerField()  # 1: members see how far others have read
+    receipts_rev = BigIntegerField()  # since when: older hais are not told of
 
     class Meta:
         table_name = "rooms"
@@ -302,6 +304,7 @@ class PictureRemoval(Table):
     user = ForeignKeyField(User, backref="picture_removals", null=True)
     room = ForeignKeyField(Room, backref="picture_removals", null=True)
     before_at = BigIntegerField()  # those that were sent before
+    spares_direct = IntegerField()  # 1: not those of a user's direct rooms
 
     class Meta:
         table_name = "picture_removals"

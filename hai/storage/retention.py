@@ -17,9 +17,15 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 OLDER = """
 FROM pictures p JOIN hais h ON h.id = p.hai_id
-WHERE p.{owner}_id = ? AND p.hai_id IS NOT NULL AND h.sent_at < ?
+WHERE {of} AND p.hai_id IS NOT NULL AND h.sent_at < ?
 """
-OWNERS = ("user", "room")
+# Whose pictures: a user's, a room's, or a user's but for those of direct rooms.
+OWNERS = {
+    "user": "p.user_id = ?",
+    "room": "p.room_id = ?",
+    "user_in_rooms": "p.user_id = ? AND p.room_id NOT IN"
+    " (SELECT id FROM rooms WHERE kind = 'direct')",
+}
 
 REMAINS = """
 INSERT INTO gone_pictures
@@ -30,10 +36,9 @@ FROM pictures WHERE hai_id IN (SELECT value FROM json_each(?))
 
 
 def count_older(owner: str, id_: int, before_at: int) -> tuple[int, int]:
-    """(pictures, their bytes) of a room or user, sent before. (any thread)"""
-    assert owner in OWNERS
+    """(pictures, their bytes) of one of OWNERS, sent before. (any thread)"""
     row = execute(
-        f"SELECT count(*), coalesce(sum(p.bytes), 0) {OLDER.format(owner=owner)}",
+        f"SELECT count(*), coalesce(sum(p.bytes), 0) {OLDER.format(of=OWNERS[owner])}",
         (id_, before_at),
     ).fetchone()
     return int(row[0]), int(row[1])
@@ -41,9 +46,8 @@ def count_older(owner: str, id_: int, before_at: int) -> tuple[int, int]:
 
 def find_older(owner: str, id_: int, before_at: int, limit: int) -> list[int]:
     """Ids of the first hais with such pictures. (any thread)"""
-    assert owner in OWNERS
     rows = execute(
-        f"SELECT DISTINCT p.hai_id {OLDER.format(owner=owner)}"
+        f"SELECT DISTINCT p.hai_id {OLDER.format(of=OWNERS[owner])}"
         " ORDER BY p.hai_id LIMIT ?",
         (id_, before_at, limit),
     )
@@ -99,9 +103,10 @@ def gone_pictures_of(hai_ids: list[int]) -> list[tuple[Any, ...]]:
 
 
 def removals() -> list[tuple[int, str, int, int]]:
-    """(id, "user" or "room", its id, before_at) of what is to go. (any thread)"""
+    """(id, which of OWNERS, its id, before_at) of what is to go. (any thread)"""
     rows: list[tuple[int, str, int, int]] = execute(
-        "SELECT id, iif(room_id IS NULL, 'user', 'room'),"
+        "SELECT id, CASE WHEN room_id IS NOT NULL THEN 'room'"
+        " WHEN spares_direct = 1 THEN 'user_in_rooms' ELSE 'user' END,"
         " coalesce(room_id, user_id), before_at FROM picture_removals ORDER BY id"
     ).fetchall()
     return rows
@@ -109,10 +114,11 @@ def removals() -> list[tuple[int, str, int, int]]:
 
 def add_removal(tx: Transaction, owner: str, id_: int, before_at: int) -> None:
     """(writer thread)"""
-    assert owner in OWNERS
+    user_id, room_id = (None, id_) if owner == "room" else (id_, None)
     tx.execute(
-        f"INSERT INTO picture_removals ({owner}_id, before_at) VALUES (?, ?)",
-        (id_, before_at),
+        "INSERT INTO picture_removals (user_id, room_id, before_at, spares_direct)"
+        " VALUES (?, ?, ?, ?)",
+        (user_id, room_id, before_at, int(owner == "user_in_rooms")),
     )
 
 

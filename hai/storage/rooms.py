@@ -22,7 +22,7 @@ WHERE r.id = ?
 
 ROOM = """
 SELECT id, rev, kind, name, topic, member_count,
-    (SELECT max(id) FROM hais WHERE room_id = rooms.id), picture_days
+    (SELECT max(id) FROM hais WHERE room_id = rooms.id), picture_days, has_receipts
 FROM rooms WHERE id = ?
 """
 
@@ -31,10 +31,27 @@ SELECT user_id FROM memberships WHERE room_id = ? AND ended_at IS NULL
 ORDER BY user_id LIMIT ?
 """
 
+# Of who has read since they came, hais that were sent since the receipts began.
+READ_HAI_IDS = """
+SELECT m.user_id, m.read_hai_id
+FROM memberships m JOIN rooms r ON r.id = m.room_id
+WHERE r.id = ? AND m.ended_at IS NULL
+    AND m.read_hai_id > max(r.receipts_rev, m.began_rev)
+ORDER BY m.user_id
+"""
+
+# The same condition, for one mark.
+TELL_READ = """
+UPDATE rooms SET rev = ?1
+WHERE id = ?2 AND has_receipts = 1 AND member_count <= ?5
+    AND ?4 > receipts_rev AND ?4 > (
+        SELECT began_rev FROM memberships WHERE room_id = ?2 AND user_id = ?3)
+"""
+
 # {where} is one of the two lines below it.
 MY_ROOMS = """
 SELECT r.id, max(r.rev, m.rev), r.kind, r.name, r.topic, r.member_count,
-    (SELECT max(id) FROM hais WHERE room_id = r.id), r.picture_days,
+    (SELECT max(id) FROM hais WHERE room_id = r.id), r.picture_days, r.has_receipts,
     m.read_hai_id,
     (SELECT count(*) FROM (
         SELECT 1 FROM hais WHERE room_id = r.id AND id > m.read_hai_id
@@ -70,7 +87,8 @@ WHERE m.user_id = ?1 AND m.ended_at IS NULL
 """
 
 OPEN_ROOMS = """
-SELECT r.id, r.rev, r.kind, r.name, r.topic, r.member_count, NULL, r.picture_days
+SELECT r.id, r.rev, r.kind, r.name, r.topic, r.member_count, NULL, r.picture_days,
+    r.has_receipts
 FROM rooms r LEFT JOIN memberships m
     ON m.room_id = r.id AND m.user_id = ? AND m.ended_at IS NULL
 WHERE r.kind = 'open' AND m.id IS NULL
@@ -98,17 +116,23 @@ def access(user_id: int, room_id: int) -> tuple[str, int, bool, int, int] | None
 
 def find(room_id: int) -> dict[str, Any]:
     """The room as everyone who hears of it may see it. (any thread)"""
-    room = _as_room(execute(ROOM, (room_id,)).fetchone())
-    if room["member_count"] <= MEMBER_IDS_LIMIT:
-        room["member_ids"] = member_ids(room_id)
-    return room
+    return with_members(_as_room(execute(ROOM, (room_id,)).fetchone()))
 
 
 def find_mine(user_id: int, room_id: int) -> dict[str, Any]:
     """The same with what is this user's own in it. (any thread)"""
-    room = _as_my_room(execute(ONE_MINE, (user_id, room_id)).fetchone())
+    return with_members(_as_my_room(execute(ONE_MINE, (user_id, room_id)).fetchone()))
+
+
+def with_members(room: dict[str, Any]) -> dict[str, Any]:
+    """A room that is not large, with its members and what it tells of their reading.
+
+    So a mark is never told to thousands. (any thread)
+    """
     if room["member_count"] <= MEMBER_IDS_LIMIT:
-        room["member_ids"] = member_ids(room_id)
+        room["member_ids"] = member_ids(room["id"])
+        if "has_receipts" in room:
+            room["read_hai_ids"] = dict(execute(READ_HAI_IDS, (room["id"],)).fetchall())
     return room
 
 
@@ -126,13 +150,7 @@ def mine_changed(
     """(room, began_rev, made_rev) of what changed since, in the order of revs; a
     room that is new since then in the order of its began_rev. (any thread)"""
     rows = execute(MINE_CHANGED, (user_id, since_rev, limit)).fetchall()
-    changed = []
-    for row in rows:
-        room = _as_my_room(row)
-        if room["member_count"] <= MEMBER_IDS_LIMIT:
-            room["member_ids"] = member_ids(room["id"])
-        changed.append((room, row[10], row[11]))
-    return changed
+    return [(with_members(_as_my_room(row)), row[11], row[12]) for row in rows]
 
 
 def company(user_id: int, most_members: int) -> list[int]:
@@ -236,6 +254,14 @@ def mark_read(tx: Transaction, room_id: int, user_id: int, hai_id: int) -> bool:
     return bool(cursor.rowcount)
 
 
+def tell_read(tx: Transaction, room_id: int, user_id: int, hai_id: int) -> int | None:
+    """The new rev of a room that tells of this mark, so that catching up does too;
+    None where it stays the reader's own. (writer thread)"""
+    rev = tx.next_rev()
+    values = (rev, room_id, user_id, hai_id, MEMBER_IDS_LIMIT)
+    return rev if tx.execute(TELL_READ, values).rowcount else None
+
+
 def mark_all_read(tx: Transaction, markers: list[tuple[int, int, int]]) -> None:
     """Markers (room_id, user_id, hai_id) in one statement. (writer thread)"""
     revs = tx.next_revs(len(markers))
@@ -249,7 +275,7 @@ def mark_all_read(tx: Transaction, markers: list[tuple[int, int, int]]) -> None:
 
 
 def _as_room(row: tuple[Any, ...]) -> dict[str, Any]:
-    room_id, rev, kind, name, topic, member_count, last_hai_id, days = row[:8]
+    room_id, rev, kind, name, topic, member_count, last_hai_id, days, receipts = row[:9]
     room: dict[str, Any] = {"id": room_id, "rev": rev, "kind": kind}
     if name is not None:
         room["name"] = name
@@ -260,12 +286,14 @@ def _as_room(row: tuple[Any, ...]) -> dict[str, Any]:
         room["last_hai_id"] = last_hai_id
     if days:
         room["picture_days"] = days
+    if receipts:
+        room["has_receipts"] = True
     return room
 
 
 def _as_my_room(row: tuple[Any, ...]) -> dict[str, Any]:
     room = _as_room(row)
-    if row[8]:
-        room["my_read_hai_id"] = row[8]
-    room["unread"] = row[9]
+    if row[9]:
+        room["my_read_hai_id"] = row[9]
+    room["unread"] = row[10]
     return room

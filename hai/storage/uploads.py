@@ -142,10 +142,12 @@ def promised_bytes(user_id: int) -> int:
     return int(row.fetchone()[0] or 0)
 
 
-def missing_bytes() -> int:
-    """What all unfinished uploads have still to bring. (any thread)"""
+def missing_bytes(user_id: int | None = None) -> int:
+    """What all unfinished uploads have still to bring, or this user's. (any thread)"""
     row = execute(
         "SELECT sum(length - received) FROM uploads WHERE completed_at IS NULL"
+        " AND (?1 IS NULL OR user_id = ?1)",
+        (user_id,),
     )
     return int(row.fetchone()[0] or 0)
 

@@ -9,21 +9,22 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hai.storage import blobs
+from hai.storage import blobs, uploads
 from hai.storage.database import execute
 
 USED = """
 WITH used AS (
     SELECT {owner}_id AS id, sum(bytes) AS bytes, count(*) AS pictures
-    FROM pictures GROUP BY {owner}_id
+    FROM pictures {of} GROUP BY {owner}_id
 )
 """
 
-# Of a user: their avatar counts too, as it does for their limit.
-BYTES = "(coalesce(used.bytes, 0) + coalesce(length(a.bytes), 0))"
-USERS = (
-    USED.format(owner="user")
-    + """
+# Of a user: their avatar counts too, and what was promised to unfinished uploads, as
+# they do for their limit.
+BYTES = """(coalesce(used.bytes, 0) + coalesce(length(a.bytes), 0) + coalesce(
+    (SELECT sum(length) FROM uploads WHERE user_id = u.id AND completed_at IS NULL), 0))
+"""
+USERS = """
 SELECT page.*, (SELECT max(seen_at) FROM sessions WHERE user_id = page.id),
     (SELECT count(*) FROM sessions WHERE user_id = page.id AND ended_at IS NULL)
 FROM (
@@ -34,7 +35,6 @@ FROM (
     WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?
 ) AS page
 """
-)
 USER_ORDERS = {
     "bytes": f"{BYTES} DESC, u.display_name COLLATE NOCASE, u.id",
     "pictures": "coalesce(used.pictures, 0) DESC, u.display_name COLLATE NOCASE, u.id",
@@ -44,9 +44,7 @@ USER_ORDERS = {
 # Letters of either name; SQLite folds ASCII only, so the usual spellings are tried.
 FOUND = "instr(lower(u.name), lower({n})) OR instr(u.display_name, {n})"
 
-ROOMS = (
-    USED.format(owner="room")
-    + """
+ROOMS = """
 SELECT page.*,
     (SELECT sent_at FROM hais WHERE room_id = page.id ORDER BY id DESC LIMIT 1)
 FROM (
@@ -56,13 +54,19 @@ FROM (
     WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?
 ) AS page
 """
-)
 ROOM_ORDERS = {
     "bytes": "coalesce(used.bytes, 0) DESC, r.name COLLATE NOCASE, r.id",
     "pictures": "coalesce(used.pictures, 0) DESC, r.name COLLATE NOCASE, r.id",
     "name": "r.name IS NULL, r.name COLLATE NOCASE, r.id",
     "newest": "r.id DESC",
 }
+
+ONE_USER = USED.format(owner="user", of="WHERE user_id = ?") + USERS.format(
+    bytes=BYTES, where="u.id = ?", order="u.id"
+)
+ONE_ROOM = USED.format(owner="room", of="WHERE room_id = ?") + ROOMS.format(
+    where="r.id = ?", order="r.id"
+)
 
 
 def users(query: str, order: str, limit: int, offset: int) -> list[tuple[Any, ...]]:
@@ -74,32 +78,40 @@ def users(query: str, order: str, limit: int, offset: int) -> list[tuple[Any, ..
     where = "1"
     if query:
         where = " OR ".join(FOUND.format(n=f"?{i + 1}") for i in range(len(spellings)))
-    sql = USERS.format(bytes=BYTES, where=where, order=USER_ORDERS[order])
+    sql = USED.format(owner="user", of="") + USERS.format(
+        bytes=BYTES, where=where, order=USER_ORDERS[order]
+    )
     given = spellings if query else []
     found: list[tuple[Any, ...]] = execute(sql, (*given, limit, offset)).fetchall()
     return found
 
 
 def user(user_id: int) -> tuple[Any, ...] | None:
-    """The same of one. (any thread)"""
-    sql = USERS.format(bytes=BYTES, where="u.id = ?", order="u.id")
-    row: tuple[Any, ...] | None = execute(sql, (user_id, 1, 0)).fetchone()
+    """The same of one, whose pictures alone are looked at. (any thread)"""
+    row: tuple[Any, ...] | None = execute(ONE_USER, (user_id, user_id, 1, 0)).fetchone()
     return row
 
 
 def rooms(order: str, limit: int, offset: int) -> list[tuple[Any, ...]]:
     """(id, kind, name, member_count, picture_days, created_at, bytes, pictures,
     last sent). (any thread)"""
-    sql = ROOMS.format(where="1", order=ROOM_ORDERS[order])
+    sql = USED.format(owner="room", of="") + ROOMS.format(
+        where="1", order=ROOM_ORDERS[order]
+    )
     found: list[tuple[Any, ...]] = execute(sql, (limit, offset)).fetchall()
     return found
 
 
 def room(room_id: int) -> tuple[Any, ...] | None:
-    """The same of one. (any thread)"""
-    sql = ROOMS.format(where="r.id = ?", order="r.id")
-    row: tuple[Any, ...] | None = execute(sql, (room_id, 1, 0)).fetchone()
+    """The same of one, whose pictures alone are looked at. (any thread)"""
+    row: tuple[Any, ...] | None = execute(ONE_ROOM, (room_id, room_id, 1, 0)).fetchone()
     return row
+
+
+def taken_bytes() -> int:
+    """What counts against the limit for all: the database without its free pages, and
+    what unfinished uploads were promised of it. (any thread)"""
+    return blobs.file_bytes() + uploads.missing_bytes()
 
 
 def totals() -> dict[str, int]:
@@ -126,6 +138,7 @@ def totals() -> dict[str, int]:
         "deactivated": deactivated,
         "rooms": execute("SELECT count(*) FROM rooms").fetchone()[0],
         "database_bytes": blobs.file_bytes(),
+        "taken_bytes": taken_bytes(),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tornado.web import Application, RequestHandler
 
 from hai import clock
-from hai.core import avatars, pictures
+from hai.core import avatars, pictures, usage
 from hai.core.context import Core
 from hai.core.rate_limits import Buckets
 from hai.errors import RateLimited
@@ -60,6 +60,7 @@ class HaiApplication(Application):
     ) -> None:
         self.core = core
         self.metrics = metrics
+        self.recent_usage = usage.Recent(core)
         self.assets = assets
         is_on = core.config.rate_limits
         self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)

@@ -56,7 +56,7 @@ VENDOR = {
 # Fetched when first needed: not worth a visitor's first 100 KiB.
 LATE_CONTROLLERS = (
     *("ask", "avatar", "copy", "eliza", "lightbox", "lightbox_stage", "palette"),
-    *("players", "recorder", "share", "tray_media"),
+    *("players", "receipts", "recorder", "share", "tray_media"),
 )
 LATE = {
     "dropzone",
@@ -67,6 +67,7 @@ LATE = {
     "#lib/styles",
     "#models/crop",
     "#models/gallery",
+    "#models/receipts",
     "#models/zoom",
     "#net/native_driver",
     "#net/tus",

@@ -4,8 +4,12 @@ At the limit Tornado's own accept loop spins: 97 % of a core and 70,000 log line
 second. Here the last descriptors are kept for the database and for child processes;
 when the others are used up nothing is accepted until there are some again, new
 connections wait in the kernel's queue, and one line says so.
+
+Headers that are too long are answered: Tornado would end the connection without a word.
 """
 
+import contextlib
+import json
 import logging
 import os
 import resource
@@ -14,6 +18,9 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream, UnsatisfiableReadError
+
+from hai.errors import TooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +29,57 @@ PAUSE_S = 0.5
 SAY_EVERY_S = 60.0
 
 
+def _long_head_answer() -> bytes:
+    error = TooLarge("The headers of this request are too long.")
+    body = json.dumps({"error": error.as_dict()})
+    head = (
+        "HTTP/1.1 431 Request Header Fields Too Large",
+        "Content-Type: application/json",
+        "X-Content-Type-Options: nosniff",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    )
+    return "\r\n".join((*head, "", body)).encode()
+
+
+LONG_HEAD_ANSWER = _long_head_answer()
+
+
+class Stream(IOStream):
+    """One connection, which ends with an answer when a head has no end.
+
+    Who still sends then may lose it, as with any answer before the end of a request.
+    """
+
+    _is_in_head = False
+
+    def read_until_regex(self, *args: Any, **kwargs: Any) -> Any:
+        self._is_in_head = True  # only heads are read in this way
+        return super().read_until_regex(*args, **kwargs)
+
+    def read_until(self, *args: Any, **kwargs: Any) -> Any:
+        self._is_in_head = False  # the length of a chunk of a body
+        return super().read_until(*args, **kwargs)
+
+    def close(self, exc_info: Any = False) -> None:
+        is_long_head = isinstance(exc_info, UnsatisfiableReadError) and self._is_in_head
+        if is_long_head and not (self.closed() or self.writing()):
+            with contextlib.suppress(OSError):
+                self.write_to_fd(memoryview(LONG_HEAD_ANSWER))
+        super().close(exc_info)
+
+
 class Listener(HTTPServer):
     """Tornado's server, which rests when files run out."""
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Tornado makes streams of its own class; nothing was read of this one yet."""
+        ours = Stream(
+            stream.socket,
+            max_buffer_size=stream.max_buffer_size,
+            read_chunk_size=stream.read_chunk_size,
+        )
+        super().handle_stream(ours, address)
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)

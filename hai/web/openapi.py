@@ -221,7 +221,7 @@ SCHEMAS: dict[str, Schema] = {
     "room": _record(
         "id:int rev:int kind:text member_count:int",
         "name:text topic:text member_ids:ids last_hai_id:int my_read_hai_id:int"
-        " unread:int picture_days:int",
+        " unread:int picture_days:int has_receipts:yes read_hai_ids:by_user",
     ),
     "user": _record(
         "id:int rev:int name:text display_name:text kind:text role:text",

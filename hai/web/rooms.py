@@ -48,7 +48,7 @@ def found_rooms(open_rooms: list[dict[str, Any]], query: str) -> dict[str, Any]:
 
 
 class RoomHandler(RoomsHandler):
-    """GET /rooms/ID: the room, drawn whole; POST: its name, topic, picture_days."""
+    """GET /rooms/ID: the room, drawn whole; POST: its name, topic and rules."""
 
     async def get(self, room_id: int) -> None:
         edges = {name: self.query_id(name) for name in ("before", "around", "after")}
@@ -104,6 +104,7 @@ async def show_edit(handler: BaseHandler, room_id: int, **names: Any) -> None:
     core, who = handler.core, handler.user
     state = await first_state.for_room(core, who, room_id)
     can_change = await core.db.read(rooms.can_change, who, room_id)
+    may_set = await core.db.read(rooms.can_change_receipts, who, room_id)
     names.setdefault("form", {"name": state["room"].get("name", "")})
     await handler.page(
         "rooms/edit.html",
@@ -111,6 +112,7 @@ async def show_edit(handler: BaseHandler, room_id: int, **names: Any) -> None:
         state=state,
         room=state["room"],
         can_change=can_change,
+        can_change_receipts=may_set,
         back=handler.reverse_url("edit_room", room_id),
         **await _people_names(handler, room_id),
         **names,

@@ -1,7 +1,6 @@
 """For those who run Hai: is it alive, and how is it doing."""
 
 from hai import __version__
-from hai.core import usage
 from hai.errors import NotFound
 from hai.storage.database import server_row
 from hai.web.accounts import is_local_request
@@ -49,7 +48,7 @@ class MetricsHandler(BaseHandler):
         is_admin = self.identity is not None and self.identity.is_admin
         if not (is_admin or is_local_request(self.request)):
             raise NotFound()
-        sums = await usage.whole(self.core)
+        sums = await self.application.recent_usage.get()
         for name, key in USAGE_METRICS.items():
             self.application.metrics.set(name, sums[key])
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

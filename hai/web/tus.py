@@ -15,6 +15,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -162,7 +163,7 @@ class TusHandler(BaseHandler):
             if upload.is_here:
                 picture = await self._try(upload.finish())
                 self.application.metrics.count("hai_uploads_total", "kept")
-                shown |= {"picture": picture}
+                shown = replace(upload.progress, picture=picture).as_dict()
             elif self.has_body():
                 await self._try(upload.keep())
             self.upload = None

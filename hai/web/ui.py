@@ -17,6 +17,7 @@ from hai.clock import now_ms
 from hai.core.deeds import DEEDS
 from hai.core.quotas import size_words
 from hai.web.albums import Tile, album
+from hai.web.receipts import ReceiptView, receipt_view
 
 Dict = dict[str, Any]
 
@@ -352,6 +353,8 @@ class HaiView:
         """In the lightbox, which shows pictures only."""
         return self.is_mine and any(one.kind == "picture" for one in self.pictures)
 
+    receipt: ReceiptView | None = None  # of the one hai that it stands under
+
 
 UNKNOWN = {"id": 0, "name": "", "display_name": "Somebody", "kind": "person"}
 NOBODY = AvatarView("", 0)
@@ -451,6 +454,7 @@ def hai_views(handler: Any, state: Dict) -> list[HaiView]:
     known = {hai["id"]: hai for hai in state["hais"]}
     me_id, new_after = state["me"]["id"], state.get("new_after_hai_id")
     gone = state.get("gone_hai_ids", [])
+    receipt = receipt_view(state, users)
     views, before = [], None
     for hai in state["hais"]:
         is_mine = hai["user_id"] == me_id
@@ -470,6 +474,7 @@ def hai_views(handler: Any, state: Dict) -> list[HaiView]:
             voices=[voice_view(one) for one in kept_pictures(hai) if is_voice(one)],
             gone=gone_words(hai),
             reactions=reaction_views(hai, users, me_id),
+            receipt=receipt if receipt and receipt.hai_id == hai["id"] else None,
         )
         views.append(view)
         before = hai

@@ -1,6 +1,8 @@
 """What owners and admins may do with people, and that it takes effect at once."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 
@@ -268,7 +270,19 @@ async def test_every_deed_says_who_and_to_whom(core, cast):
         ("Ada", "set_quota", "5.0 MB", "Grace"),
         ("Ada", "changed_role", "an admin", "Grace"),
     ]
-    assert {deed["name"] for deed in found} <= deeds.DEEDS.keys()
+
+
+def test_every_deed_that_is_noted_has_words_and_none_has_words_in_vain():
+    call = re.compile(r"deeds\.note\(\s*tx,\s*([^,]+),")
+    sources = [path.read_text() for path in Path("hai").rglob("*.py")]
+    noted = {name for text in sources for name in call.findall(text)}
+    assert noted == {f'"{name}"' for name in deeds.DEEDS}
+
+
+async def test_a_deed_without_words_cannot_be_noted(core):
+    with pytest.raises(AssertionError, match="mischief"):
+        await core.db.write(deeds.note, "mischief", None)
+    assert await names_of_deeds(core) == []
 
 
 async def test_what_was_refused_was_not_done(core, cast):

@@ -41,6 +41,13 @@ class Stage:
     async def set_up(self):
         self.room = await make_room(self.core, *self.people, name="Busy")
         self.directory.load(self.core.db.read_now(room_rows.all_memberships))
+        if self.dice.random() < 0.8:
+            await self.order(
+                self.people[0],
+                "change_room",
+                room_id=self.room["id"],
+                has_receipts=True,
+            )
         for _ in range(HAIS):
             await send(self)
 
@@ -101,10 +108,10 @@ async def change_a_hai(stage):
 
 
 async def change_the_room(stage):
-    topic = f"about {stage.dice.random()}"
-    await stage.order(
-        stage.people[0], "change_room", room_id=stage.room["id"], topic=topic
-    )
+    new = {"topic": f"about {stage.dice.random()}"}
+    if stage.dice.random() < 0.4:
+        new = {"has_receipts": stage.dice.choice([True, True, False])}
+    await stage.order(stage.people[0], "change_room", room_id=stage.room["id"], **new)
 
 
 async def come_and_go(stage):

@@ -226,7 +226,13 @@ async def compare(stage, journey, name):
         assert wanted in (None, user), name
     if shown.get("hais") is not None:
         newest = fresh.shown(stage.room["id"])["hais"]
+        receipts = fresh.receipts(stage.room["id"])
+        assert shown["receipts"] == (receipts and as_json(receipts)), name
         assert shown["hais"] == newest[-len(shown["hais"]) or len(newest) :], name
+
+
+def as_json(receipts):
+    return {str(user_id): hai_id for user_id, hai_id in receipts.items()}
 
 
 def marked(rooms):

@@ -137,6 +137,35 @@ async def test_a_read_marker(core, cast, heard):
     assert (await fresh_view(core, cast.grace)).rooms[cast.lab["id"]]["unread"] == 1
 
 
+async def test_a_read_marker_that_the_room_is_told(core, cast, heard):
+    payload = {"room_id": cast.lab["id"], "has_receipts": True}
+    await order(core, cast.ada, "change_room", payload)
+    hais = [await make_hai(core, cast.ada, cast.lab) for _ in "12"]
+    place = {"room_id": cast.lab["id"]}
+    for hai in hais:
+
+        async def act(hai_id=hai["id"]):
+            await order(core, cast.grace, "mark_read", place | {"hai_id": hai_id})
+
+        await agree(core, heard, cast.ada, cast.lab, act)
+        fresh = await fresh_view(core, cast.ada, cast.lab)
+        assert fresh.receipts(cast.lab["id"])[cast.grace.id] == hai["id"]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_receipts_switched(core, cast, heard, is_on):
+    payload = {"room_id": cast.lab["id"]}
+    await order(core, cast.ada, "change_room", payload | {"has_receipts": not is_on})
+    await make_hai(core, cast.grace, cast.lab)
+
+    async def act():
+        await order(core, cast.ada, "change_room", payload | {"has_receipts": is_on})
+
+    await agree(core, heard, cast.grace, cast.lab, act)
+    fresh = await fresh_view(core, cast.grace, cast.lab)
+    assert fresh.receipts(cast.lab["id"]) == ({} if is_on else None)
+
+
 async def test_a_read_marker_below_more_than_a_page_holds(core, cast, heard):
     """What was unread before the page came, only the server can count."""
     hais = [await make_hai(core, cast.ada, cast.lab) for _ in range(60)]

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from hai import clock, errors
-from hai.core import admin, expiry, hais, pictures
+from hai.core import admin, expiry, hais, pictures, retention, uploads
 from hai.core.pictures import Sweeper
 from hai.core.uploads import Upload
 from hai.storage import blobs, verify
-from hai.storage.models import Chunk, GonePicture, Hai, Picture, PictureRemoval
+from hai.storage.models import Chunk, GonePicture, Hai, Picture, PictureRemoval, Room
 from hai.storage.retention import DAY_MS
 from tests.factories import make_hai, make_user, order
 from tests.pictures import big_png, picture
@@ -275,6 +275,23 @@ async def test_a_removal_goes_on_past_hais_that_were_deleted_meanwhile(
     assert "gone_at" in ack["hais"][0]["pictures"][0]
 
 
+async def test_of_direct_rooms_only_an_owner_removes_somebody_s_pictures(core, cast):
+    """An admin is told of none there, and takes none."""
+    admina = await make_user(core, "admina", role="admin")
+    told, private = [
+        await send_old(core, cast.grace, room, days=31)
+        for room in (cast.lounge, cast.direct)
+    ]
+    given = {"user_id": cast.grace.id, "days": 30, "is_confirmed": True}
+    for who, is_private_gone in ((admina, False), (cast.ada, True)):
+        ack = await admin.remove_pictures_of_user(core, who.identity, **given)
+        assert ack["picture_count"] == 1
+        assert await expiry.run(core) == 1
+        assert is_gone(await see(core, cast.ada, told)) == [True]
+        assert is_gone(await see(core, cast.ada, private)) == [is_private_gone]
+    assert not await core.db.read(PictureRemoval.select().count)
+
+
 async def test_a_removal_that_was_cut_off_goes_on_at_the_next_start(core, cast):
     old = await send_old(core, cast.grace, cast.lab, days=31)
     given = {"user_id": cast.grace.id, "days": 30, "is_confirmed": True}
@@ -294,6 +311,27 @@ async def test_the_sweeper_is_woken_by_a_rule(core, cast):
         await asyncio.sleep(0.01)
     old = await send_old(core, cast.grace, cast.lab, days=31)
     await keep(core, cast.ada, cast.lab, 30, is_confirmed=True)
+    while is_gone(await see(core, cast.ada, old)) != [True]:
+        await asyncio.sleep(0.01)
+    await sweeper.stop()
+
+
+async def test_discarded_bytes_wake_the_sweeper_for_themselves_alone(core, cast):
+    """What is due to expire waits for its hour, or for who says that it shall go."""
+    old = await send_old(core, cast.grace, cast.lab, days=31)
+    sweeper = Sweeper(core)
+    sweeper.start()
+    while not sweeper.is_resting:
+        await asyncio.sleep(0.01)
+    await core.db.write(lambda tx: Room.update(picture_days=30).execute())
+    unsent = await upload(core, cast.ada, cast.lab, big_png(2 * KIB))
+    await pictures.discard(core, [unsent])
+    rows = Chunk.select().where(Chunk.picture == unsent)
+    while await core.db.read(rows.count):
+        core.bus.publish(uploads.PictureDiscarded())
+        await asyncio.sleep(0.01)
+    assert is_gone(await see(core, cast.ada, old)) == [False]
+    core.bus.publish(retention.PicturesLeaving())
     while is_gone(await see(core, cast.ada, old)) != [True]:
         await asyncio.sleep(0.01)
     await sweeper.stop()

@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 
 import { CatchUp } from "#models/catch_up";
 import { HaiList } from "#models/hai_list";
+import { readsOf } from "#models/receipts";
 import { State } from "#models/state";
 import { ORDERS } from "#net/events";
 import { Offline } from "#net/refusal";
@@ -129,11 +130,13 @@ class Page {
   }
 
   #shown() {
-    const { rooms, users, rev, isWhole } = this.state;
+    const { rooms, users, marks, rev, isWhole } = this.state;
     const values = (map) => [...map.values()];
     const { list } = this;
     const edges = list && { before: list.hasMoreBefore, after: list.hasMoreAfter };
-    return { rooms: values(rooms), users: values(users), rev, isWhole, hais: list?.hais, edges };
+    const reads = list && readsOf(rooms.get(list.roomId), marks.get(list.roomId));
+    const receipts = reads && Object.fromEntries(reads);
+    return { receipts, rooms: values(rooms), users: values(users), rev, isWhole, hais: list?.hais, edges };
   }
 }
 

@@ -215,6 +215,17 @@ async def test_pictures_are_removed_after_one_has_been_asked(core, client, cast)
     assert "A picture, no longer kept" in room.text
 
 
+async def test_the_page_says_whose_pictures_go(client, core, cast):
+    admina = await make_user(core, "admina", role="admin")
+    path = f"/admin/users/{cast.grace.id}"
+    for person, words in (
+        (cast.ada, "Also from their direct rooms"),
+        (admina, "not from direct rooms: only an owner"),
+    ):
+        shown = await client(person).get(path, headers=HTML)
+        assert words in shown.text
+
+
 async def test_a_room_asks_before_its_rule_removes_something(core, client, cast):
     await send_old(core, cast.grace, cast.lab, days=31)
     path = f"/rooms/{cast.lab['id']}"

@@ -6,10 +6,12 @@ import resource
 
 import pytest
 
+from hai.web.application import SERVER_OPTIONS
 from tests.factories import make_hai
 
 BIG = 50 * 1024 * 1024
 MIB = 1024 * 1024
+MAX_HEADER_BYTES = SERVER_OPTIONS["max_header_size"]
 
 
 async def talk(app, head, body=b"", *, repeat=1, lines=None):
@@ -123,6 +125,30 @@ async def test_headers_without_end_are_cut_off(app, expect_log):
     head = "GET / HTTP/1.1\r\nHost: hai\r\n" + "X: y\r\n" * 20_000
     status, _, _ = await talk(app, head)
     assert status in (0, 400, 431)
+
+
+@pytest.mark.parametrize("end", ["", "\r\n\r\n"])
+async def test_headers_that_are_too_long_are_answered(app, end):
+    """By one byte, so that all is read, and no reset takes the answer back."""
+    head = "GET /rooms HTTP/1.1\r\nHost: hai\r\nCookie: "
+    head += "x" * (MAX_HEADER_BYTES + 1 - len(head) - len(end)) + end
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    writer.write(head.encode())
+    answer = (await reader.read()).decode()
+    writer.close()
+    assert answer.startswith("HTTP/1.1 431 ")
+    assert json.loads(answer.partition("\r\n\r\n")[2])["error"]["code"] == "too_large"
+
+
+async def test_a_chunk_without_a_length_is_not_called_a_long_header(app, cast):
+    head = (
+        "POST /rooms HTTP/1.1\r\nHost: hai\r\nTransfer-Encoding: chunked\r\n"
+        f"Authorization: Bearer {cast.ada.token}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    writer.write(head.encode() + b"1" * 100)
+    assert b" 431 " not in await reader.read()
+    writer.close()
 
 
 async def test_others_are_answered_while_somebody_sends_slowly(app, client, cast):

@@ -133,6 +133,7 @@ async def test_a_small_one_comes_with_its_creation(core, client, cast, kind):
     assert answer.status == 201
     assert answer.headers["Upload-Offset"] == str(len(data))
     made = answer.json["upload"]["picture"]
+    assert "expires_at" not in answer.json["upload"]  # it is a picture, and stays one
     assert made["type"] == TYPES[kind]
     assert str(made["id"]) == answer.headers["Hai-Picture"]
     assert strangers((await ada.get(made["url"])).body) == []

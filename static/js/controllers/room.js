@@ -7,9 +7,17 @@ import { titleOf } from "#models/room_title";
 
 export function connect(element, page) {
   const roomId = page.list.roomId;
+  const rule = element.querySelector("[data-rule]");
+  let isHere = true;
+  let receipts; // resolves to what lets go of them
+  const watch = ({ has_receipts: isOn }) => {
+    rule.hidden = !isOn;
+    if (isOn) receipts ??= import("#controllers/receipts").then((it) => isHere && it.connect(element, page));
+  };
   const draw = () => {
     const { room } = page;
     if (!room) return;
+    watch(room);
     const title = titleOf(room, page.state);
     setText(element.querySelector("#room_name"), title);
     fillAvatar(element.querySelector(".room__head .avatar"), roomAvatar(room, page.state));
@@ -21,6 +29,11 @@ export function connect(element, page) {
     on(page.state, "users", draw),
     on(page.state, "removed", ({ detail }) => detail === roomId && page.visit("/rooms")),
   ];
+  watch(page.room);
+  offs.push(() => {
+    isHere = false;
+    receipts?.then((off) => off && off());
+  });
   return () => offs.forEach((off) => off());
 }
 

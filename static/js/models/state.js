@@ -11,7 +11,7 @@ import { FACTS } from "#net/events";
  * a fact shows that there is more to ask for: before, it says nothing of what we missed.
  *
  * Events: "rooms" (any room or its unread count), "users" (detail: user), "hai"
- * (detail: hai, of any room), "removed" (detail: room_id), "typing" (detail: payload),
+ * (detail: hai, of any room), "marks" (somebody has read on), "removed" (detail: room_id), "typing" (detail: payload),
  * "ended" (this session), "sent" (detail: hai, as it is first heard of), "gap" (what we hold is
  * not all there is: catch up), "strangers" (detail: ids of users whose names are not
  * here).
@@ -23,9 +23,11 @@ export class State extends EventTarget {
     this.epoch = first.epoch;
     this.rev = first.rev;
     this.users = new Map(first.users.map((user) => [user.id, user]));
-    this.rooms = new Map(first.rooms.map((room) => [room.id, room]));
+    const rooms = roomsOf(first);
+    this.rooms = new Map(rooms.map((room) => [room.id, room]));
+    this.marks = new Map(); // room_id -> Map(user_id -> {hai_id, rev}): see #mark
     this.counts = new Map(); // room_id -> Unread
-    for (const room of first.rooms) this.#countOf(room.id).take(room);
+    for (const room of rooms) this.#countOf(room.id).take(room);
     this.guesses = new Map(); // room_id -> my marker, as a fact made us think
     this.left = new Map(); // room_id -> the rev at which it was known not to be ours
     this.countHeld = () => undefined; // (room, haiId) -> unread, if the open list has all
@@ -74,7 +76,7 @@ export class State extends EventTarget {
       they being ahead of it, stays. */
   enter(first) {
     for (const user of first.users) this.#mergeUser(user);
-    const rooms = first.rooms.filter(({ id }) => !(this.left.get(id) > first.rev));
+    const rooms = roomsOf(first).filter(({ id }) => !(this.left.get(id) > first.rev));
     for (const room of rooms) this.#mergeOwnRoom(room);
     const ids = new Set(rooms.map((room) => room.id));
     for (const { id, rev } of this.rooms.values()) {
@@ -145,6 +147,7 @@ export class State extends EventTarget {
         this.#hearUser(payload.user);
         break;
       case FACTS.readMarked:
+        if (payload.rev) this.#mark(payload);
         if (payload.user_id === this.me.id) this.#readElsewhere(payload);
         break;
       case FACTS.presenceChanged:
@@ -234,6 +237,15 @@ export class State extends EventTarget {
     if (this.uncounted.delete(roomId)) this.#askFrom(this.rev);
   }
 
+  /** Somebody has read as far, at that rev: the room's row may not have it yet. Sending
+      marks read too, at the rev that is the hai's id. See models/receipts.js. */
+  #mark({ room_id: roomId, user_id: userId, hai_id, rev }) {
+    const marks = this.marks.get(roomId) ?? new Map();
+    if (rev > (marks.get(userId)?.rev ?? 0)) marks.set(userId, { hai_id, rev });
+    this.marks.set(roomId, marks);
+    this.#tell("marks");
+  }
+
   #countOf(roomId) {
     if (!this.counts.has(roomId)) this.counts.set(roomId, new Unread());
     return this.counts.get(roomId);
@@ -241,6 +253,7 @@ export class State extends EventTarget {
 
   /** Hais of rooms that we are in; of others they are old news. */
   #count(hais) {
+    for (const hai of hais) this.#mark({ ...hai, hai_id: hai.id, rev: hai.id });
     const ours = hais.filter((hai) => this.rooms.has(hai.room_id));
     for (const hai of ours) {
       const room = this.rooms.get(hai.room_id);
@@ -372,6 +385,11 @@ export class State extends EventTarget {
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** All rows of a first state; that of its own room is the fuller one. */
+function roomsOf({ rooms, room: own }) {
+  return rooms.map((room) => (room.id === own?.id ? own : room));
 }
 
 /** The row with the newest hai that any of the others knew. */
