@@ -349,8 +349,7 @@ class HaiView:
 
     @property
     def may_describe(self) -> bool:
-        """In the lightbox, which shows pictures only."""
-        return self.is_mine and any(one.kind == "picture" for one in self.pictures)
+        return self.is_mine and bool(self.pictures)
 
 
 UNKNOWN = {"id": 0, "name": "", "display_name": "Somebody", "kind": "person"}

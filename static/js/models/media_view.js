@@ -41,6 +41,7 @@ export function fillVideo(element, picture, words) {
   setAttribute(video, "preload", poster ? "none" : "metadata");
   setAttribute(video, "aria-label", words);
   setAttribute(element.querySelector(".picture__start"), "aria-label", `Play: ${words}`);
+  setAttribute(element.querySelector(".picture__large"), "aria-label", `Show large: ${words}`);
   setText(element.querySelector(".picture__length"), lengthWords(picture.duration_ms));
 }
 
