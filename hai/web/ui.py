@@ -349,7 +349,7 @@ class HaiView:
 
     @property
     def may_describe(self) -> bool:
-        return self.is_mine and bool(self.pictures)
+        return self.is_mine and bool(self.pictures or self.voices)
 
 
 UNKNOWN = {"id": 0, "name": "", "display_name": "Somebody", "kind": "person"}

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.tabs import PHONE, live, write
+from tests.browser.tabs import PHONE, live, offline, online, write
 from tests.metadata import SECRET, talkative
 from tests.pictures import animated, chunk, picture
 from tests.videos import made
@@ -307,6 +307,50 @@ def test_a_description_given_later_is_seen_in_the_other_tab(tab, sea):
     expect(image).to_have_attribute("alt", "A heron on the pier")
     look(grace, id_of(album, 1))
     expect(grace.locator("[data-describe]")).to_be_hidden()
+
+
+def test_a_video_is_described_later(tab, sea):
+    boat = send_pictures(sea, "ada", [(film(), "")])
+    grace = live(tab("grace", f"/rooms/{sea.lounge}"))
+    video = grace.locator(".picture__video")
+    expect(video).to_have_attribute("aria-label", "Video from ada, not described")
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    ada.locator(".hai").hover()
+    ada.click('[data-order="describe"]')
+    watched(ada, id_of(boat))
+    assert ada.evaluate(HALTS)
+    ada.keyboard.type("A boat")
+    ada.keyboard.press("Enter")
+    expect(ada.locator(".lightbox__words")).to_have_text("A boat")
+    expect(video).to_have_attribute("aria-label", "A boat")
+    start = grace.locator(".picture__start")
+    expect(start).to_have_attribute("aria-label", "Play: A boat")
+
+
+def test_a_voice_and_what_came_with_it_are_described_later(tab, sea):
+    send_pictures(sea, "ada", [(made("m4a"), ""), (picture(), "The pier")])
+    grace = live(tab("grace", f"/rooms/{sea.lounge}"))
+    voice = grace.locator(".voice__player")
+    expect(voice).to_have_attribute("aria-label", "Voice hai 0:02")
+    expect(grace.locator('[data-order="describe"]').first).to_be_hidden()
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    ada.locator(".hai").hover()
+    ada.click('[data-order="describe"]')
+    form = ada.get_by_role("dialog", name="Describe it")
+    expect(form.get_by_label("Picture")).to_have_value("The pier")
+    form.get_by_label("Voice hai 0:02").fill("What the gulls say")
+    offline(ada)
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("Not saved.")
+    online(ada)
+    live(ada)
+    ada.keyboard.press("Enter")
+    expect(form).to_have_count(0)
+    expect(voice).to_have_attribute("aria-label", "What the gulls say")
+    grace.reload()
+    expect(voice).to_have_attribute("aria-label", "What the gulls say")
+    image = grace.locator(".picture__image")
+    expect(image).to_have_attribute("alt", "The pier")
 
 
 def test_a_reply_to_a_picture_shows_it_and_leads_to_it(tab, sea):

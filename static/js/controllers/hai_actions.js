@@ -2,7 +2,7 @@
 // by pointer, by tap, and by keys from a focused hai.
 
 import { isField, on } from "#lib/dom";
-import { seenOf } from "#models/media_view";
+import { isVoice, keptOf, seenOf } from "#models/media_view";
 import { togglePlay } from "#models/picture_view";
 import { ORDERS } from "#net/events";
 
@@ -60,7 +60,7 @@ class Actions {
       case "edit":
         return composer.edit(hai);
       case "describe":
-        return this.look(hai, undescribed(hai).id, { describes: true });
+        return this.describe(hai);
       case "delete":
         return this.delete(hai);
       case "retry":
@@ -92,6 +92,14 @@ class Actions {
       if (list.find(hai.id)?.rev === hai.rev) list.guess(hai);
       this.page.say(error.message);
     }
+  }
+
+  /** Where it is looked at; with a voice, which is not, in a form of its own. */
+  async describe(hai) {
+    const kept = keptOf(hai);
+    if (!kept.some(isVoice)) return this.look(hai, undescribed(hai).id, { describes: true });
+    const form = await this.#fetched(() => import("#controllers/describe"));
+    return form?.openDescribing(this.page, kept);
   }
 
   async delete(hai) {
