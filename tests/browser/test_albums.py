@@ -559,8 +559,10 @@ def test_place_and_camera_are_kept_only_when_one_says_so(tab, sea, tmp_path, kee
     assert (SECRET in sent_bytes(sea, "ada")) == keeps
 
 
-def test_a_heic_picture_is_refused_at_once_with_advice(tab, sea, tmp_path):
-    path = tmp_path / "IMG_1.HEIC"
+@pytest.mark.parametrize("name", ["IMG_1.HEIC", "IMG_1.jpg"])
+def test_a_heic_picture_is_refused_at_once_with_advice(tab, sea, tmp_path, name):
+    """Also when it is called otherwise."""
+    path = tmp_path / name
     path.write_bytes(b"\x00\x00\x00\x1cftypheic" + bytes(40))
     ada = live(tab("ada", f"/rooms/{sea.lounge}"))
     posted = []
