@@ -350,8 +350,7 @@ class HaiView:
 
     @property
     def may_describe(self) -> bool:
-        """In the lightbox, which shows pictures only."""
-        return self.is_mine and any(one.kind == "picture" for one in self.pictures)
+        return self.is_mine and bool(self.pictures or self.voices)
 
     receipt: ReceiptView | None = None  # of the one hai that it stands under
 

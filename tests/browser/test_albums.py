@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.tabs import PHONE, live, write
+from tests.browser.tabs import PHONE, live, offline, online, write
 from tests.metadata import SECRET, talkative
 from tests.pictures import animated, chunk, picture
+from tests.videos import made
 
 LANDSCAPE, PORTRAIT, PANORAMA, SCREEN = (96, 64), (64, 96), (360, 60), (40, 160)
 LIGHTBOX = "#lightbox[open]"
@@ -308,6 +309,50 @@ def test_a_description_given_later_is_seen_in_the_other_tab(tab, sea):
     expect(grace.locator("[data-describe]")).to_be_hidden()
 
 
+def test_a_video_is_described_later(tab, sea):
+    boat = send_pictures(sea, "ada", [(film(), "")])
+    grace = live(tab("grace", f"/rooms/{sea.lounge}"))
+    video = grace.locator(".picture__video")
+    expect(video).to_have_attribute("aria-label", "Video from ada, not described")
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    ada.locator(".hai").hover()
+    ada.click('[data-order="describe"]')
+    watched(ada, id_of(boat))
+    assert ada.evaluate(HALTS)
+    ada.keyboard.type("A boat")
+    ada.keyboard.press("Enter")
+    expect(ada.locator(".lightbox__words")).to_have_text("A boat")
+    expect(video).to_have_attribute("aria-label", "A boat")
+    start = grace.locator(".picture__start")
+    expect(start).to_have_attribute("aria-label", "Play: A boat")
+
+
+def test_a_voice_and_what_came_with_it_are_described_later(tab, sea):
+    send_pictures(sea, "ada", [(made("m4a"), ""), (picture(), "The pier")])
+    grace = live(tab("grace", f"/rooms/{sea.lounge}"))
+    voice = grace.locator(".voice__player")
+    expect(voice).to_have_attribute("aria-label", "Voice hai 0:02")
+    expect(grace.locator('[data-order="describe"]').first).to_be_hidden()
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    ada.locator(".hai").hover()
+    ada.click('[data-order="describe"]')
+    form = ada.get_by_role("dialog", name="Describe it")
+    expect(form.get_by_label("Picture")).to_have_value("The pier")
+    form.get_by_label("Voice hai 0:02").fill("What the gulls say")
+    offline(ada)
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("Not saved.")
+    online(ada)
+    live(ada)
+    ada.keyboard.press("Enter")
+    expect(form).to_have_count(0)
+    expect(voice).to_have_attribute("aria-label", "What the gulls say")
+    grace.reload()
+    expect(voice).to_have_attribute("aria-label", "What the gulls say")
+    image = grace.locator(".picture__image")
+    expect(image).to_have_attribute("alt", "The pier")
+
+
 def test_a_reply_to_a_picture_shows_it_and_leads_to_it(tab, sea):
     album = send_album(sea, "ada", LANDSCAPE, LANDSCAPE, alts=["", "The pier"])
     ada = live(tab("ada", f"/rooms/{sea.lounge}"))
@@ -345,6 +390,121 @@ def test_deleted_while_it_is_looked_at(tab, sea):
     shown(ada, id_of(one))
     sea.ask("grace", f"hais/{one['id']}/delete", {"hai_id": one["id"]})
     expect(ada.locator(LIGHTBOX)).to_have_count(0)
+
+
+FILM = f"{LIGHTBOX} video"
+PLAYS = f"() => !document.querySelector('{FILM}').paused"
+HALTS = f"() => document.querySelector('{FILM}').paused"
+
+
+def film(**options):
+    """A video that lasts longer than any test looks at it."""
+    return made("mp4", lasts_s=60, **options)
+
+
+def watched(page, picture_id):
+    """Wait until the lightbox can play this video."""
+    video = page.locator(FILM)
+    expect(video).to_have_attribute("src", f"/pictures/{picture_id}")
+    page.wait_for_function("film => film.readyState >= 1", arg=video.element_handle())
+    assert page.evaluate("location.hash") == f"#picture_{picture_id}"
+    return video
+
+
+def test_a_video_is_watched_large_among_the_pictures(tab, sea):
+    """A voice between them stays in the talk."""
+    first = send_album(sea, "linus", LANDSCAPE)
+    send_pictures(sea, "linus", [(made("m4a"), "")])
+    boat = send_pictures(sea, "grace", [(film(), "The boat")])
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    ada.click(f"#picture_{id_of(boat)} .picture__large")
+    video = watched(ada, id_of(boat))
+    expect(video).to_have_attribute("aria-label", "The boat")
+    expect(ada.locator("[data-image]")).to_be_hidden()
+    expect(ada.locator("[data-zoom]").first).to_be_hidden()
+    ada.wait_for_function(PLAYS)
+    ada.keyboard.press("Space")
+    ada.wait_for_function(HALTS)
+    ada.keyboard.press("ArrowLeft")
+    shown(ada, id_of(first))
+    expect(ada.locator(FILM)).to_have_count(0)
+    ada.keyboard.press("ArrowRight")
+    watched(ada, id_of(boat))
+    assert ada.evaluate(HALTS)  # what is turned to waits
+    ada.keyboard.press("Space")
+    ada.wait_for_function(PLAYS)
+    ada.keyboard.press("Escape")
+    expect(ada.locator(LIGHTBOX)).to_have_count(0)
+    expect(ada.locator("#lightbox video")).to_have_count(0)
+    large = ada.locator(f"#picture_{id_of(boat)} .picture__large")
+    expect(large).to_be_focused()
+    expect(large).to_have_attribute("aria-label", "Show large: The boat")
+
+
+def test_a_player_that_has_the_focus_has_its_own_keys(tab, sea):
+    send_album(sea, "linus", LANDSCAPE)
+    boat = send_pictures(sea, "grace", [(film(), "")])
+    ada = live(tab("ada", f"/rooms/{sea.lounge}#picture_{id_of(boat)}"))
+    video = watched(ada, id_of(boat))
+    video.evaluate("film => (film.currentTime = 20)")
+    video.focus()
+    ada.keyboard.press("ArrowLeft")
+    ada.wait_for_function("film => film.currentTime < 20", arg=video.element_handle())
+    watched(ada, id_of(boat))
+    ada.keyboard.press("Space")
+    ada.wait_for_function(PLAYS)
+    ada.keyboard.press("Space")
+    ada.wait_for_function(HALTS)
+    touch(ada, [[640, 200]], [[645, 500]])
+    expect(ada.locator(LIGHTBOX)).to_have_count(0)
+
+
+def test_a_video_goes_on_large_and_back_in_the_talk(tab, sea):
+    boat = send_pictures(sea, "grace", [(film(), "")])
+    ada = live(tab("ada", f"/rooms/{sea.lounge}", **PHONE))
+    small = ada.locator(".picture__video")
+    small.evaluate("film => { film.currentTime = 20; return film.play(); }")
+    ada.click(".picture__large")
+    video = watched(ada, id_of(boat))
+    assert small.evaluate("film => film.paused")
+    ada.wait_for_function(PLAYS)
+    assert video.evaluate("film => film.currentTime >= 20")
+    video.evaluate("film => { film.pause(); film.currentTime = 40; }")
+    ada.go_back()
+    expect(ada.locator(LIGHTBOX)).to_have_count(0)
+    assert small.evaluate("film => film.currentTime") == 40
+
+
+def test_a_video_is_saved_and_linked_like_a_picture(tab, sea):
+    boat = send_pictures(sea, "grace", [(film(), "")])
+    allowed = {"permissions": ["clipboard-read", "clipboard-write"]}
+    ada = live(tab("ada", f"/rooms/{sea.lounge}", **allowed))
+    ada.click(".picture__large")
+    watched(ada, id_of(boat))
+    with ada.expect_download() as download:
+        ada.click("[data-download]")
+    assert download.value.suggested_filename.endswith(".mp4")
+    ada.click('[data-do="link"]')
+    expect(ada.locator("[data-note]")).to_contain_text("Link copied")
+    link = ada.evaluate("navigator.clipboard.readText()")
+    grace = tab("grace", None)
+    grace.goto(link)
+    watched(live(grace), id_of(boat))
+    assert grace.evaluate(HALTS)  # nobody pressed anything here
+
+
+def test_a_video_that_does_not_come_says_so_and_is_tried_again(tab, sea):
+    boat = send_pictures(sea, "grace", [(film(), "")])
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    path = f"**/pictures/{id_of(boat)}"
+    ada.route(path, lambda route: route.abort())
+    ada.click(".picture__large")
+    expect(ada.locator("[data-failed]")).to_be_visible()
+    expect(ada.locator("[data-failed]")).to_contain_text("This video did not come.")
+    ada.unroute(path)
+    ada.click('[data-do="retry"]')
+    watched(ada, id_of(boat))
+    expect(ada.locator("[data-failed]")).to_be_hidden()
 
 
 def is_still(page, is_):
@@ -400,8 +560,10 @@ def test_place_and_camera_are_kept_only_when_one_says_so(tab, sea, tmp_path, kee
     assert (SECRET in sent_bytes(sea, "ada")) == keeps
 
 
-def test_a_heic_picture_is_refused_at_once_with_advice(tab, sea, tmp_path):
-    path = tmp_path / "IMG_1.HEIC"
+@pytest.mark.parametrize("name", ["IMG_1.HEIC", "IMG_1.jpg"])
+def test_a_heic_picture_is_refused_at_once_with_advice(tab, sea, tmp_path, name):
+    """Also when it is called otherwise."""
+    path = tmp_path / name
     path.write_bytes(b"\x00\x00\x00\x1cftypheic" + bytes(40))
     ada = live(tab("ada", f"/rooms/{sea.lounge}"))
     posted = []

@@ -255,6 +255,16 @@ def test_what_is_made_to_hurt_is_refused_at_once(case):
     assert time.process_time() - began_s < 5  # it takes milliseconds; no loop is in it
 
 
+FRAGMENTED = made("fragmented")
+
+
+def tiny_fragment(count):
+    """Of so many samples, of which only the durations are told."""
+    run = struct.pack(">II", 0x100, count) + bytes(4 * count)
+    track = box(b"tfhd", struct.pack(">II", 0, 1)) + box(b"trun", run)
+    return box(b"moof", box(b"traf", track))
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -262,12 +272,24 @@ def test_what_is_made_to_hurt_is_refused_at_once(case):
         LIVE + b"\xec\x80" * 400_000,
         START + box(b"moov", MOOV) + box(b"moof", b"") * 200_000,
         START + box(b"moov", box(b"free", bytes(24)) * 30_000 + MOOV),
+        FRAGMENTED + box(b"free", bytes(24)) * 60_000,
+        FRAGMENTED + tiny_fragment(16) * 30_000,
     ],
-    ids=["boxes", "voids", "fragments", "boxes in a header"],
+    ids=[
+        *("boxes", "voids", "fragments", "boxes in a header"),
+        *("boxes of 32 bytes", "fragments of 16 samples"),
+    ],
 )
 def test_a_film_in_too_many_pieces_is_refused(data):
     with pytest.raises(PictureType):
         follow(data, 16 * 1024)
+
+
+def test_an_hour_in_fragments_of_a_second_is_no_such_film():
+    """Of a quiet voice, 4 KB each; pictures bring more bytes and hardly more boxes."""
+    second = tiny_fragment(47) + box(b"mdat", bytes(4000))
+    _, reader = follow(FRAGMENTED + second * 3600, 64 * 1024)
+    assert reader.is_whole
 
 
 def test_a_table_of_telemetry_without_end_is_refused():

@@ -13,8 +13,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hai import cli
+from hai.core import hais
+from hai.events import HaiSent
 from hai.storage import backup, blobs, migrations
+from hai.storage import uploads as upload_rows
 from hai.storage.wal import WriteAheadLog
+from hai.storage.writer import Writer
 
 
 def die(*_):
@@ -89,6 +93,43 @@ def between_slices():
 
     blobs.SLICE_CHUNKS = 1
     blobs.delete_slice = dying
+
+
+def in_upload():
+    """The third chunk is stored, with where the upload then is; not committed."""
+    keep, chunks = upload_rows.keep, count(1)
+
+    def dying(*args):
+        is_kept = keep(*args)
+        if next(chunks) == 3:
+            die()
+        return is_kept
+
+    upload_rows.keep = dying
+
+
+def at_the_end_of_an_upload():
+    """It is a whole picture, and nothing of that is committed."""
+    complete = upload_rows.complete
+    upload_rows.complete = lambda *args: die() if complete(*args) else False
+
+
+def before_a_hai_is_committed():
+    """It is stored with its pictures."""
+    store = hais._store
+    hais._store = lambda *args: (store(*args), die())
+
+
+def before_a_hai_is_acked():
+    """It is committed, and nobody has heard of it."""
+    tell = Writer._tell
+
+    def dying(writer, events, batch):
+        if any(isinstance(event, HaiSent) for event in events):
+            die()
+        tell(writer, events, batch)
+
+    Writer._tell = dying
 
 
 def in_restore_before_the_old_is_aside():

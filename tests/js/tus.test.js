@@ -123,6 +123,23 @@ test("a refusal is final, and where tus is not spoken it says so", async () => {
   }
 });
 
+test("what is not taken is known by its first bytes, and none is sent", async () => {
+  for (const [brand, advice] of [["heic", /HEIC.*JPEG/], ["mif1", /HEIC/], ["avif", /AVIF.*JPEG/]]) {
+    const far = new FarEnd();
+    const file = new File([`\0\0\0\x1cftyp${brand}`, "rest"], "IMG_1.jpg", { type: "image/jpeg" });
+    const { upload } = makeUpload(far, 1, { file });
+    await assert.rejects(upload.run(), { code: "picture_type", message: advice });
+    assert.deepEqual(far.asked, []);
+  }
+});
+
+test("a film begins like those, and is sent", async () => {
+  const far = new FarEnd();
+  const file = new File(["\0\0\0\x1cftypisom", "rest"], "boat.mp4", { type: "video/mp4" });
+  await makeUpload(far, 1, { file }).upload.run();
+  assert.equal(methods(far), "POST");
+});
+
 test("what its camera wrote is kept when it is asked for, and only then", async () => {
   const said = async (changes) => {
     const far = new FarEnd();

@@ -163,6 +163,21 @@ async def test_the_page_draws_them_for_everybody(core, client, cast):
     assert 'aria-label="Voice hai 0:02" controls' in page
 
 
+@pytest.mark.parametrize("kind", ["mp4", "m4a"])
+async def test_one_says_later_what_it_shows(core, client, cast, kind):
+    """The button for it is the sender's alone, and reads aloud what was said."""
+    made_ = await sent(core, client, cast.ada, cast.lounge, made(kind), "a")
+    path, html = f"/rooms/{cast.lounge['id']}", {"Accept": "text/html"}
+    button = 'data-order="describe" aria-label="Describe">'
+    assert button in (await client(cast.ada).get(path, headers=html)).text
+    describe = f"/api/v1/pictures/{made_['id']}"
+    answer = await client(cast.ada).post(describe, json={"alt": "The harbour"})
+    assert answer.json["hai"]["pictures"][0]["alt"] == "The harbour"
+    page = (await client(cast.grace).get(path, headers=html)).text
+    assert 'aria-label="The harbour"' in page
+    assert button not in page
+
+
 async def test_the_microphone_is_ours_alone(client, cast):
     answer = await client(cast.ada).get("/rooms", headers={"Accept": "text/html"})
     assert "microphone=(self)" in answer.headers["Permissions-Policy"]

@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
-from operator import itemgetter, sub
+from operator import attrgetter, itemgetter, sub
 from typing import Any, NamedTuple
 from zlib import compress, decompress
 
@@ -97,6 +97,7 @@ class Movie:
     NUMBERS = (  # what it knows between two boxes, beside what is in lists
         *("has_header", "is_fragmented", "data_count", "samples_end", "here", "each"),
     )
+    numbers_of = attrgetter(*NUMBERS)
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
@@ -116,8 +117,8 @@ class Movie:
 
     def _mark(self) -> None:
         lists = (self.tracks, self.data, [*self.durations.items()])
-        numbers = (getattr(self, name) for name in self.NUMBERS)
-        self.picture.mark(self.packed_holes, *lists, [*self.ends.items()], *numbers)
+        ends = [*self.ends.items()]
+        self.picture.mark(self.packed_holes, *lists, ends, *Movie.numbers_of(self))
 
     def resume(
         self,

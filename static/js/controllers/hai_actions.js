@@ -2,7 +2,7 @@
 // by pointer, by tap, and by keys from a focused hai.
 
 import { isField, on } from "#lib/dom";
-import { kindOf } from "#lib/text";
+import { isVoice, keptOf, seenOf } from "#models/media_view";
 import { togglePlay } from "#models/picture_view";
 import { ORDERS } from "#net/events";
 
@@ -36,7 +36,7 @@ class Actions {
     if (reaction) return this.toggle(this.haiOf(reaction), reaction.dataset.emoji);
     const play = target.closest("[data-play]");
     if (play) return togglePlay(play.closest(".picture"));
-    const picture = target.closest(".picture__link");
+    const picture = target.closest(".picture__link, .picture__large");
     if (picture && isPlain(event)) return this.lookAt(event, picture.closest(".picture"));
     const quote = target.closest(".hai__quote[href]");
     if (quote && isPlain(event)) return this.jump(event, quote);
@@ -60,7 +60,7 @@ class Actions {
       case "edit":
         return composer.edit(hai);
       case "describe":
-        return this.look(hai, undescribed(hai).id, { describes: true });
+        return this.describe(hai);
       case "delete":
         return this.delete(hai);
       case "retry":
@@ -94,6 +94,14 @@ class Actions {
     }
   }
 
+  /** Where it is looked at; with a voice, which is not, in a form of its own. */
+  async describe(hai) {
+    const kept = keptOf(hai);
+    if (!kept.some(isVoice)) return this.look(hai, undescribed(hai).id, { describes: true });
+    const form = await this.#fetched(() => import("#controllers/describe"));
+    return form?.openDescribing(this.page, kept);
+  }
+
   async delete(hai) {
     const words = hai.pictures.length
       ? "It and its pictures are gone for everyone, for good."
@@ -113,7 +121,7 @@ class Actions {
     event.preventDefault();
     const hai = this.haiOf(element);
     if (!hai) return undefined; // not stored yet
-    return this.look(hai, Number(element.dataset.pictureId));
+    return this.look(hai, Number(element.dataset.pictureId), { plays: true });
   }
 
   /** What the first page came without, and may not be there offline. */
@@ -138,8 +146,7 @@ class Actions {
   /** The address of the page names a picture. */
   lookLinked() {
     const pictureId = Number(/^#picture_(\d+)$/.exec(location.hash)?.[1]);
-    const has = (hai) => hai.pictures.some(isLarge(pictureId));
-    const hai = pictureId && this.page.list.hais.find(has);
+    const hai = pictureId && this.page.list.hais.find((one) => hasLarge(one, pictureId));
     if (hai) this.look(hai, pictureId, { isLinked: true });
   }
 
@@ -148,7 +155,7 @@ class Actions {
     const { reply_to: id, reply_to_picture: pictureId } = this.haiOf(quote) ?? {};
     const target = this.page.drawing.elementOf(id);
     const quoted = this.page.drawing.view.find(id);
-    const isHere = quoted?.pictures.some(isLarge(pictureId));
+    const isHere = quoted && hasLarge(quoted, pictureId);
     if (!target && !isHere) return;
     event.preventDefault();
     event.stopPropagation();
@@ -206,14 +213,12 @@ class Actions {
 
 const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
 
-/** Those that are looked at large: videos and voices play where they are, and some are
-    no longer kept. */
-const isPicture = (picture) => kindOf(picture) === "picture" && picture.gone_at === undefined;
-const isLarge = (pictureId) => (picture) => picture.id === pictureId && isPicture(picture);
+/** Whether it is of those that are looked at large: a voice plays where it is. */
+const hasLarge = (hai, pictureId) => seenOf(hai).some(({ id }) => id === pictureId);
 
 /** The first picture without words, else the first. */
 function undescribed(hai) {
-  const pictures = hai.pictures.filter(isPicture);
+  const pictures = seenOf(hai);
   return pictures.find(({ alt }) => !alt) ?? pictures[0];
 }
 

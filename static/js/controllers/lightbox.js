@@ -1,11 +1,12 @@
-// The pictures of a talk, large, one after the other: turned by keys, buttons and swipes,
+// The pictures and videos of a talk, large, one after the other: turned by keys, buttons and swipes,
 // with what one can do with each. Its address leads back to it, for every member; the
 // browser's Back closes it.
 
 import { copyText } from "#lib/clipboard";
-import { isField, on, setText } from "#lib/dom";
+import { isField, on, setAttribute, setText } from "#lib/dom";
 import { pictureWords } from "#lib/picture_sources";
 import { haveStyles } from "#lib/styles";
+import { kindOf } from "#lib/text";
 import { clockWords, dayWords, exactTime } from "#lib/time";
 import { Gallery } from "#models/gallery";
 import { ORDERS } from "#net/events";
@@ -21,7 +22,8 @@ export function prepare() {
 
 /**
  * hai, pictureId: what to begin with. isLinked: the address names it already.
- * describes: begin with its description. Returns a function that closes it.
+ * describes: begin with its description; plays: a video begins by itself, where the talk
+ * was with it. Returns a function that closes it.
  */
 export function openLightbox(page, options) {
   const lightbox = new Lightbox(page, options);
@@ -33,8 +35,9 @@ class Lightbox {
   #isOpen = true;
   #noteTimer = 0;
 
-  constructor(page, { hai, pictureId, isLinked = false, describes = false }) {
+  constructor(page, { hai, pictureId, isLinked = false, describes = false, plays = false }) {
     Object.assign(this, { page, describes, roomId: page.list.roomId });
+    this.from = { at: halt(pictureId), plays };
     const get = (query) => page.order(ORDERS.getHais, { room_id: this.roomId, ...query });
     this.gallery = new Gallery({ get, hai, pictureId });
     this.dialog = document.getElementById("lightbox");
@@ -90,7 +93,11 @@ class Lightbox {
     this.shown = picture;
     const user = this.page.state.user(hai.user_id);
     const isMine = hai.user_id === this.page.state.me.id;
-    const words = picture.alt || pictureWords("picture", user.display_name, number, count);
+    const kind = kindOf(picture);
+    const words = picture.alt || pictureWords(kind, user.display_name, number, count);
+    this.dialog.dataset.kind = kind;
+    setAttribute(this.dialog, "aria-label", kind === "video" ? "Video" : "Picture");
+    setText(this.part("failed").firstChild, `This ${kind} did not come. `);
     setText(this.part("name"), user.display_name);
     const when = `${dayWords(hai.sent_at)} ${clockWords(hai.sent_at)}`.trim();
     setText(this.part("when"), when);
@@ -100,8 +107,9 @@ class Lightbox {
     this.part("download").href = picture.url;
     setText(this.part("describe"), picture.alt ? "Change the description" : "Describe it");
     this.part("describe").hidden = !isMine;
+    this.stage.show(picture, words, this.from);
+    this.from = undefined;
     this.#drawTurns();
-    this.stage.show(picture, words);
     if (isAnother) this.#turned(words);
   }
 
@@ -115,12 +123,18 @@ class Lightbox {
   #turned(words) {
     this.#edit(false);
     this.#say("");
+    this.#clearSpace();
     setText(this.part("spoken"), words);
     history.replaceState(history.state, "", this.link);
     for (const step of [-1, 1]) {
       const beside = this.gallery.beside(step);
       if (beside?.thumbnail) new Image().src = beside.thumbnail.url;
     }
+  }
+
+  /** Space plays a video: it shall not press what has the focus since the beginning. */
+  #clearSpace() {
+    if (this.stage.film && this.dialog.querySelector("[data-do=close]:focus")) this.dialog.focus();
   }
 
   /** A line that goes by itself. */
@@ -176,7 +190,8 @@ class Lightbox {
   #key(event) {
     const { key, target } = event;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (isField(target)) return;
+    if (isField(target) || target === this.stage.film) return;
+    if (key === " " && target.matches("button, a")) return;
     if (this.stage.key(key)) event.preventDefault();
     else if (key in TURNS) {
       event.preventDefault();
@@ -248,11 +263,30 @@ class Lightbox {
     this.offs.forEach((off) => off());
     this.#say("");
     this.#edit(false);
+    this.#giveBack();
     this.stage.close();
-    const link = document.querySelector(`#picture_${this.shown.id} .picture__link`);
+    const at = `#picture_${this.shown.id}`;
+    const link = document.querySelector(`${at} :is(.picture__link, .picture__large)`);
     const back = link ?? this.opener;
     if (document.activeElement === this.page.composer?.field) return;
     back?.scrollIntoView?.({ block: "nearest" });
     back?.focus({ preventScroll: true });
   }
+
+  /** The talk goes on with the video where it was left here. */
+  #giveBack() {
+    const film = filmOf(this.shown.id);
+    const at = this.stage.film?.currentTime;
+    if (film && at) film.currentTime = at;
+  }
+}
+
+/** The talk's own player of a video. */
+const filmOf = (pictureId) => document.querySelector(`#picture_${pictureId} video`);
+
+/** Stop it; returns where, in seconds. */
+function halt(pictureId) {
+  const film = filmOf(pictureId);
+  film?.pause();
+  return film?.currentTime;
 }

@@ -1,8 +1,11 @@
 // One picture on the lightbox's stage: the thumbnail first and then the original, zoomed
-// and moved by wheel, fingers, pointer and keys. Turning is the lightbox's own.
+// and moved by wheel, fingers, pointer and keys; or a video (lightbox_film.js), which the
+// browser's own controls play. Turning is the lightbox's own.
 
-import { on } from "#lib/dom";
+import { on, setAttribute } from "#lib/dom";
+import { kindOf } from "#lib/text";
 import { Zoom } from "#models/zoom";
+import { isOnControls, makeFilm, removeFilm, toggleFilm } from "#controllers/lightbox_film";
 
 const TAP_PX = 8; // what moved less was a tap
 const TAP_MS = 300; // between the two of a double tap
@@ -15,6 +18,7 @@ const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 /** hear: {turn(step), close(), failed(is)}. */
 export class Stage {
   zoom = new Zoom();
+  film = null; // the <video>, while one is looked at
   #pointers = new Map(); // pointer id -> {x, y}
   #start = null; // of the gesture: {x, y, at}
   #tapped = null; // the last tap
@@ -39,18 +43,55 @@ export class Stage {
   close() {
     this.sizes.disconnect();
     this.offs.forEach((off) => off());
-    this.#showing += 1;
+    this.#clear();
     this.image.removeAttribute("src");
+  }
+
+  get shown() {
+    return this.film ?? this.image;
   }
 
   // ---- What is shown ----
 
-  show(picture, words) {
-    this.image.alt = words;
-    if (picture.id === this.picture?.id) return;
+  /** from: {at, plays}: where a video begins, in seconds, and whether by itself. */
+  show(picture, words, from) {
+    if (picture.id !== this.picture?.id) this.#change(picture, from);
+    setAttribute(this.shown, this.film ? "aria-label" : "alt", words);
+  }
+
+  #change(picture, from) {
+    this.#clear();
     this.picture = picture;
     this.zoom.reset();
+    const isFilm = kindOf(picture) === "video";
+    this.image.hidden = isFilm;
+    if (isFilm) this.#roll(from);
+    else this.#develop();
     this.fit();
+  }
+
+  #clear() {
+    this.#showing += 1;
+    this.hear.failed(false);
+    removeFilm(this.film);
+    this.film = null;
+  }
+
+  #roll(from) {
+    this.play.hidden = true;
+    this.element.dataset.loading = "";
+    this.image.removeAttribute("src");
+    const showing = this.#showing;
+    this.film = makeFilm(this.picture, from, (is) => {
+      if (showing !== this.#showing) return;
+      this.#settle();
+      this.hear.failed(!is);
+    });
+    this.image.after(this.film);
+  }
+
+  #develop() {
+    const { picture } = this;
     const { thumbnail, url } = picture;
     const isHeld = picture.is_animated && thumbnail && isStill();
     this.play.hidden = !isHeld;
@@ -76,22 +117,25 @@ export class Stage {
   }
 
   retry() {
-    this.#load();
+    if (!this.film) return this.#load();
+    this.hear.failed(false);
+    return this.film.load();
   }
 
   #settle() {
     delete this.element.dataset.loading;
   }
 
-  /** As large as the stage allows, never larger than its own pixels. */
+  /** As large as the stage allows; a picture never larger than its own pixels. */
   fit() {
-    const { picture, image } = this;
+    const { picture, shown } = this;
     if (!picture) return;
     const stage = { width: this.element.clientWidth, height: this.element.clientHeight };
-    const scale = Math.min(1, stage.width / picture.width, stage.height / picture.height);
+    const most = this.film ? Infinity : 1;
+    const scale = Math.min(most, stage.width / picture.width, stage.height / picture.height);
     const box = { width: picture.width * scale, height: picture.height * scale };
-    image.style.inlineSize = `${box.width}px`;
-    image.style.blockSize = `${box.height}px`;
+    shown.style.inlineSize = `${box.width}px`;
+    shown.style.blockSize = `${box.height}px`;
     this.zoom.fit(stage, box, picture.width);
     this.#draw();
   }
@@ -99,18 +143,20 @@ export class Stage {
   #draw(swipe = { x: 0, y: 0 }) {
     const { scale, x, y } = this.zoom;
     this.element.toggleAttribute("data-zoomed", this.zoom.isZoomed);
-    this.image.style.transform = `translate(${x + swipe.x}px, ${y + swipe.y}px) scale(${scale})`;
+    this.shown.style.transform = `translate(${x + swipe.x}px, ${y + swipe.y}px) scale(${scale})`;
   }
 
   // ---- Zooming ----
 
   zoomBy(step) {
+    if (this.film) return;
     this.zoom.by(STEP ** step);
     this.#draw();
   }
 
   /** Returns whether the key was for the stage. */
   key(key) {
+    if (this.film) return key === " " && toggleFilm(this.film);
     const steps = { "+": 1, "=": 1, "-": -1, _: -1 };
     const ways = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     if (key in steps) this.zoomBy(steps[key]);
@@ -132,6 +178,7 @@ export class Stage {
 
   #wheel(event) {
     event.preventDefault();
+    if (this.film) return;
     const perPx = event.deltaMode === 0 ? 0.002 : 0.06; // pixels, or lines
     this.zoom.by(Math.exp(-event.deltaY * perPx), this.#pointOf(event));
     this.#draw();
@@ -147,7 +194,8 @@ export class Stage {
 
   #down(event) {
     if (event.target.closest("button") || event.button) return;
-    this.element.setPointerCapture(event.pointerId);
+    if (isOnControls(event)) return;
+    if (event.target !== this.film) this.element.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, this.#pointOf(event));
     const isFirst = this.#pointers.size === 1;
     this.#start = isFirst ? { ...this.#pointOf(event), at: event.timeStamp, far: 0 } : null;
@@ -159,7 +207,7 @@ export class Stage {
     if (!before) return;
     const now = this.#pointOf(event);
     const [x, y] = [now.x - before.x, now.y - before.y];
-    if (this.#pointers.size === 2) this.#pinch(event.pointerId, before, now);
+    if (this.#pointers.size === 2 && !this.film) this.#pinch(event.pointerId, before, now);
     this.#pointers.set(event.pointerId, now);
     if (this.#pointers.size > 1 || !this.#start) return;
     const swipe = { x: now.x - this.#start.x, y: now.y - this.#start.y };
@@ -204,13 +252,14 @@ export class Stage {
     const last = this.#tapped;
     const isSecond = last && event.timeStamp - last.at < TAP_MS;
     this.#tapped = isSecond ? null : { at: event.timeStamp };
-    const { left, right, top, bottom } = this.image.getBoundingClientRect();
+    const { left, right, top, bottom } = this.shown.getBoundingClientRect();
     const { clientX: x, clientY: y } = event;
     const isOn = x >= left && x <= right && y >= top && y <= bottom;
-    if (isSecond) {
+    if (!isOn && !isSecond) this.hear.close();
+    else if (isSecond && !this.film) {
       this.zoom.toggle(now);
       this.#draw();
-    } else if (!isOn) this.hear.close();
+    }
   }
 }
 

@@ -104,7 +104,7 @@ class Players {
   }
 
   muted(one) {
-    if (one.matches(".picture video, .voice audio")) keepMuted(one.muted);
+    if (one.matches(".picture video, .voice audio, .lightbox__film")) keepMuted(one.muted);
   }
 
   draw(one) {

@@ -1,9 +1,8 @@
-// All pictures of a talk in their order, and the one that is looked at. It begins with
+// All pictures and videos of a talk in their order, and the one that is looked at. It begins with
 // one hai and asks for more with pictures at its ends, so it does not matter how much
-// was said between them, nor what the page holds. Videos and voices play in the talk:
-// they are passed over.
+// was said between them, nor what the page holds. Videos are among them; voices play in
+// the talk and are passed over.
 
-import { kindOf } from "#lib/text";
 import { seenOf } from "#models/media_view";
 
 const PAGE = 20;
@@ -34,7 +33,7 @@ export class Gallery extends EventTarget {
   }
 
   get #all() {
-    return this.#hais.flatMap((hai) => picturesOf(hai).map((picture) => ({ hai, picture })));
+    return this.#hais.flatMap((hai) => seenOf(hai).map((picture) => ({ hai, picture })));
   }
 
   get #place() {
@@ -78,7 +77,7 @@ export class Gallery extends EventTarget {
     return this.#loading.get(side);
   }
 
-  /** Until there is one: hais of videos only have pictures, too. */
+  /** Until there is one: hais of voices only are among those with pictures. */
   async #load(side) {
     const step = side === "before" ? -1 : 1;
     do await this.#loadPage(side);
@@ -110,7 +109,7 @@ export class Gallery extends EventTarget {
   }
 
   #isNext(hai) {
-    return picturesOf(hai).length && this.#ended.after && hai.id > this.#hais.at(-1).id;
+    return seenOf(hai).length && this.#ended.after && hai.id > this.#hais.at(-1).id;
   }
 
   #drop(haiId) {
@@ -126,5 +125,3 @@ export class Gallery extends EventTarget {
     this.dispatchEvent(new Event(type));
   }
 }
-
-const picturesOf = (hai) => seenOf(hai).filter((picture) => kindOf(picture) === "picture");

@@ -3,11 +3,11 @@
 
 import { copyOf, setAttribute, setText } from "#lib/dom";
 import { smallUrl } from "#lib/picture_sources";
-import { cut, excerpt, goneWords, kindOf, mediaWords, sizeOf } from "#lib/text";
+import { cut, excerpt, goneWords, mediaWords, sizeOf } from "#lib/text";
 import { clockWords, dayWords, exactTime, isoTime } from "#lib/time";
 import { serverHtml } from "#lib/trusted";
 import { NOBODY, fillAvatar, userAvatar } from "#models/avatar_view";
-import { fillVoices, seenOf } from "#models/media_view";
+import { fillVoices, keptOf, seenOf } from "#models/media_view";
 import { fillPictures } from "#models/picture_view";
 
 const RUN_MS = 5 * 60_000;
@@ -57,7 +57,7 @@ export class HaiView {
 
   #fillTools(element, hai) {
     const isMine = hai.user_id === this.meId;
-    const isDescribable = isMine && seenOf(hai).some((one) => kindOf(one) === "picture");
+    const isDescribable = isMine && keptOf(hai).length > 0;
     const isDeletable = isMine || this.canChange;
     const shown = { edit: isMine, delete: isDeletable, describe: isDescribable };
     for (const [name, is] of Object.entries(shown)) {

@@ -4,13 +4,13 @@
 import { copyOf, setAttribute, setText } from "#lib/dom";
 import { kindOf, lengthWords } from "#lib/text";
 
-const isVoice = (picture) => kindOf(picture) === "voice";
+export const isVoice = (picture) => kindOf(picture) === "voice";
 
 /** Of a hai: what is laid out as an album. Voices stand below. */
 export const seenOf = (hai) => keptOf(hai).filter((picture) => !isVoice(picture));
 
 /** Without those whose time in the room is over. */
-const keptOf = ({ pictures }) => pictures.filter((picture) => picture.gone_at === undefined);
+export const keptOf = ({ pictures }) => pictures.filter((picture) => picture.gone_at === undefined);
 
 /** Have a child of a box for each, made from the template of its kind, and draw it by
     fill(element, picture, index). */
@@ -41,6 +41,7 @@ export function fillVideo(element, picture, words) {
   setAttribute(video, "preload", poster ? "none" : "metadata");
   setAttribute(video, "aria-label", words);
   setAttribute(element.querySelector(".picture__start"), "aria-label", `Play: ${words}`);
+  setAttribute(element.querySelector(".picture__large"), "aria-label", `Show large: ${words}`);
   setText(element.querySelector(".picture__length"), lengthWords(picture.duration_ms));
 }
 

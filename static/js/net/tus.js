@@ -5,6 +5,7 @@
 // as sent has arrived, a dead line is told from a slow one, and none is given up that
 // moves. A small file goes with the request that begins it.
 
+import { refusalOfBytes } from "#lib/picture_bytes";
 import { Offline, Refusal } from "#net/refusal";
 
 const HEADERS = { "Tus-Resumable": "1.0.0", Accept: "application/json" };
@@ -68,6 +69,8 @@ export class TusUpload {
 
   async #begin() {
     const { file } = this;
+    const message = await refusalOfBytes(file);
+    if (message) throw new Refusal({ code: "picture_type", message });
     const isSmall = file.size <= SMALL_BYTES;
     const answer = await this.ask("POST", `/rooms/${this.roomId}/uploads`, {
       headers: {
