@@ -93,7 +93,7 @@ async def require_sign_up(core: Core, invite_code: str) -> None:
     if core.config.sign_up == "open":
         return
     if not await invites.is_good(core, invite_code):
-        raise errors.NotFound("This invite does not work any more.")
+        raise errors.NotFound("This invite does not work any more. Ask for a new one.")
 
 
 async def add_user(

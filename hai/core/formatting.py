@@ -22,7 +22,7 @@ import importlib
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 # The cheap look: a mark within a line, or a block's mark where a line begins.
@@ -44,6 +44,9 @@ SCHEMES = ("https", "http", "mailto")
 LINK = '<a href="{}" rel="noopener noreferrer nofollow ugc" target="_blank">'
 
 MAX_LEVEL = 6  # a quote is one level deep, a list two: deeper ones stay text
+
+BLOCK_TAG = re.compile(r"</?(?:p|blockquote|[uo]l|li|pre)\b[^>]*>|<br>")
+TAG = re.compile(r"<[^>]*>")
 
 TAGS = {
     "paragraph_open": "<p>",
@@ -80,6 +83,15 @@ def to_html(text: str) -> str | None:
     if not _has_marks(tokens):
         return None
     return "".join(_render(tokens))
+
+
+def to_words(html: str) -> str:
+    """What such HTML says, without its marks; a line for each block or break.
+
+    The page does the same, in `static/js/lib/text.js`.
+    """
+    lines = TAG.sub("", BLOCK_TAG.sub("\n", html)).split("\n")
+    return unescape("\n".join(line for line in lines if line.strip()))
 
 
 def _may_have_marks(text: str) -> bool:

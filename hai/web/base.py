@@ -129,6 +129,7 @@ class BaseHandler(AnsweringHandler):
             code=error.code,
             status=self.get_status(),
             message=error.message,
+            is_general=error.message == type(error).message,
             can_sign_in=self.identity is None,
         )
 

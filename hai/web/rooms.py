@@ -108,7 +108,7 @@ async def show_edit(handler: BaseHandler, room_id: int, **names: Any) -> None:
     names.setdefault("form", {"name": state["room"].get("name", "")})
     await handler.page(
         "rooms/edit.html",
-        state["room"].get("name", "Direct"),
+        ui.room_view(handler, state["room"], state).title,
         state=state,
         room=state["room"],
         can_change=can_change,

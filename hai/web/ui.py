@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from hai.clock import now_ms
 from hai.core.deeds import DEEDS
+from hai.core.formatting import to_words
 from hai.core.quotas import size_words
 from hai.web.albums import Tile, album
 from hai.web.receipts import ReceiptView, receipt_view
@@ -377,9 +378,14 @@ def is_run(before: Dict | None, hai: Dict) -> bool:
     )
 
 
+def words_of(hai: Dict) -> str:
+    """What a hai says, without the marks of its formatting."""
+    return to_words(hai["html"]) if "html" in hai else str(hai["text"])
+
+
 def excerpt(hai: Dict) -> str:
     """The first words of a hai, or what it holds instead of words."""
-    words = " ".join(hai["text"].split())
+    words = " ".join(words_of(hai).split())
     if words:
         return words[:QUOTE_CHARS]
     return media_words(hai["pictures"])
@@ -695,6 +701,7 @@ UI_METHODS = {
         exact_time,
         when,
         excerpt,
+        words_of,
         plural,
         count_words,
         leave_question,

@@ -109,3 +109,60 @@ def test_of_many_rooms_to_join_some_are_shown_and_all_are_found(tab, sea):
     page.fill("[name=q]", "nowhere")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No room of that name is left")).to_be_visible()
+
+
+@SIZES
+def test_a_long_sheet_scrolls_and_the_window_does_not(tab, sea, size):
+    """What is only spoken of each row lies in the sheet, not below the window."""
+    sea.server.run("seed", "--users", "30", "--rooms", "1", "--hais", "1")
+    page = tab("ada", None, **size)
+    longer = "document.documentElement.scrollHeight - innerHeight"
+    for path in ("/people", f"/rooms/{sea.lounge}/edit", "/settings", "/admin"):
+        page.goto(sea.url + path)
+        live(page)
+        assert page.evaluate(longer) <= 0, path
+
+
+def test_a_title_stands_above_what_it_names(tab, sea):
+    page = tab("ada", None, **DESK)
+    for path in ("/people", "/settings", "/search?q=lake"):
+        page.goto(sea.url + path)
+        live(page)
+        first = page.locator(".sheet > :not(link)").first
+        starts = [one.bounding_box()["x"] for one in (page.locator("h1"), first)]
+        assert starts[0] == pytest.approx(starts[1], abs=1), path
+
+
+@SIZES
+def test_one_link_leads_back_from_what_is_about_a_room(tab, sea, size):
+    page = live(tab("ada", f"/rooms/{sea.lounge}/edit", **size))
+    back = page.locator("main").get_by_role("link", name="Back")
+    expect(back).to_have_count(1)
+    expect(back).to_have_accessible_name("Back to Lounge")
+    back.click()
+    expect(page).to_have_url(f"{sea.url}/rooms/{sea.lounge}")
+
+
+def test_about_a_direct_room_says_who_is_in_it(tab, sea):
+    direct = {"user_ids": [sea.ids["grace"]]}
+    room = sea.ask("ada", "direct", direct)["room"]["id"]
+    page = live(tab("ada", f"/rooms/{room}/edit"))
+    expect(page.locator("h1")).to_have_text("grace")
+
+
+def test_on_a_phone_a_room_to_join_comes_before_all_others(tab, sea):
+    for number in range(20):
+        sea.add_room(f"Room {number}")
+    offer = sea.ask("grace", "rooms", {"name": "Offer", "kind": "open"})["room"]["id"]
+    allow = ("Failed to load",)
+    page = live(tab("ada", f"/rooms/{offer}", allow=allow, **PHONE))
+    join = page.get_by_role("button", name="Join Offer").first
+    expect(join).to_be_in_viewport(ratio=1)
+
+
+def test_without_javascript_the_composer_says_what_was_chosen(tab, sea, pictures):
+    page = tab("ada", f"/rooms/{sea.lounge}", java_script_enabled=False)
+    chosen = page.locator("#picture")
+    chosen.set_input_files(pictures)
+    assert chosen.bounding_box()["width"] > 200  # the browser's words are in it
+    expect(page.locator("[data-send]")).to_be_in_viewport(ratio=1)

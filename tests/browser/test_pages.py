@@ -87,6 +87,15 @@ def test_the_first_page_is_light_and_nothing_in_it_moves(tab, sea):
     assert sum(sizes) < MAX_PAGE_BYTES
 
 
+def test_what_was_marked_is_found_and_quoted_by_its_words(tab, sea):
+    fill_lounge(sea)
+    words = "Yes! See https://example.org/lake"
+    page = live(tab("ada", f"/rooms/{sea.lounge}"))
+    expect(page.locator(".hai__quote-text:visible").last).to_have_text(words)
+    page.goto(f"{sea.url}/search?q=yes")
+    expect(page.locator(".found__text")).to_have_text(words)
+
+
 def test_server_and_browser_draw_the_same_hai(tab, sea, pictures, videos):
     fill_lounge(sea)
     ada = live(tab("ada", f"/rooms/{sea.lounge}"))

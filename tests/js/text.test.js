@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import {
@@ -11,9 +12,11 @@ import {
   letter,
   sizeOf,
   whoWrites,
+  wordsOf,
 } from "#lib/text";
 
 const hai = (text, pictures = []) => ({ text, pictures });
+const marked = JSON.parse(readFileSync(new URL("words.json", import.meta.url), "utf8"));
 
 test("a name gives its first letter, in whatever script", () => {
   const names = ["ada", "émile", "مریم", "雪 Yuki", "@grace", "7up", "🦈", ""];
@@ -42,6 +45,14 @@ test("an excerpt is one line, or says what there is instead of words", () => {
   assert.equal(countChars(excerpt(hai("🌊".repeat(500)))), 120);
   assert.equal(excerpt(hai("", [{}])), "A picture");
   assert.equal(excerpt(hai("", [{}, {}])), "Pictures");
+});
+
+test("what is quoted are the words, as the server reads them, not their marks", () => {
+  for (const { html, words } of marked) {
+    assert.equal(wordsOf({ text: "*", html }), words);
+    assert.equal(excerpt({ text: "*", html, pictures: [] }), words.replaceAll(/\s+/gu, " "));
+  }
+  assert.equal(wordsOf(hai("a *plain* <text>")), "a *plain* <text>");
 });
 
 test("characters are code points, as the server counts them", () => {

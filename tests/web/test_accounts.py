@@ -110,6 +110,9 @@ async def test_without_an_invitation_nobody_joins(client, ada, path):
     form = {"name": "eve", "display_name": "Eve", "password": PASSWORD}
     assert (await client().get(path)).code == "not_found"
     assert (await client().post(path, form=form)).code == "not_found"
+    page = (await client().get(path, headers=HTML)).text
+    assert "Ask for a new one" in page
+    assert "only for others to see" not in page
 
 
 async def test_only_admins_invite(core, client, ada):

@@ -1,12 +1,14 @@
 """What templates are told: the same cases as tests/js, where both draw."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from hai import clock
 from hai.web import ui
 
+MARKED = json.loads(Path(__file__).parents[1].joinpath("js/words.json").read_text())
 DAY_MS = 86_400_000
 NOW_MS = 1_795_393_800_000  # Monday 23 November 2026, 00:30 UTC
 
@@ -153,6 +155,14 @@ def test_a_quote_shows_the_picture_that_is_replied_to():
     assert view == ui.QuoteView(path, "Ada", "A bay", face, "/small")
     bare = ui.quote_view(reply | {"reply_to_picture": 1}, {7: quoted}, {2: ada}, [])
     assert (bare.text, bare.picture_url) == ("A picture", "/pictures/1")
+
+
+@pytest.mark.parametrize("case", MARKED, ids=lambda case: case["words"][:12])
+def test_what_is_quoted_are_the_words_not_their_marks(case):
+    marked = hai(7, text="*", html=case["html"])
+    assert ui.words_of(marked) == case["words"]
+    assert ui.excerpt(marked) == " ".join(case["words"].split())
+    assert ui.words_of(hai(text="a *plain* <text>")) == "a *plain* <text>"
 
 
 def test_a_quoted_picture_that_is_gone_leaves_words():

@@ -1,5 +1,7 @@
 // Picks an emoji for a reaction: the usual ones, or any that one can type.
 
+import { haveStyles } from "#lib/styles";
+
 const EMOJI = (
   "👋 ❤️ 😂 👍 🎉 😮 😢 🙏 😀 😄 😅 🤣 😊 🙂 😉 😍 😘 😎 🤔 🤨 😐 😴 🤯 🥳 😭 😡 😱 🤗 🙄 😬 " +
   "👏 🙌 👌 ✌️ 🤞 🤝 💪 👀 🧠 💯 🔥 ✨ ⭐ ⚡ 🌊 🦈 🐟 🐙 🌈 ☀️ 🌙 🌸 🍕 🍰 ☕ 🍺 🎂 🎈 🎵 📷 🚲 ⛵ ✅ ❌ ❓ 💡 💚 💙 💛 🧡 💜"
@@ -32,8 +34,9 @@ function place(palette, button) {
 }
 
 /** Resolves with an emoji, or undefined when closed without one. */
-export function openPalette(button) {
+export async function openPalette(button) {
   const palette = document.getElementById("palette");
+  await haveStyles(palette.dataset.styles);
   const form = palette.querySelector("[data-any-emoji]");
   fill(palette);
   palette.showPopover();

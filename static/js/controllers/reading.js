@@ -3,7 +3,7 @@
 // is marked until one has been there, or said that it need not be.
 
 import { on, setAttribute, setText } from "#lib/dom";
-import { countWords } from "#lib/text";
+import { countWords, mediaWords, wordsOf } from "#lib/text";
 import { throttle } from "#lib/timing";
 import { ORDERS } from "#net/events";
 
@@ -173,7 +173,7 @@ class Reading {
     const { me } = this.page.state;
     if (hai !== this.list.last || hai.user_id === me.id) return;
     const name = this.page.state.user(hai.user_id).display_name;
-    this.page.say(`${name}: ${hai.text || "a picture"}`);
+    this.page.say(`${name}: ${wordsOf(hai) || mediaWords(hai.pictures)}`);
     const isLooking = !document.hidden && this.keeper.isNearEnd;
     if (!isLooking && !this.line && !this.#isNewAbove) queueMicrotask(() => this.#drawLine(hai.id));
   }

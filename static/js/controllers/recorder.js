@@ -2,6 +2,7 @@
 // is listened to, removed or sent like a picture, kept through reloads and a lost network.
 
 import { on, setText } from "#lib/dom";
+import { haveStyles } from "#lib/styles";
 import { placeWords } from "#lib/text";
 
 // AAC plays everywhere; what a browser does not offer, it does not record.
@@ -29,7 +30,7 @@ export async function record(form, page) {
   const panel = form.querySelector("[data-recorder]");
   if (!panel.hidden) return;
   const format = FORMATS.find(([type]) => MediaRecorder.isTypeSupported(type));
-  const stream = await open(page);
+  const [stream] = await Promise.all([open(page), haveStyles(panel.dataset.styles)]);
   if (!stream) return;
   if (!form.isConnected || !format) return close(stream);
   document.querySelectorAll("audio, video").forEach((one) => one.pause());

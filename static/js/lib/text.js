@@ -29,9 +29,20 @@ export function sizeOf(hai) {
   return isEmojiOnly(hai.text) ? "emoji" : "text";
 }
 
+const BLOCK_TAG = /<\/?(?:p|blockquote|[uo]l|li|pre)\b[^>]*>|<br>/gu;
+const ESCAPES = { lt: "<", gt: ">", quot: '"', "#x27": "'", amp: "&" };
+
+/** What a hai says, without the marks of its formatting. */
+export function wordsOf({ text, html }) {
+  if (html === undefined) return text;
+  const lines = html.replace(BLOCK_TAG, "\n").replace(/<[^>]*>/gu, "").split("\n");
+  const words = lines.filter((line) => line.trim()).join("\n");
+  return words.replace(/&([a-z]+|#x27);/gu, (_, name) => ESCAPES[name]);
+}
+
 /** The first words of a hai, or what it holds instead of words. */
 export function excerpt(hai) {
-  const words = hai.text.split(/\s+/u).filter(Boolean).join(" ");
+  const words = wordsOf(hai).split(/\s+/u).filter(Boolean).join(" ");
   if (words) return cut(words);
   return mediaWords(hai.pictures);
 }
