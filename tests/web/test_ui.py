@@ -81,6 +81,7 @@ def test_a_run_is_one_person_within_five_minutes():
 def test_the_line_stands_above_the_first_new_hai():
     state = {
         "me": {"id": 1},
+        "room": {},
         "users": [],
         "hais": [hai(1), hai(2), hai(3)],
         "has_more_before": True,
@@ -191,7 +192,7 @@ def test_what_is_new_begins_on_the_page_or_above_it(
     last_read, has_more_before, line_above, is_above
 ):
     hais = [hai(id_) for id_ in (10, 11, 12)]
-    state = {"me": {"id": 1}, "users": [], "hais": hais}
+    state = {"me": {"id": 1}, "room": {}, "users": [], "hais": hais}
     state |= {"has_more_before": has_more_before}
     if last_read is not None:
         state["new_after_hai_id"] = last_read
