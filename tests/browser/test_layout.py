@@ -166,3 +166,14 @@ def test_without_javascript_the_composer_says_what_was_chosen(tab, sea, pictures
     chosen.set_input_files(pictures)
     assert chosen.bounding_box()["width"] > 200  # the browser's words are in it
     expect(page.locator("[data-send]")).to_be_in_viewport(ratio=1)
+
+
+def test_the_time_of_a_further_hai_stands_beside_it(tab, sea):
+    for words in ("One", "Two"):
+        sea.send("grace", sea.lounge, words)
+    page = live(tab("ada", f"/rooms/{sea.lounge}"))
+    further = page.locator('.hai[data-run="more"]')
+    further.hover()
+    time = further.locator(".hai__clock").bounding_box()
+    text = further.locator(".hai__text").bounding_box()
+    assert time["x"] + time["width"] <= text["x"]
