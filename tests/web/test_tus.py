@@ -561,7 +561,8 @@ async def test_nor_does_who_is_signed_out_while_they_create_one(app, core, cast)
     await soon(lambda: are_under_way(app, 1))
     who = sessions.find(core, cast.grace.token)
     await sessions.end(core, who.user_id, who.session_id)
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    with contextlib.suppress(ConnectionResetError):  # not all that came was read
+        assert await asyncio.wait_for(reader.read(), 5) == b""
     writer.close()
     await soon(lambda: are_under_way(app, 0))
     await app.web.close()
