@@ -560,6 +560,21 @@ def test_place_and_camera_are_kept_only_when_one_says_so(tab, sea, tmp_path, kee
     assert (SECRET in sent_bytes(sea, "ada")) == keeps
 
 
+def test_the_focus_stays_in_the_tray_when_one_is_removed_by_keyboard(
+    tab, sea, pictures
+):
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    ada.set_input_files("[name=picture]", pictures)
+    remove = ada.locator("[data-remove]:visible")
+    expect(remove).to_have_count(2)
+    remove.first.focus()
+    ada.keyboard.press("Enter")
+    expect(remove).to_have_count(1)
+    expect(remove).to_be_focused()
+    ada.keyboard.press("Enter")
+    expect(ada.locator("textarea")).to_be_focused()
+
+
 @pytest.mark.parametrize("name", ["IMG_1.HEIC", "IMG_1.jpg"])
 def test_a_heic_picture_is_refused_at_once_with_advice(tab, sea, tmp_path, name):
     """Also when it is called otherwise."""

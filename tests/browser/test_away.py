@@ -58,6 +58,25 @@ def test_a_page_left_before_its_scripts_came_is_let_go(tab, sea):
     assert texts(page) == ["once"]
 
 
+def test_a_slow_page_shows_that_it_is_under_way(tab, sea):
+    page = live(tab("ada", f"/rooms/{sea.lounge}"))
+    held = []
+    page.route("**/people", lambda route: held.append(route))
+    page.click('[aria-label="People"]')
+    expect(page.locator(".frame[data-visiting]")).to_have_count(1)
+    held[0].continue_()
+    expect(page.locator("h1")).to_have_text("People")
+    expect(page.locator(".frame[data-visiting]")).to_have_count(0)
+
+
+def test_the_focus_goes_along_to_the_next_page(tab, sea):
+    page = live(tab("ada", f"/rooms/{sea.lounge}"))
+    page.focus('[aria-label="About this room"]')
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{sea.url}/rooms/{sea.lounge}/edit")
+    expect(page.locator("#main")).to_be_focused()
+
+
 def test_who_stays_after_all_is_left_alone(tab, sea):
     page = live(tab("ada", f"/rooms/{sea.lounge}"))
     offline(page)

@@ -561,8 +561,7 @@ async def test_nor_does_who_is_signed_out_while_they_create_one(app, core, cast)
     await soon(lambda: are_under_way(app, 1))
     who = sessions.find(core, cast.grace.token)
     await sessions.end(core, who.user_id, who.session_id)
-    with contextlib.suppress(ConnectionResetError):  # not all that came was read
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await rest_of(reader) == b""
     writer.close()
     await soon(lambda: are_under_way(app, 0))
     await app.web.close()

@@ -1,7 +1,7 @@
 // The pictures about to be sent, below the composer's rim: chosen, pasted, or dropped
 // anywhere on the page. Draws models/tray.js.
 
-import { copyOf, on, setText } from "#lib/dom";
+import { copyOf, isDesk, on, setText } from "#lib/dom";
 import { newClientId } from "#lib/ids";
 import { isMedia } from "#lib/picture_types";
 import { kindOf } from "#lib/text";
@@ -127,6 +127,7 @@ class TrayDrawing {
     this.box = form.querySelector("[data-tray]");
     this.template = form.parentElement.querySelector("[data-tray-template]");
     this.keep = form.querySelector("[data-keep]");
+    this.field = form.elements.text;
     this.drawn = new Map(); // key -> element
   }
 
@@ -148,7 +149,10 @@ class TrayDrawing {
   #add(item) {
     const element = copyOf(this.template);
     this.#show(element, item);
-    on(element.querySelector("[data-remove]"), "click", () => this.tray.remove(item.key));
+    on(element.querySelector("[data-remove]"), "click", () => {
+      this.#passFocusFrom(element);
+      this.tray.remove(item.key);
+    });
     on(element.querySelector("[data-retry]"), "click", () => this.tray.retry(item));
     element.querySelector(".tray__view").dataset.name = item.file.name;
     const alt = element.querySelector("[data-alt]");
@@ -158,6 +162,13 @@ class TrayDrawing {
     this.box.append(element);
     element.scrollIntoView({ block: "nearest", inline: "nearest" });
     return element;
+  }
+
+  /** To its neighbour, or to the words; on a phone that would open the keyboard. */
+  #passFocusFrom(element) {
+    const next = element.nextElementSibling ?? element.previousElementSibling;
+    const other = next?.querySelector("[data-remove]") ?? (isDesk() ? this.field : null);
+    other?.focus();
   }
 
   /** Without the network that fetches how, it is there and cannot be seen. */

@@ -7,6 +7,7 @@ import { serverHtml } from "#lib/trusted";
 import { getPage } from "#net/api";
 
 const AGAIN_MS = 2000;
+const SLOW_MS = 400; // what takes longer shows that it is under way
 const OURS =
   /^\/(rooms(\/\d+(\/edit)?)?|people|search|settings|admin(\/(users|rooms)(\/\d+)?|\/deeds)?)$/;
 
@@ -58,7 +59,7 @@ class Visits {
     const { signal } = this.#stop;
     const heard = [];
     on(this.page.state, "hai", ({ detail }) => heard.push(detail), { signal });
-    const fetched = await getPage(url, signal).catch(() => null);
+    const fetched = await this.#underWay(getPage(url, signal).catch(() => null));
     if (signal.aborted) return true;
     if (!fetched) return this.#wait(url, arrived);
     const next = parse(fetched.html);
@@ -71,6 +72,14 @@ class Visits {
     await this.#swap(next, first, new URL(fetched.url));
     heard.forEach((hai) => this.page.list?.merge(hai)); // since that page was drawn
     return true;
+  }
+
+  async #underWay(answer) {
+    const timer = setTimeout(() => (this.frame.dataset.visiting = ""), SLOW_MS);
+    const fetched = await answer;
+    clearTimeout(timer);
+    delete this.frame.dataset.visiting;
+    return fetched;
   }
 
   /** No answer came: what is written here is worth more than an error page. */
@@ -105,7 +114,7 @@ class Visits {
     await this.page.attach(main);
     scrollTo(0, 0);
     if (url.hash) this.#reveal(document.getElementById(url.hash.slice(1)));
-    else if (!this.page.list) main.focus({ preventScroll: true });
+    else if (!this.page.composer) main.focus({ preventScroll: true });
     this.page.say(document.title);
   }
 
