@@ -492,6 +492,16 @@ async def test_a_checksum_that_is_none_is_refused(core, client, cast, value):
     assert await rows(core) == (1, 0, 0)
 
 
+async def test_a_mismatch_is_called_as_the_protocol_does(app, client, cast):
+    data, ada = big_png(50_000), client(cast.ada)
+    path = (await create(ada, cast.lounge, len(data))).location
+    wrong = checksum(data[1:])
+    writer = await begin_patch(app, cast.ada, path, 0, data, len(data), **wrong)
+    line = await asyncio.wait_for(writer.reader.readline(), 5)
+    assert line == b"HTTP/1.1 460 Checksum Mismatch\r\n"
+    writer.close()
+
+
 async def test_a_creation_with_other_bytes_leaves_nothing(app, core, client, cast):
     data, ada = big_png(700_000), client(cast.ada)
     said = checksum(data[1:])
