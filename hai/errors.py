@@ -8,8 +8,8 @@
     |-- NotFound 404            |-- PictureTruncated 422
     |-- NotConfirmed 409        |-- PictureUnreadable 422
     |-- PictureDamaged 500      |-- TextTooLong 422
-    |-- UploadOffset 409        `-- UploadType 415
-    `-- UploadVersion 412
+    |-- UploadOffset 409        |-- UploadType 415
+    `-- UploadVersion 412       `-- UploadChecksum 460
 
 `code` is for programs and never changes, `message` is for people and may.
 Each edge translates in one place: web/base.py, realtime/orders.py, cli.
@@ -148,6 +148,13 @@ class UploadVersion(HaiError):
 class UploadType(HaiError):
     code, status = "upload_type", 415
     message = "An upload's bytes are application/offset+octet-stream."
+
+
+class UploadChecksum(HaiError):
+    """None of the bytes are kept: send them again."""
+
+    code, status = "upload_checksum", 460
+    message = "Those bytes are not what the checksum says."
 
 
 def all_errors() -> list[type[HaiError]]:

@@ -9,6 +9,10 @@ understood yet wait in memory for the next request, and after a restart are aske
 for again. Only what a film says at its end to be no picture (telemetry among its
 samples) lies in its chunks until then, which nobody can see.
 
+Bytes that come with a checksum are stored as they come, too, but the upload is
+said to have them only when all of them were right: until then it is where it was,
+and what no upload has is cut off.
+
 An upload that proves to be no picture is gone at once; one that nobody goes on
 with expires after RESUMABLE_MS.
 """
@@ -20,12 +24,14 @@ from functools import partial
 from hai import clock, ids
 from hai.config import Config
 from hai.core import pictures, quotas, rooms, uploads
+from hai.core.checksums import Checksum
 from hai.core.context import Core
 from hai.core.objects import Object
 from hai.core.picture_types import PictureReader
 from hai.core.sessions import Identity
 from hai.core.uploads import RESUMABLE_MS, Also, Upload
-from hai.errors import NotFound, PictureTruncated, TooLarge
+from hai.errors import NotFound, PictureTruncated, TooLarge, UploadChecksum
+from hai.storage import blobs
 from hai.storage import uploads as rows
 from hai.storage.writer import Transaction
 
@@ -83,6 +89,7 @@ class ResumableUpload(Upload):
             self._digest = None
         self._kept_bytes = row.received
         self._kept_s = time.monotonic()
+        self._checksum: Checksum | None = None  # of what comes now; yet to be right
 
     @property
     def _size_bytes(self) -> int:
@@ -108,8 +115,44 @@ class ResumableUpload(Upload):
         """As Upload.feed; on slow lines also kept every few seconds."""
         if self._received_bytes + len(data) > self.row.length:
             raise TooLarge("More has come than was said.", length=self.row.length)
+        if self._checksum:
+            self._checksum.update(data)
         await super().feed(data)
-        if time.monotonic() - self._kept_s > CHECKPOINT_EVERY_S:
+        is_due = time.monotonic() - self._kept_s > CHECKPOINT_EVERY_S
+        if is_due and not self._checksum:
+            await self.keep()
+
+    def expect(self, checksum: Checksum | None) -> None:
+        """Of all that is fed from now on; nothing of it is kept before `verify`."""
+        self._checksum = checksum
+
+    async def verify(self) -> None:
+        """All bytes of the checksum are here. Raises UploadChecksum: they are gone."""
+        if self._checksum is None:
+            return
+        try:
+            self._checksum.check()
+        except UploadChecksum:
+            await self.give_back()
+            raise
+        self._checksum = None
+        await self.keep()
+
+    async def give_back(self) -> None:
+        """Be where it was before bytes that were not shown to be right."""
+        if self._checksum is None:
+            return
+        self._checksum = None
+        if self.row.picture_id:
+            await _cut(self.core, self.row)
+        else:
+            await pictures.discard(self.core, [self.picture_id])
+
+    async def leave(self) -> None:
+        """The line was cut: keep what came, if it can be known to be right."""
+        if self._checksum:
+            await self.give_back()
+        else:
             await self.keep()
 
     async def finish(self) -> Object:
@@ -146,9 +189,11 @@ class ResumableUpload(Upload):
         self._kept_bytes = at.received
         self._kept_s = time.monotonic()
 
-    def _also(self, is_whole: bool) -> Also:
+    def _also(self, is_whole: bool) -> Also | None:
         if is_whole:
             return partial(_complete, self.row.id)
+        if self._checksum:
+            return None
         at = self._checkpoint(self._chunk_count + 1)
         self._note_kept(at)
         return partial(_note_place, at)
@@ -222,21 +267,35 @@ def _begin(
 
 async def resume(core: Core, identity: Identity, token: str) -> ResumableUpload:
     """An upload of one's own, to go on with. Raises NotFound."""
-    row, reader = await core.db.read(_get_unfinished, token, identity.user_id)
+    found = await core.db.read(_get_unfinished, token, identity.user_id)
+    row, reader, has_more = found
+    if has_more:
+        await _cut(core, row)
     upload = ResumableUpload(core, identity, token, row, reader)
     await upload.feed(_unread(core, token, row))
     return upload
 
 
-def _get_unfinished(token: str, user_id: int) -> tuple[rows.Row, PictureReader | None]:
-    """With its reader, which may take 50 ms: not on the loop. (reader thread)"""
+async def _cut(core: Core, row: rows.Row) -> None:
+    """Off with the chunks that it is not said to have; a slice in a commit."""
+    while await core.db.write(blobs.cut, row.picture_id, row.chunk_count):
+        pass
+
+
+def _get_unfinished(
+    token: str, user_id: int
+) -> tuple[rows.Row, PictureReader | None, bool]:
+    """With its reader, which may take 50 ms: not on the loop; and whether a request
+    that was killed left chunks whose checksum nobody compared. (reader thread)"""
     row, _ = _get_own(token, user_id)
     if row.completed_at is not None:
         raise NotFound()
+    has_more = blobs.has_chunks_from(row.picture_id or 0, row.chunk_count)
     if not row.reader:
-        return row, None
+        return row, None, has_more
     keeps = bool(row.keeps_metadata)
-    return row, PictureReader.restored(row.reader, keeps_metadata=keeps)
+    reader = PictureReader.restored(row.reader, keeps_metadata=keeps)
+    return row, reader, has_more
 
 
 def _unread(core: Core, token: str, row: rows.Row) -> bytes:

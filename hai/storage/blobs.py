@@ -72,6 +72,26 @@ def append(tx: Transaction, picture_id: int, number: int, data: bytes) -> None:
     )
 
 
+def has_chunks_from(picture_id: int, number: int) -> bool:
+    """(any thread)"""
+    row = execute(
+        "SELECT 1 FROM chunks WHERE picture_id = ? AND number >= ? LIMIT 1",
+        (picture_id, number),
+    ).fetchone()
+    return row is not None
+
+
+def cut(tx: Transaction, picture_id: int, number: int) -> bool:
+    """Delete a slice of the chunks from `number` on; whether there may be more.
+    (writer thread)"""
+    deleted = tx.execute(
+        "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks"
+        " WHERE picture_id = ? AND number >= ? LIMIT ?)",
+        (picture_id, number, SLICE_CHUNKS),
+    )
+    return bool(deleted.rowcount == SLICE_CHUNKS)
+
+
 def overwrite(tx: Transaction, picture_id: int, number: int, data: bytes) -> None:
     """Put another chunk, as long as the one that is there. (writer thread)"""
     tx.execute(

@@ -1,5 +1,5 @@
 """Uploads by tus 1.0.0 (https://tus.io/protocols/resumable-upload), so that they
-finish: creation, creation-with-upload, termination, expiration.
+finish: creation, creation-with-upload, termination, expiration, checksum.
 
 POST /rooms/ID/uploads makes an address; PATCH brings bytes there, HEAD tells how
 many have come, DELETE takes it back. Beside the protocol the answer that completes
@@ -21,6 +21,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from hai.core import resumable, rooms
+from hai.core.checksums import DIGEST_BYTES, Checksum
 from hai.core.resumable import Progress, ResumableUpload
 from hai.errors import (
     BadRequest,
@@ -30,6 +31,7 @@ from hai.errors import (
     PictureTruncated,
     PictureType,
     TooLarge,
+    UploadChecksum,
     UploadOffset,
     UploadType,
     UploadVersion,
@@ -38,7 +40,7 @@ from hai.web.base import BaseHandler
 from hai.web.bodies import MAX_LENGTH_DIGITS
 
 VERSION = "1.0.0"
-EXTENSIONS = "creation,creation-with-upload,termination,expiration"
+EXTENSIONS = "creation,creation-with-upload,termination,expiration,checksum"
 BYTES_TYPE = "application/offset+octet-stream"
 MAX_METADATA_CHARS = 6 * 1024  # an alt of 1,000 emoji; HEAD must tell it again
 STALLED_S = 60.0  # without a byte; the client comes back with a new connection
@@ -86,6 +88,7 @@ class TusHandler(BaseHandler):
         """What this server can do: no secret."""
         self._tell_versions()
         self.set_header("Tus-Extension", EXTENSIONS)
+        self.set_header("Tus-Checksum-Algorithm", ",".join(DIGEST_BYTES))
         self.set_header("Tus-Max-Size", str(self.core.config.max_upload_bytes))
         self.set_status(204)
 
@@ -96,6 +99,8 @@ class TusHandler(BaseHandler):
         if isinstance(error, UploadVersion):
             self._tell_versions()
         super().write_refusal(error, status)
+        if isinstance(error, UploadChecksum):
+            self.set_status(error.status, "Checksum Mismatch")
 
     def require_version(self) -> None:
         if self.request.headers.get("Tus-Resumable") != VERSION:
@@ -145,6 +150,9 @@ class TusHandler(BaseHandler):
             upload, self.upload = self.upload, None
             if upload is not None and is_hopeless(error):
                 await self._drop(upload, "refused")
+            elif upload is not None and isinstance(error, Exception):
+                with contextlib.suppress(HaiError):
+                    await upload.give_back()
             raise
 
     async def _drop(self, upload: ResumableUpload, outcome: str) -> None:
@@ -159,6 +167,7 @@ class TusHandler(BaseHandler):
             upload = self.upload
             if upload is None:
                 raise UploadOffset()
+            await self._try(upload.verify())
             shown = upload.progress.as_dict()
             if upload.is_here:
                 picture = await self._try(upload.finish())
@@ -204,7 +213,7 @@ class TusHandler(BaseHandler):
     async def leave(self, upload: ResumableUpload) -> None:
         self.application.metrics.count("hai_uploads_total", "cut")
         with contextlib.suppress(HaiError):
-            await upload.keep()
+            await upload.leave()
 
     def hang_up(self) -> None:
         connection: Any = self.request.connection
@@ -258,6 +267,7 @@ class UploadsHandler(TusHandler):
         length = self.header_number("Upload-Length")
         text = self.request.headers.get("Upload-Metadata", "")
         about = parse_metadata(text)
+        checksum = parse_checksum(self.request.headers.get("Upload-Checksum"))
         if self.has_body():
             self.require_bytes_type()
             if self.content_length() > length:
@@ -276,12 +286,18 @@ class UploadsHandler(TusHandler):
         await self.take_over(upload.token)
         if self.is_gone:
             await self._drop(upload, "cut")
+        upload.expect(checksum)
         self.receive(upload)
 
     async def post(self, room_id: int) -> None:
-        token = self.upload.token if self.upload else ""
-        url = self.reverse_url(self.upload_route, token)
-        shown = await self.settle()
+        upload = self.upload
+        url = self.reverse_url(self.upload_route, upload.token if upload else "")
+        try:
+            shown = await self.settle()
+        except UploadChecksum:
+            if upload:  # nobody will hear of its address
+                await self._drop(upload, "refused")
+            raise
         self.set_header("Location", url)
         self.write_json({"upload": {"url": url} | shown}, 201)
 
@@ -308,6 +324,7 @@ class UploadHandler(TusHandler):
     async def _admit_bytes(self, token: str) -> None:
         self.require_bytes_type()
         offset = self.header_number("Upload-Offset")
+        checksum = parse_checksum(self.request.headers.get("Upload-Checksum"))
         await self.take_over(token)
         try:
             upload = await resumable.resume(self.core, self.user, token)
@@ -316,6 +333,7 @@ class UploadHandler(TusHandler):
         if offset != upload.received_bytes:
             raise UploadOffset(offset=upload.received_bytes)
         self.count()
+        upload.expect(checksum)
         self.receive(upload)
 
     async def patch(self, token: str) -> None:
@@ -363,6 +381,24 @@ def is_hopeless(error: BaseException) -> bool:
     if isinstance(error, TooLarge):
         return "max_bytes" in error.details
     return isinstance(error, PictureType | PictureTruncated)
+
+
+def parse_checksum(text: str | None) -> Checksum | None:
+    """`algorithm digest`, the digest in base64. Raises BadRequest."""
+    if text is None:
+        return None
+    algorithm, _, value = text.partition(" ")
+    try:
+        digest = base64.b64decode(value, validate=True)
+    except ValueError:  # also of letters that are no ASCII
+        digest = b""
+    if len(digest) != DIGEST_BYTES.get(algorithm):
+        known = " or ".join(DIGEST_BYTES)
+        raise BadRequest(
+            f"Upload-Checksum must be {known} and its digest in base64.",
+            field="Upload-Checksum",
+        )
+    return Checksum(algorithm, digest)
 
 
 def parse_metadata(text: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.proxy import Proxy
-from tests.browser.tabs import PHONE, drop, live, sent_all
+from tests.browser.tabs import PHONE, drop, live, offline, online, sent_all
 from tests.pictures import picture
 from tests.videos import made
 
@@ -58,6 +58,49 @@ def note(asked, offsets):
 def state(page, name, count=1):
     items = page.locator(f'.tray__item[data-state="{name}"]')
     expect(items).to_have_count(count, timeout=20_000)
+
+
+KEPT = """async () => {
+  const name = (await indexedDB.databases())[0].name;
+  const request = indexedDB.open(name);
+  await new Promise((resolve) => (request.onsuccess = resolve));
+  const rows = request.result.transaction("uploads").objectStore("uploads").getAll();
+  await new Promise((resolve) => (rows.onsuccess = resolve));
+  request.result.close();
+  return rows.result.map(({ url, is_left: isLeft }) => [url, Boolean(isLeft)]);
+}"""
+
+
+def test_what_is_given_up_offline_is_taken_back_later(tab, sea):
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    drop(ada, "large.png", LARGE)
+    state(ada, "done")
+    assert rows(sea, "SELECT count(*) FROM uploads") == [(1,)]
+    offline(ada)
+    ada.click(".tray [data-remove]")
+    expect(ada.locator(".tray__item")).to_have_count(0)
+    wait_for(ada, lambda: [is_left for _, is_left in ada.evaluate(KEPT)] == [True])
+    online(ada)
+    wait_for(ada, lambda: rows(sea, "SELECT count(*) FROM uploads") == [(0,)])
+    wait_for(ada, lambda: rows(sea, "SELECT count(*) FROM pictures") == [(0,)])
+    wait_for(ada, lambda: ada.evaluate(KEPT) == [])
+
+
+def test_what_is_given_up_by_a_page_that_leaves_is_taken_back_by_the_next(tab, sea):
+    ada = live(tab("ada", f"/rooms/{sea.lounge}"))
+    drop(ada, "large.png", LARGE)
+    state(ada, "done")
+    offline(ada)
+    ada.click(".tray [data-remove]")
+    wait_for(ada, lambda: [is_left for _, is_left in ada.evaluate(KEPT)] == [True])
+    ada.goto("about:blank")
+    online(ada)
+    ada.goto(f"{sea.url}/rooms/{sea.lounge}")
+    live(ada)
+    assert rows(sea, "SELECT count(*) FROM uploads") == [(1,)]
+    drop(ada, "lake.png", LAKE)
+    wait_for(ada, lambda: len(ada.evaluate(KEPT)) == 0)
+    assert rows(sea, "SELECT count(*) FROM uploads WHERE length > 100000") == [(0,)]
 
 
 def test_a_picture_goes_on_after_a_cut_a_reload_and_a_restart(tab, sea, line):

@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.core.test_thumbnails import a_picture, bomb, png_of
+from tests.core.test_videos import FRAGMENTED, tiny_fragment
 from tests.core.test_videos import HOSTILE as FILMS
 from tests.pictures import picture
 
@@ -46,6 +47,10 @@ HOSTILE = {
         {415},
     ),
     "15,000 videos in a WebM's video": (lambda: FILMS["videos in videos"], {415}),
+    "a film in 250,000 pieces": (
+        lambda: FRAGMENTED + tiny_fragment(16) * 64_000,
+        {415},
+    ),
 }
 
 

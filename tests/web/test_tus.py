@@ -119,8 +119,9 @@ async def test_what_the_server_can_do_is_told_to_anybody(client, cast):
         assert answer.headers["Tus-Version"] == "1.0.0"
         assert answer.headers["Tus-Max-Size"] == str(LIMIT)
         assert answer.headers["Tus-Extension"] == (
-            "creation,creation-with-upload,termination,expiration"
+            "creation,creation-with-upload,termination,expiration,checksum"
         )
+        assert answer.headers["Tus-Checksum-Algorithm"] == "sha1,sha256"
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -425,6 +426,108 @@ async def test_too_many_at_once_are_refused(app, client, cast):
     assert app.web.receiving == {}
 
 
+# --- Checksums -----------------------------------------------------------------------
+
+
+def checksum(data, algorithm="sha256"):
+    digest = hashlib.new(algorithm, data).digest()
+    return {"Upload-Checksum": f"{algorithm} {base64.b64encode(digest).decode()}"}
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
+async def test_bytes_that_are_what_they_say_are_kept(client, cast, algorithm):
+    data, ada = big_png(1_500_000), client(cast.ada)
+    start = data[:100_000]
+    made = await create(
+        ada, cast.lounge, len(data), body=start, **checksum(start, algorithm)
+    )
+    path = made.location
+    for at, end in ((100_000, 900_000), (900_000, len(data))):
+        piece = data[at:end]
+        answer = await patch(ada, path, at, piece, **checksum(piece, algorithm))
+        assert answer.status == 204
+        assert answer.headers["Upload-Offset"] == str(end)
+    assert (await ada.get(f"/pictures/{answer.headers['Hai-Picture']}")).body == data
+
+
+@pytest.mark.parametrize("first", [0, 10_000, 600_000])
+async def test_bytes_that_are_others_are_gone(app, core, client, cast, first):
+    """Whatever was there before stays as it was, and the right ones go on."""
+    data, ada = big_png(1_500_000), client(cast.ada)
+    path = (await create(ada, cast.lounge, len(data), body=data[:first])).location
+    before = await rows(core)
+    rest = data[first:]
+    for wrong in (rest[:-1] + b"x", rest[: 2 * CHUNK_BYTES]):
+        answer = await patch(ada, path, first, wrong, **checksum(rest))
+        assert (answer.status, answer.code) == (460, "upload_checksum")
+        assert (await head(ada, path)).headers["Upload-Offset"] == str(first)
+        app.web.sweep_soon()
+        await soon(lambda: are_rows(core, before))
+    done = await patch(ada, path, first, rest, **checksum(rest))
+    assert (await ada.get(f"/pictures/{done.headers['Hai-Picture']}")).body == data
+
+
+async def are_rows(core, expected):
+    return await rows(core) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "sha256",
+        "sha256 !",
+        "sha256 c2hhcmtz",
+        "md5 1B2M2Y8AsgTpgAmY7PhCfg==",
+        "é é",
+    ],
+)
+async def test_a_checksum_that_is_none_is_refused(core, client, cast, value):
+    data, ada = big_png(50_000), client(cast.ada)
+    path = (await create(ada, cast.lounge, len(data))).location
+    said = {"Upload-Checksum": value}
+    assert (await patch(ada, path, 0, data, **said)).code == "bad_request"
+    assert (await head(ada, path)).headers["Upload-Offset"] == "0"
+    answer = await create(ada, cast.lounge, len(data), body=data, **said)
+    assert answer.code == "bad_request"
+    assert await rows(core) == (1, 0, 0)
+
+
+async def test_a_mismatch_is_called_as_the_protocol_does(app, client, cast):
+    data, ada = big_png(50_000), client(cast.ada)
+    path = (await create(ada, cast.lounge, len(data))).location
+    wrong = checksum(data[1:])
+    writer = await begin_patch(app, cast.ada, path, 0, data, len(data), **wrong)
+    line = await asyncio.wait_for(writer.reader.readline(), 5)
+    assert line == b"HTTP/1.1 460 Checksum Mismatch\r\n"
+    writer.close()
+
+
+async def test_a_creation_with_other_bytes_leaves_nothing(app, core, client, cast):
+    data, ada = big_png(700_000), client(cast.ada)
+    said = checksum(data[1:])
+    answer = await create(ada, cast.lounge, len(data), body=data, **said)
+    assert answer.code == "upload_checksum"
+    await app.web.close()
+    assert await rows(core) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("first", [0, 600_000])
+async def test_of_a_cut_line_unchecked_bytes_do_not_stay(
+    app, core, client, cast, first
+):
+    data, ada = big_png(2_000_000), client(cast.ada)
+    path = (await create(ada, cast.lounge, len(data), body=data[:first])).location
+    before, rest = await rows(core), checksum(data[first:])
+    writer = await begin_patch(app, cast.ada, path, first, data, 700_000, **rest)
+    await soon(lambda: has_received(app, path, first + 700_000))
+    writer.close()
+    await soon(lambda: are_under_way(app, 0))
+    assert (await head(ada, path)).headers["Upload-Offset"] == str(first)
+    app.web.sweep_soon()
+    await soon(lambda: are_rows(core, before))
+
+
 async def are_under_way(app, count):
     return sum(app.web.uploads.values()) == count
 
@@ -432,14 +535,15 @@ async def are_under_way(app, count):
 # --- Lines that are cut, and servers that end ----------------------------------------
 
 
-async def begin_patch(app, person, path, offset, data, count):
+async def begin_patch(app, person, path, offset, data, count, **headers):
     """Say that all of the rest will come, and send `count` bytes of it."""
     rest = data[offset:]
+    more = "".join(f"{name}: {headers[name]}\r\n" for name in headers)
     head_ = (
         f"PATCH {path} HTTP/1.1\r\nHost: hai\r\nTus-Resumable: 1.0.0\r\n"
         f"Authorization: Bearer {person.token}\r\nUpload-Offset: {offset}\r\n"
         f"Content-Type: application/offset+octet-stream\r\n"
-        f"Content-Length: {len(rest)}\r\n\r\n"
+        f"Content-Length: {len(rest)}\r\n{more}\r\n"
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     writer.write(head_.encode() + rest[:count])
@@ -721,6 +825,44 @@ async def test_a_server_killed_again_and_again_goes_on(serve):
     server.stop()
     for found in server.data.glob("hai.db*"):
         assert SECRET not in found.read_bytes()
+
+
+@pytest.mark.gen_test(timeout=90)  # the machine may be busy
+@pytest.mark.parametrize("first", [0, 300_000])
+async def test_a_server_killed_before_it_compared_has_none_of_it(serve, first):
+    server = serve()
+    line = Line(server, server.add_user("ada", role="owner"))
+    path = f"/rooms/{server.run('rooms', 'add', 'Lounge', '--all').strip()}/uploads"
+    data = big_png(2_000_000)
+    _, headers, _ = await line.ask("POST", path, Upload_Length=len(data))
+    address = headers["Location"]
+    if first:
+        await line.ask("PATCH", address, body=data[:first], Upload_Offset=0)
+    rest = data[first:]
+    said = {"Upload_Checksum": checksum(rest)["Upload-Checksum"]}
+    _, writer = await line.begin(
+        "PATCH", address, rest, len(rest) - 1, Upload_Offset=first, **said
+    )
+    async with asyncio.timeout(10):
+        while stored_chunks(server) < 5:
+            await asyncio.sleep(0.02)
+    server.stop(signal.SIGKILL)
+    writer.close()
+    server.start()
+    _, headers, _ = await line.ask("HEAD", address)
+    assert headers["Upload-Offset"] == str(first)
+    status, headers, _ = await line.ask(
+        "PATCH", address, body=rest, Upload_Offset=first, **said
+    )
+    assert status == 204
+    served = await line.ask("GET", f"/pictures/{headers['Hai-Picture']}")
+    assert served[2] == data
+    server.run("verify")
+
+
+def stored_chunks(server):
+    with contextlib.closing(sqlite3.connect(server.data / "hai.db")) as db:
+        return db.execute("SELECT count(*) FROM chunks").fetchone()[0]
 
 
 async def bring_some(line, places, chance):

@@ -1,19 +1,25 @@
-// A form for what a hai shows and says, where a voice is in it: a voice stays in the talk,
-// so there is no large view to describe it in. One field each, in the hai's order.
+// Where what a hai shows is described: large, or where a voice is in it, which stays in
+// the talk, by a form with one field each, in the hai's order.
 
 import { on, setText } from "#lib/dom";
 import { smallUrl } from "#lib/picture_sources";
 import { kindOf, lengthWords } from "#lib/text";
+import { isVoice, keptOf } from "#models/media_view";
 import { ORDERS } from "#net/events";
 
 const MAX_CHARS = 1000; // as the server cuts
 const NAMES = { picture: "Picture", video: "Video", voice: "Voice hai" };
 
-/** pictures: what of the hai is still kept, of any kind. */
-export function openDescribing(page, pictures) {
-  const form = new Describing(page, pictures);
-  document.body.append(form.dialog);
-  form.dialog.showModal();
+/** actions: hai_actions.js, which opens the large view. */
+export function describe(hai, actions) {
+  const pictures = keptOf(hai);
+  if (!pictures.some(isVoice)) actions.look(hai, undescribed(pictures).id, { describes: true });
+  else new Describing(actions.page, pictures).open();
+}
+
+/** The first picture without words, else the first. */
+function undescribed(pictures) {
+  return pictures.find(({ alt }) => !alt) ?? pictures[0];
 }
 
 class Describing {
@@ -27,6 +33,11 @@ class Describing {
     this.dialog.append(form);
     on(form, "submit", (event) => this.#save(event));
     on(this.dialog, "close", () => this.dialog.remove());
+  }
+
+  open() {
+    document.body.append(this.dialog);
+    this.dialog.showModal();
   }
 
   /** "Voice hai 0:07", "Picture 2". */

@@ -2,7 +2,7 @@
 // by pointer, by tap, and by keys from a focused hai.
 
 import { isField, on } from "#lib/dom";
-import { isVoice, keptOf, seenOf } from "#models/media_view";
+import { seenOf } from "#models/media_view";
 import { togglePlay } from "#models/picture_view";
 import { ORDERS } from "#net/events";
 
@@ -94,12 +94,9 @@ class Actions {
     }
   }
 
-  /** Where it is looked at; with a voice, which is not, in a form of its own. */
   async describe(hai) {
-    const kept = keptOf(hai);
-    if (!kept.some(isVoice)) return this.look(hai, undescribed(hai).id, { describes: true });
-    const form = await this.#fetched(() => import("#controllers/describe"));
-    return form?.openDescribing(this.page, kept);
+    const module = await this.#fetched(() => import("#controllers/describe"));
+    module?.describe(hai, this);
   }
 
   async delete(hai) {
@@ -215,12 +212,6 @@ const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.shiftKey &
 
 /** Whether it is of those that are looked at large: a voice plays where it is. */
 const hasLarge = (hai, pictureId) => seenOf(hai).some(({ id }) => id === pictureId);
-
-/** The first picture without words, else the first. */
-function undescribed(hai) {
-  const pictures = seenOf(hai);
-  return pictures.find(({ alt }) => !alt) ?? pictures[0];
-}
 
 const visibleTools = (item) => [...item.querySelectorAll(".hai__tools button:not([hidden])")];
 

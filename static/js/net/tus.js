@@ -5,7 +5,7 @@
 // as sent has arrived, a dead line is told from a slow one, and none is given up that
 // moves. A small file goes with the request that begins it.
 
-import { refusalOfBytes } from "#lib/picture_bytes";
+import { refusalOfBytes } from "#net/picture_bytes";
 import { Offline, Refusal } from "#net/refusal";
 
 const HEADERS = { "Tus-Resumable": "1.0.0", Accept: "application/json" };

@@ -116,15 +116,25 @@ export class Uploads extends EventTarget {
   }
 
   async #keepUrl({ key }, url) {
-    const write = (rows) => (url ? rows.put("uploads", { key, url }) : rows.remove("uploads", key));
+    const row = { key, url, at: Date.now() };
+    const write = (rows) => (url ? rows.put("uploads", row) : rows.remove("uploads", key));
     await this.store.change(write).catch(() => undefined); // then it begins anew after a reload
   }
 
   async #takeBack(key) {
     const url = await this.#urlOf(key);
     if (!url) return;
-    await this.#keepUrl({ key }, null);
-    getTus().then(({ erase }) => erase(url), () => undefined);
+    const row = { key: url, url, is_left: true, at: Date.now() };
+    const leave = async (rows) => {
+      await rows.remove("uploads", key);
+      await rows.put("uploads", row); // until the server has heard of it
+    };
+    await this.store.change(leave).catch(() => undefined);
+    this.#sweep();
+  }
+
+  #sweep() {
+    import("#net/upload_sweep").then(({ sweep }) => sweep(this.store), () => undefined);
   }
 
   // ---- Dropzone ----
@@ -140,7 +150,7 @@ export class Uploads extends EventTarget {
   }
 
   async #open() {
-    getTus().catch(() => undefined); // asked for again when there are bytes
+    this.#sweep(); // and with it net/tus.js is here
     const { Dropzone } = await import("dropzone");
     const zone = new Dropzone(this.element, {
       url: "/", // not used: see uploadFiles

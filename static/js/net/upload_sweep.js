@@ -1,0 +1,32 @@
+// What this browser still knows of uploads that are over: those to be taken back, tried
+// again until the server has heard of it, and rows whose upload it has forgotten.
+
+import { erase } from "#net/tus";
+
+const GONE = [204, 404, 410];
+const FORGOTTEN_MS = 4 * 24 * 3_600_000; // the server: three days after the last byte
+
+/** Rows: {key, url, at} of an upload, {key: url, url, is_left: true} of one to take back.
+    ask(url) resolves with the answer, or nothing when there was none. */
+export async function sweep(store, { ask = erase, now = Date.now() } = {}) {
+  const left = await store.change((rows) => takeStock(rows, now)).catch(() => []);
+  const answers = await Promise.all(left.map(({ url }) => ask(url)));
+  const done = left.filter((_, index) => GONE.includes(answers[index]?.status));
+  const remove = async (rows) => {
+    for (const { key } of done) await rows.remove("uploads", key);
+  };
+  await store.change(remove).catch(() => undefined); // then they are asked for again
+  if (done.length === left.length) return;
+  globalThis.addEventListener?.("online", () => sweep(store), { once: true });
+}
+
+/** Those to take back. Old ones go; of an earlier version, a time is noted. */
+async function takeStock(rows, now) {
+  const left = [];
+  for (const row of await rows.all("uploads")) {
+    if (row.at === undefined) await rows.put("uploads", { ...row, at: now });
+    else if (now - row.at > FORGOTTEN_MS) await rows.remove("uploads", row.key);
+    if (row.is_left) left.push(row);
+  }
+  return left;
+}
