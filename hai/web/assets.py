@@ -55,7 +55,8 @@ VENDOR = {
 }
 # Fetched when first needed: not worth a visitor's first 100 KiB.
 LATE_CONTROLLERS = (
-    *("ask", "avatar", "copy", "eliza", "lightbox", "lightbox_stage", "palette"),
+    *("ask", "avatar", "copy", "describe", "eliza"),
+    *("lightbox", "lightbox_film", "lightbox_stage", "palette"),
     *("players", "receipts", "recorder", "share", "tray_media"),
 )
 LATE = {
@@ -70,7 +71,9 @@ LATE = {
     "#models/receipts",
     "#models/zoom",
     "#net/native_driver",
+    "#net/picture_bytes",
     "#net/tus",
+    "#net/upload_sweep",
 }
 
 # Comments are for who reads the files here: of a first page they are a tenth. A comment

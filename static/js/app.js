@@ -2,10 +2,10 @@
 // State flows one way: socket and fetch -> models -> controllers -> the page.
 
 import { on } from "#lib/dom";
-import { newClientId } from "#lib/ids";
 import { openStore } from "#lib/store";
 import { Tabs } from "#lib/tabs";
 import { throttle, watchSleep } from "#lib/timing";
+import { registerWorker } from "#lib/trusted";
 import { CatchUp } from "#models/catch_up";
 import { Drafts } from "#models/drafts";
 import { HaiList } from "#models/hai_list";
@@ -13,10 +13,9 @@ import { Outbox } from "#models/outbox";
 import { State } from "#models/state";
 import { Typing } from "#models/typing";
 import { getFirstState, getUsers } from "#net/api";
-import { ORDERS } from "#net/events";
+import { ORDERS, newClientId } from "#net/events";
 import { LiveSocket } from "#net/socket";
 import { Uploads } from "#net/upload";
-import { registerWorker } from "#net/worker";
 
 const LONG_HIDDEN_MS = 5000;
 const GAP_MS = 1000;

@@ -1,10 +1,9 @@
 // Where a hai is written: drafts, Enter, editing, replying, the wave, the limit.
 
 import { isDesk, isField, on } from "#lib/dom";
-import { newClientId } from "#lib/ids";
 import { smallUrl } from "#lib/picture_sources";
 import { countChars, cut, excerpt, mediaWords } from "#lib/text";
-import { ORDERS } from "#net/events";
+import { ORDERS, newClientId } from "#net/events";
 import { connectTray } from "#controllers/tray";
 
 const WAVE = "hai!";

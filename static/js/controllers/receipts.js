@@ -2,6 +2,7 @@
 // that is kept free for it, so nothing moves when it comes. Fetched where a room tells.
 
 import { on, setAttribute, setText } from "#lib/dom";
+import { haveStyles } from "#lib/styles";
 import { readsOf, receiptOf } from "#models/receipts";
 
 export function connect(element, page) {
@@ -10,7 +11,7 @@ export function connect(element, page) {
   const changes = [...["marks", "rooms", "users"].map((type) => [state, type])];
   changes.push(...["added", "changed", "gone", "reset", "edges"].map((type) => [list, type]));
   const offs = changes.map(([target, type]) => on(target, type, () => receipts.touch()));
-  receipts.touch();
+  haveStyles(receipts.talk.dataset.receiptStyles).then(() => receipts.touch());
   return () => offs.forEach((off) => off());
 }
 

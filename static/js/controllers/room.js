@@ -1,9 +1,8 @@
 // The open room's head, kept true; and the way out when one is no longer in it.
 
 import { on, setText } from "#lib/dom";
-import { daysWords } from "#lib/text";
+import { daysWords, titleOf } from "#lib/text";
 import { fillAvatar, roomAvatar } from "#models/avatar_view";
-import { titleOf } from "#models/room_title";
 
 export function connect(element, page) {
   const roomId = page.list.roomId;

@@ -1,10 +1,10 @@
 // What another app shared: shown, and put into the room that is chosen.
 
 import { copyOf, on, setText } from "#lib/dom";
-import { newClientId } from "#lib/ids";
 import { kindOfFile } from "#lib/picture_types";
 import { forgetShared, readShared } from "#lib/shared";
 import { shareInto } from "#models/shared_tray";
+import { newClientId } from "#net/events";
 
 const MOST = 10; // pictures of one hai; the others wait here for the next
 

@@ -1,9 +1,8 @@
 // The list of rooms: names, presence, coral counts, finding one, moving by keys.
 
 import { copyOf, isField, on, setText } from "#lib/dom";
-import { countWords } from "#lib/text";
+import { countWords, titleOf } from "#lib/text";
 import { fillAvatar, fillAvatarsOf, roomAvatar } from "#models/avatar_view";
-import { titleOf } from "#models/room_title";
 
 export function connect(element, page) {
   const sidebar = new Sidebar(element, page);

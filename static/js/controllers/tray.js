@@ -2,10 +2,10 @@
 // anywhere on the page. Draws models/tray.js.
 
 import { copyOf, isDesk, on, setText } from "#lib/dom";
-import { newClientId } from "#lib/ids";
 import { isMedia } from "#lib/picture_types";
 import { kindOf } from "#lib/text";
 import { Tray } from "#models/tray";
+import { newClientId } from "#net/events";
 
 const AGAIN_MS = 30_000; // for what failed while the socket stayed up
 

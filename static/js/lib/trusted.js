@@ -8,7 +8,12 @@ const policy = globalThis.trustedTypes?.createPolicy("hai", {
   createScriptURL: () => WORKER,
 });
 
-export const workerUrl = policy ? policy.createScriptURL("") : WORKER;
+const workerUrl = policy ? policy.createScriptURL("") : WORKER;
+
+/** static/service_worker.js, where browsers allow one (https). */
+export function registerWorker(workers = globalThis.navigator?.serviceWorker) {
+  return workers?.register(workerUrl).catch(() => undefined); // then nothing is shared to us
+}
 
 /** `html` of a hai, or a page of ours, as a value that innerHTML and DOMParser take. */
 export function serverHtml(html) {

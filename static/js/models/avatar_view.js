@@ -2,8 +2,7 @@
 // hai/web/ui.py prepares is prepared here again. A test compares them.
 
 import { setAttribute, setText } from "#lib/dom";
-import { letter } from "#lib/text";
-import { othersOf, titleOf } from "#models/room_title";
+import { letter, othersOf, titleOf } from "#lib/text";
 
 const HUES = 8;
 
