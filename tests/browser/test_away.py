@@ -133,8 +133,7 @@ def test_what_was_not_fetched_yet_says_that_it_needs_the_network(tab, sea):
 
 
 def test_eliza_says_that_she_is_out_of_reach(tab, sea):
-    page = tab("ada", "/eliza")
-    page.wait_for_selector("html[data-live]")
+    page = live(tab("ada", "/eliza"))
     page.fill("input[name=text]", "I am sad")
     page.keyboard.press("Enter")
     expect(page.locator(".hai")).to_have_count(2)
@@ -152,8 +151,7 @@ def test_eliza_says_that_she_is_out_of_reach(tab, sea):
 
 
 def test_what_was_thought_over_is_not_said_to_eliza_unasked(tab, sea):
-    page = tab("ada", "/eliza")
-    page.wait_for_selector("html[data-live]")
+    page = live(tab("ada", "/eliza"))
     page.context.set_offline(True)
     page.fill("input[name=text]", "Hello")
     page.keyboard.press("Enter")

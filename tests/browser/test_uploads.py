@@ -36,7 +36,7 @@ def received(sea):
 
 
 def wait_for(page, check):
-    for _ in range(400):
+    for _ in range(1200):
         if check():
             return
         page.wait_for_timeout(25)
