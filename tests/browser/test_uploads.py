@@ -93,11 +93,10 @@ def test_what_is_given_up_by_a_page_that_leaves_is_taken_back_by_the_next(tab, s
     offline(ada)
     ada.click(".tray [data-remove]")
     wait_for(ada, lambda: [is_left for _, is_left in ada.evaluate(KEPT)] == [True])
-    ada.goto("about:blank")
+    ada.close()  # for good: a page that is only left may still hear "online"
     online(ada)
-    ada.goto(f"{sea.url}/rooms/{sea.lounge}")
-    live(ada)
     assert rows(sea, "SELECT count(*) FROM uploads") == [(1,)]
+    ada = live(tab("ada", f"/rooms/{sea.lounge}", context=ada.context))
     drop(ada, "lake.png", LAKE)
     wait_for(ada, lambda: len(ada.evaluate(KEPT)) == 0)
     assert rows(sea, "SELECT count(*) FROM uploads WHERE length > 100000") == [(0,)]
