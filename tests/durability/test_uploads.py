@@ -96,15 +96,21 @@ def stored(folder):
     ]
 
 
+def killed_in_an_upload(dying, point):
+    """(the Line, the address, the film) of one whose server died at that point."""
+    film, server = large("mp4"), dying(point)
+    line = Line(server)
+    address = line.begin(film)
+    until_it_dies(server, line.bring, address, film)
+    return line, address, film
+
+
 UPLOAD_POINTS = {"in_upload": 2, "at_the_end_of_an_upload": 5}  # chunks that stay
 
 
 @pytest.mark.parametrize("point", UPLOAD_POINTS)
 def test_killed_in_an_upload_it_goes_on_where_it_stopped(data, dying, serve, point):
-    film, server = large("mp4"), dying(point)
-    line = Line(server)
-    address = line.begin(film)
-    until_it_dies(server, line.bring, address, film)
+    line, address, film = killed_in_an_upload(dying, point)
     assert is_whole(data) is True
     line.server = serve(data=data)
     at = int(line.ask("HEAD", address)[1]["Upload-Offset"])
@@ -122,10 +128,7 @@ def test_killed_in_an_upload_it_goes_on_where_it_stopped(data, dying, serve, poi
 
 @pytest.mark.parametrize("point", UPLOAD_POINTS)
 def test_killed_in_an_upload_it_can_be_taken_back(data, dying, serve, point):
-    film, server = large("mp4"), dying(point)
-    line = Line(server)
-    address = line.begin(film)
-    until_it_dies(server, line.bring, address, film)
+    line, address, _ = killed_in_an_upload(dying, point)
     line.server = serve(data=data)
     assert stored(data)[1] >= 2
     assert line.ask("DELETE", address)[0] == 204

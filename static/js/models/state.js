@@ -11,10 +11,10 @@ import { FACTS } from "#net/events";
  * a fact shows that there is more to ask for: before, it says nothing of what we missed.
  *
  * Events: "rooms" (any room or its unread count), "users" (detail: user), "hai"
- * (detail: hai, of any room), "marks" (somebody has read on), "removed" (detail: room_id), "typing" (detail: payload),
- * "ended" (this session), "sent" (detail: hai, as it is first heard of), "gap" (what we hold is
- * not all there is: catch up), "strangers" (detail: ids of users whose names are not
- * here).
+ * (detail: hai, of any room), "marks" (somebody has read on), "removed" (detail:
+ * room_id), "typing" (detail: payload), "ended" (this session), "sent" (detail: hai, as
+ * it is first heard of), "gap" (what we hold is not all there is: catch up), "strangers"
+ * (detail: ids of users whose names are not here).
  */
 export class State extends EventTarget {
   constructor(first) {
@@ -253,7 +253,7 @@ export class State extends EventTarget {
 
   /** Hais of rooms that we are in; of others they are old news. */
   #count(hais) {
-    for (const hai of hais) this.#mark({ ...hai, hai_id: hai.id, rev: hai.id });
+    for (const { id, room_id, user_id } of hais) this.#mark({ room_id, user_id, hai_id: id, rev: id });
     const ours = hais.filter((hai) => this.rooms.has(hai.room_id));
     for (const hai of ours) {
       const room = this.rooms.get(hai.room_id);

@@ -16,8 +16,20 @@ export async function sweep(store, { ask = erase, now = Date.now() } = {}) {
     for (const { key } of done) await rows.remove("uploads", key);
   };
   await store.change(remove).catch(() => undefined); // then they are asked for again
-  if (done.length === left.length) return;
-  globalThis.addEventListener?.("online", () => sweep(store), { once: true });
+  if (done.length < left.length) again(store);
+}
+
+let isWaiting = false;
+
+/** Once the network is back; one look serves however many were given up meanwhile. */
+function again(store) {
+  if (isWaiting) return;
+  isWaiting = true;
+  const look = () => {
+    isWaiting = false;
+    sweep(store);
+  };
+  globalThis.addEventListener?.("online", look, { once: true });
 }
 
 /** Those to take back. Old ones go; of an earlier version, a time is noted. */
