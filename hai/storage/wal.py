@@ -35,6 +35,7 @@ LONG_BYTES = 48 * MIB  # beyond it nothing is taken that makes the file grow
 LIMIT_BYTES = 60 * MIB  # beyond it nothing at all; the rest is for what is under way
 WAIT_MS = 500  # for readers that are in it; writers wait meanwhile
 RETRY_S = 1.0
+TOLD_AT = 3  # tries: a read of ours on a busy machine may outlast one or two
 
 HEADER_BYTES, PAGE_HEADER_BYTES, SALT_BYTES = 32, 24, 8
 PAGE_BYTES_AT, SALT_AT, PAGE_SALT_AT = 8, 16, 8
@@ -57,6 +58,7 @@ class WriteAheadLog:
         self._salt = b""  # of the log that `_due_at` counts in
         self._due_at = DUE_PAGES
         self._tried_at = 0.0
+        self._busy_count = 0  # tries in a row that readers kept from beginning anew
         self._is_told = False
 
     @property
@@ -126,10 +128,12 @@ class WriteAheadLog:
             return
         is_busy, page_count, _ = row
         self._due_at = page_count + AGAIN_PAGES
-        if is_busy and how == "TRUNCATE":
-            self._tell("another program is reading in the database")
-        elif how == "TRUNCATE":
-            self._is_told = False
+        if how == "TRUNCATE":
+            self._busy_count = self._busy_count + 1 if is_busy else 0
+            if self._busy_count >= TOLD_AT:
+                self._tell("another program is reading in the database")
+            elif not is_busy:
+                self._is_told = False
 
     def _tell(self, why: str) -> None:
         if not self._is_told:

@@ -19,6 +19,7 @@ import { Uploads } from "#net/upload";
 
 const LONG_HIDDEN_MS = 5000;
 const GAP_MS = 1000;
+const LEAVE_MS = 10_000;
 const MANY_NAMES = 100; // in one question
 
 /** What every controller is handed as `page`. */
@@ -104,6 +105,9 @@ class Page {
     return this.list && this.state.rooms.get(this.list.roomId);
   }
 
+  /** The session has ended. Sent there twice at once, a tab of Chromium crashes. */
+  leave = throttle(LEAVE_MS, () => location.assign("/sign_in"));
+
   order(name, payload) {
     return this.socket.order(name, payload);
   }
@@ -151,7 +155,7 @@ class Page {
     });
     on(state, "gap", throttle(GAP_MS, () => this.catchUp.run()));
     on(state, "strangers", ({ detail }) => this.meet(detail));
-    on(state, "ended", () => location.assign("/sign_in"));
+    on(state, "ended", () => this.leave());
     state.countHeld = ({ id, last_hai_id: lastId }, haiId) =>
       this.list?.roomId === id ? this.list.countAfter(haiId, state.me.id, lastId) : undefined;
     this.#watchSleep();

@@ -19,7 +19,7 @@ export function connect(element, page) {
   const fall = () => {
     if (timer) return;
     timer = setTimeout(() => show(words()), PATIENCE_MS);
-    isSignedIn().then((is) => is || location.assign("/sign_in"));
+    isSignedIn().then((is) => is || page.leave());
   };
   const rise = () => {
     clearTimeout(timer);
