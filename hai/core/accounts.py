@@ -92,6 +92,8 @@ async def require_sign_up(core: Core, invite_code: str) -> None:
         raise errors.Forbidden("Nobody can sign up here at the moment.")
     if core.config.sign_up == "open":
         return
+    if not invite_code:
+        raise errors.NotFound("Joining needs an invite. Ask somebody here for a link.")
     if not await invites.is_good(core, invite_code):
         raise errors.NotFound("This invite does not work any more. Ask for a new one.")
 

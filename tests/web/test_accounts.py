@@ -105,13 +105,20 @@ async def test_a_taken_name_is_said_on_the_form(core, client, ada):
     assert answer.status == 400 and "taken" in answer.text and "Another" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/join/wrong", "/join", "/join/" + "x" * 64])
-async def test_without_an_invitation_nobody_joins(client, ada, path):
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/join/wrong", "Ask for a new one"),
+        ("/join", "Joining needs an invite"),
+        ("/join/" + "x" * 64, "Ask for a new one"),
+    ],
+)
+async def test_without_an_invitation_nobody_joins(client, ada, path, words):
     form = {"name": "eve", "display_name": "Eve", "password": PASSWORD}
     assert (await client().get(path)).code == "not_found"
     assert (await client().post(path, form=form)).code == "not_found"
     page = (await client().get(path, headers=HTML)).text
-    assert "Ask for a new one" in page
+    assert words in page
     assert "only for others to see" not in page
 
 
