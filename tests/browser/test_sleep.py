@@ -138,6 +138,6 @@ def test_twenty_random_cuts_leave_no_trace(tab, sea, line):
         expect(page.locator(".hai")).to_have_count(50, timeout=20_000)
     assert len(set(texts(ada))) == 50
     assert texts(ada) == texts(grace)
-    assert proxy.cut_count >= 15
+    assert proxy.cut_count >= 10  # 8 of our own; the others need bytes to fall on
     same_as(ada, opened(tab, sea))
     same_as(grace, opened(tab, sea, "grace"))
