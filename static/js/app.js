@@ -19,11 +19,13 @@ import { Uploads } from "#net/upload";
 
 const LONG_HIDDEN_MS = 5000;
 const GAP_MS = 1000;
-const LEAVE_MS = 10_000;
+const SENT_MS = 10_000; // later it is asked anew: one may have chosen to stay
 const MANY_NAMES = 100; // in one question
 
 /** What every controller is handed as `page`. */
 class Page {
+  #sentAt = -SENT_MS; // to sign in
+
   /** tabs, store: lib/tabs.js and lib/store.js. */
   constructor(data, { tabs, store }) {
     this.limits = { textChars: data.max_text_chars, bytes: data.max_bytes };
@@ -106,7 +108,11 @@ class Page {
   }
 
   /** The session has ended. Sent there twice at once, a tab of Chromium crashes. */
-  leave = throttle(LEAVE_MS, () => location.assign("/sign_in"));
+  showSignIn() {
+    if (performance.now() - this.#sentAt < SENT_MS) return;
+    this.#sentAt = performance.now();
+    location.assign("/sign_in");
+  }
 
   order(name, payload) {
     return this.socket.order(name, payload);
@@ -155,7 +161,7 @@ class Page {
     });
     on(state, "gap", throttle(GAP_MS, () => this.catchUp.run()));
     on(state, "strangers", ({ detail }) => this.meet(detail));
-    on(state, "ended", () => this.leave());
+    on(state, "ended", () => this.showSignIn());
     state.countHeld = ({ id, last_hai_id: lastId }, haiId) =>
       this.list?.roomId === id ? this.list.countAfter(haiId, state.me.id, lastId) : undefined;
     this.#watchSleep();

@@ -19,7 +19,7 @@ export function connect(element, page) {
   const fall = () => {
     if (timer) return;
     timer = setTimeout(() => show(words()), PATIENCE_MS);
-    isSignedIn().then((is) => is || page.leave());
+    isSignedIn().then((is) => is || page.showSignIn());
   };
   const rise = () => {
     clearTimeout(timer);
