@@ -1,4 +1,4 @@
-"""`run.py check`: format, lint, types, layers and the JavaScript tests.
+"""`run.py check`: format, lint, types, layers, the page's code and its tests.
 
 Needs a checkout and the test extra; the test command runs it too. Prints the ten
 longest functions and the five widest modules, and fails on neither.
@@ -45,6 +45,8 @@ def checks() -> dict[str, list[str]]:
         "types": [*module, "mypy"],
         "layers": [*module, "pytest", "-q", "tests/test_layers.py"],
     }
+    biome = ROOT / "node_modules" / "@biomejs" / "biome" / "bin" / "biome"
+    found["page"] = [node(), str(biome), "check", "--error-on-warnings"]
     scripts = sorted(map(str, (ROOT / "tests" / "js").glob("**/*.test.*js")))
     if scripts:
         found["javascript"] = [node(), "--test", *scripts]

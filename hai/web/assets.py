@@ -77,8 +77,11 @@ LATE = {
 }
 
 # Comments are for who reads the files here: of a first page they are a tenth. A comment
-# begins its line, and its lines stay, so that a browser counts as an editor does.
-COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/)", re.MULTILINE | re.DOTALL)
+# begins its line or follows the end of a statement, and its lines stay, so that a
+# browser counts as an editor does.
+COMMENTS = re.compile(
+    r"^[ \t]*(?://[^\n]*|/\*.*?\*/)|(?<=[;,{(\[}]) // [^\n]*", re.MULTILINE | re.DOTALL
+)
 OURS = ("js/", "css/")  # those of others keep their licences
 
 FOREVER = "max-age=31536000, immutable"  # of fifty small files: no word too many

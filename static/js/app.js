@@ -24,16 +24,43 @@ const MANY_NAMES = 100; // in one question
 
 /** What every controller is handed as `page`. */
 class Page {
+  // --- For as long as the tab is open ---
+
+  limits; // {textChars, bytes: {picture, video, voice}}
+  tabs; // lib/tabs.js: what tabs of one browser tell one another
+  store; // lib/store.js: what outlives a reload
+  state; // models/state.js: me, users, rooms, rev, epoch
+  socket = new LiveSocket();
+  uploads; // net/upload.js
+  outbox; // models/outbox.js: hais on their way
+  drafts; // models/drafts.js: hais not sent yet, by room
+  catchUp; // models/catch_up.js: what was missed
+  disconnects = []; // {element, disconnect} of each controller attached
+
+  // --- Of the room that is open, set by `enter` ---
+
+  list = null; // models/hai_list.js; null where no room is open
+  typing; // models/typing.js
+  goneIds = []; // ids of quoted hais that are deleted
+  canChange = false; // I may change this room
+
+  // --- Set by the controller named; null, or nothing done, where it is not there ---
+
+  composer = null; // controllers/composer.js
+  tray = null; // controllers/tray.js
+  drawing = null; // controllers/hai_list.js
+  sidebar = null; // controllers/sidebar.js
+  tell = () => undefined; // controllers/connection.js: show a line for some seconds
+  visit = (path) => location.assign(path); // controllers/visit.js: go to another page
+
   #sentAt = -SENT_MS; // to sign in
 
-  /** tabs, store: lib/tabs.js and lib/store.js. */
   constructor(data, { tabs, store }) {
     this.limits = { textChars: data.max_text_chars, bytes: data.max_bytes };
     Object.assign(this, { tabs, store });
     this.state = new State(data.state);
     const meId = this.state.me.id;
     const epoch = () => this.state.epoch;
-    this.socket = new LiveSocket();
     this.uploads = new Uploads(document.body, { store });
     const { socket, uploads } = this;
     this.outbox = new Outbox({ store, socket, uploads, tabs, meId, epoch });
@@ -45,7 +72,6 @@ class Page {
       startOver: () => this.#startOver(),
       startAfresh: () => location.reload(), // what was written is in the store
     });
-    this.disconnects = [];
     this.enter(data.state);
     this.#wire();
   }
@@ -64,7 +90,6 @@ class Page {
 
   /** What a first state says of its room besides the hais. */
   #know(first) {
-    this.newAfterId = first.new_after_hai_id; // undefined: nothing is new
     this.goneIds = first.gone_hai_ids ?? [];
     this.canChange = first.can_change ?? false;
   }
@@ -76,8 +101,8 @@ class Page {
       rev: first.rev,
       hasMoreBefore: first.has_more_before,
       hasMoreAfter: first.has_more_after,
-      get: (query) =>
-        this.socket.order(ORDERS.getHais, { room_id: first.room.id, ...query }),
+      newAfterId: first.new_after_hai_id,
+      get: (query) => this.socket.order(ORDERS.getHais, { room_id: first.room.id, ...query }),
     });
   }
 
@@ -159,7 +184,11 @@ class Page {
     on(state, "typing", ({ detail }) => {
       if (detail.room_id === this.list?.roomId) this.typing.started(detail.user_id);
     });
-    on(state, "gap", throttle(GAP_MS, () => this.catchUp.run()));
+    on(
+      state,
+      "gap",
+      throttle(GAP_MS, () => this.catchUp.run()),
+    );
     on(state, "strangers", ({ detail }) => this.meet(detail));
     on(state, "ended", () => this.showSignIn());
     state.countHeld = ({ id, last_hai_id: lastId }, haiId) =>
@@ -200,9 +229,7 @@ class Page {
     const named = elements.flatMap((element) =>
       element.dataset.controller.split(" ").map((name) => ({ element, name })),
     );
-    const modules = await Promise.all(
-      named.map(({ name }) => import(`#controllers/${name}`)),
-    );
+    const modules = await Promise.all(named.map(({ name }) => import(`#controllers/${name}`)));
     named.forEach(({ element }, index) => {
       if (!element.isConnected) return; // one has gone on to another page meanwhile
       const disconnect = modules[index].connect(element, this);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
@@ -66,7 +67,11 @@ test("catching up goes on when the first state breaks off on its way", async () 
 });
 
 test("what a gateway says is not what Hai said", async () => {
-  for (const [status, text] of [[502, "<h1>502"], [504, "{}"], [200, "<p>sign in to the wifi"]]) {
+  for (const [status, text] of [
+    [502, "<h1>502"],
+    [504, "{}"],
+    [200, "<p>sign in to the wifi"],
+  ]) {
     answer = send(status, text);
     await assert.rejects(post("/pictures/1", {}), { code: "offline" });
   }
@@ -81,7 +86,8 @@ test("what a gateway says is not what Hai said", async () => {
 test("a picture's words are not lost to what a gateway says", async () => {
   const uploads = { describe: (id, alt) => post(`/pictures/${id}`, { alt }) };
   const pictures = new OutboxPictures({ store: {}, uploads, epoch: () => "e1", now: Date.now });
-  const describe = () => pictures.describe({ pictures: [{ alt: "the lake", uploaded: { id: 1 } }] });
+  const describe = () =>
+    pictures.describe({ pictures: [{ alt: "the lake", uploaded: { id: 1 } }] });
   answer = send(502, "<h1>502");
   await assert.rejects(describe(), { code: "offline" });
   answer = send(507, '{"error": {"code": "storage_full", "message": "Full."}}');
@@ -89,4 +95,10 @@ test("a picture's words are not lost to what a gateway says", async () => {
   answer = send(404, '{"error": {"code": "not_found", "message": "Sent already."}}');
   await describe();
   await settled();
+});
+
+test("pages carry their first state in the tag that is looked for", () => {
+  const template = new URL("../../templates/_live.html", import.meta.url);
+  const [tag] = CARRIED.split("{");
+  assert.ok(readFileSync(template, "utf8").includes(tag));
 });

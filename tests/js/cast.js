@@ -83,7 +83,13 @@ export async function settled() {
 /** The browser's store, in memory: what two tabs of the tests share. */
 export class FakeStore {
   keepsFiles = true;
-  tables = { outbox: new Map(), trays: new Map(), files: new Map(), uploads: new Map(), drafts: new Map() };
+  tables = {
+    outbox: new Map(),
+    trays: new Map(),
+    files: new Map(),
+    uploads: new Map(),
+    drafts: new Map(),
+  };
   keys = { outbox: "client_id", trays: "id", files: "key", uploads: "key", drafts: "room_id" };
   refuse = null; // (table, row) -> an error, or nothing
   #turn = Promise.resolve();
@@ -171,7 +177,10 @@ export function makeTurns() {
   const ends = new Map();
   return (name, act) => {
     const turn = (ends.get(name) ?? Promise.resolve()).then(act);
-    ends.set(name, turn.catch(() => undefined));
+    ends.set(
+      name,
+      turn.catch(() => undefined),
+    );
     return turn;
   };
 }

@@ -22,7 +22,16 @@ function begin(pages, list = null, startOver = async () => false) {
 }
 
 const page = (rev, has_more, rows = {}) => {
-  return { users: [], rooms: [], hais: [], removed_room_ids: [], rev, epoch: "e1", has_more, ...rows };
+  return {
+    users: [],
+    rooms: [],
+    hais: [],
+    removed_room_ids: [],
+    rev,
+    epoch: "e1",
+    has_more,
+    ...rows,
+  };
 };
 
 test("it asks from the rev it knows until there is no more", async () => {
@@ -32,14 +41,23 @@ test("it asks from the rev it knows until there is no more", async () => {
   ]);
   const heard = record(state, "hai");
   await catchUp.run();
-  assert.deepEqual(socket.orders.map(([, order]) => order.since_rev), [100, 150]);
-  assert.deepEqual(heard.map(([, hai]) => hai.id), [14, 15]);
+  assert.deepEqual(
+    socket.orders.map(([, order]) => order.since_rev),
+    [100, 150],
+  );
+  assert.deepEqual(
+    heard.map(([, hai]) => hai.id),
+    [14, 15],
+  );
   assert.equal(state.rev, 180);
 });
 
 test("missed too much, it takes a new first state instead of the rest", async () => {
   let taken = 0;
-  const startOver = async () => Boolean((taken += 1));
+  const startOver = async () => {
+    taken += 1;
+    return true;
+  };
   const { socket, state, catchUp } = begin(
     [page(150, true), page(210, false, { online_user_ids: [2] })],
     null,
@@ -114,8 +132,15 @@ test("left and come back while away, the list holds nothing of before", async ()
 });
 
 test("away for long, little is asked for that a first state will replace", async () => {
-  const { socket, state, catchUp } = begin([page(150, true), page(210, false)], null, async () => true);
+  const { socket, state, catchUp } = begin(
+    [page(150, true), page(210, false)],
+    null,
+    async () => true,
+  );
   state.heardAt = Date.now() - 7 * 86_400_000;
   await catchUp.run();
-  assert.deepEqual(socket.orders.map(([, order]) => order.limit), [20, 200]);
+  assert.deepEqual(
+    socket.orders.map(([, order]) => order.limit),
+    [20, 200],
+  );
 });

@@ -137,7 +137,11 @@ const past = { hasMoreBefore: true, hasMoreAfter: true };
 
 test("back from the past, what came meanwhile is there", async () => {
   const page = { hais: [makeHai(90), makeHai(91)], has_more: true };
-  const rows = [makeHai(92), makeHai(91, { rev: 950, text: "better" }), tombstone(makeHai(90), 960)];
+  const rows = [
+    makeHai(92),
+    makeHai(91, { rev: 950, text: "better" }),
+    tombstone(makeHai(90), 960),
+  ];
   const list = overtaken([1], page, rows, past);
   await list.toNow();
   assert.deepEqual(ids(list), [91, 92]);
@@ -200,4 +204,19 @@ test("a page that no longer adjoins is let go", async () => {
   await list.loadBefore();
   assert.deepEqual(ids(list), [90]);
   assert.ok(list.hasMoreBefore);
+});
+
+test("the first new one is the one after what was read, until that is found", () => {
+  const list = makeList([10, 20, 30], { newAfterId: 15 });
+  assert.equal(list.firstNew.id, 20);
+  list.newAfterId = undefined;
+  assert.equal(list.firstNew, undefined);
+});
+
+test("a new first state says anew where the new begins", () => {
+  const list = makeList([10, 20]);
+  assert.equal(list.firstNew, undefined);
+  const hais = [makeHai(20), makeHai(30)];
+  list.replace({ hais, has_more_before: true, has_more_after: false, new_after_hai_id: 20 });
+  assert.equal(list.firstNew.id, 30);
 });

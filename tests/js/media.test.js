@@ -21,15 +21,20 @@ test("what was kept before there were videos is a picture", () => {
 });
 
 test("a length is never nothing; a place can be at the beginning", () => {
-  assert.deepEqual([0, 200, 7499, 7500, 750_000, 3_723_000].map(lengthWords),
-    ["", "0:01", "0:07", "0:08", "12:30", "1:02:03"]);
+  assert.deepEqual([0, 200, 7499, 7500, 750_000, 3_723_000].map(lengthWords), [
+    "",
+    "0:01",
+    "0:07",
+    "0:08",
+    "12:30",
+    "1:02:03",
+  ]);
   assert.equal(lengthWords(undefined), "");
   assert.deepEqual([0, 999, 61_000].map(placeWords), ["0:00", "0:00", "1:01"]);
 });
 
 test("an excerpt says what is in it", () => {
-  const words = (...types) =>
-    excerpt({ text: "", pictures: types.map((type) => ({ type })) });
+  const words = (...types) => excerpt({ text: "", pictures: types.map((type) => ({ type })) });
   assert.equal(words("video/mp4"), "A video");
   assert.equal(words("audio/ogg"), "A voice hai");
   assert.equal(words("audio/ogg", "audio/ogg"), "Voice hais");

@@ -9,7 +9,16 @@ import { png, record, settled } from "./cast.js";
 const ENTRY = { client_id: "c1", room_id: 7, text: "hai!" };
 const entry = (client_id, changes = {}) => ({ ...ENTRY, client_id, ...changes });
 const picture = (key, changes = {}) => {
-  return { key, file: png(key), name: key, alt: "", width: 4, height: 3, url: "blob:1", ...changes };
+  return {
+    key,
+    file: png(key),
+    name: key,
+    alt: "",
+    width: 4,
+    height: 3,
+    url: "blob:1",
+    ...changes,
+  };
 };
 
 /** One tab's outbox; `shared`: what the tabs of one browser have in common. */
@@ -121,7 +130,10 @@ test("it survives a reload, in order, before what is written then", async () => 
   socket.isUp = false;
   outbox.add(entry("c3"));
   await outbox.open();
-  assert.deepEqual(outbox.ofRoom(7).map(({ client_id }) => client_id), ["c1", "c2", "c3"]);
+  assert.deepEqual(
+    outbox.ofRoom(7).map(({ client_id }) => client_id),
+    ["c1", "c2", "c3"],
+  );
   socket.rise();
   await settled();
   assert.deepEqual(sentIds(socket), ["c1", "c2", "c3"]);
@@ -304,7 +316,10 @@ test("swept from the server before it was sent, a picture is uploaded again, onc
   await settled();
   uploads.flights.get("p1").arrive(9);
   await settled();
-  assert.deepEqual(socket.orders.map(([, order]) => order.picture_ids), [[4], [9]]);
+  assert.deepEqual(
+    socket.orders.map(([, order]) => order.picture_ids),
+    [[4], [9]],
+  );
   assert.equal(outbox.entries.get("c1").state, "failed");
 });
 

@@ -27,7 +27,8 @@ class Socket {
 
   order(name, payload) {
     if (!this.isUp) return Promise.reject(new Offline());
-    const id = (this.#count += 1);
+    this.#count += 1;
+    const id = this.#count;
     return new Promise((resolve, reject) => {
       this.#asked.set(id, { resolve, reject });
       say({ order: [id, name, payload] });
@@ -71,7 +72,9 @@ class Page {
       this.state.meet(answer?.users ?? []);
     });
     on("gap", () => this.catchUp.run());
-    on("removed", (id) => id === this.list?.roomId && (this.list = null));
+    on("removed", (id) => {
+      if (id === this.list?.roomId) this.list = null;
+    });
     const meId = this.state.me.id;
     this.state.countHeld = ({ id, last_hai_id: lastId }, haiId) =>
       this.list?.roomId === id ? this.list.countAfter(haiId, meId, lastId) : undefined;
@@ -136,7 +139,15 @@ class Page {
     const edges = list && { before: list.hasMoreBefore, after: list.hasMoreAfter };
     const reads = list && readsOf(rooms.get(list.roomId), marks.get(list.roomId));
     const receipts = reads && Object.fromEntries(reads);
-    return { receipts, rooms: values(rooms), users: values(users), rev, isWhole, hais: list?.hais, edges };
+    return {
+      receipts,
+      rooms: values(rooms),
+      users: values(users),
+      rev,
+      isWhole,
+      hais: list?.hais,
+      edges,
+    };
   }
 }
 

@@ -4,7 +4,13 @@ import { test } from "node:test";
 import { pictureSources, pictureWords, smallUrl } from "#lib/picture_sources";
 
 const small = { width: 640, url: "/pictures/4?size=thumbnail" };
-const full = { url: "/pictures/4", type: "image/jpeg", width: 4000, bytes: 5_000_000, thumbnail: small };
+const full = {
+  url: "/pictures/4",
+  type: "image/jpeg",
+  width: 4000,
+  bytes: 5_000_000,
+  thumbnail: small,
+};
 
 test("the talk shows the thumbnail; without one, the original", () => {
   assert.equal(pictureSources(full, 608).source, small.url);

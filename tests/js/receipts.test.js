@@ -48,7 +48,10 @@ test("it stands under the newest of mine that another person has read", () => {
     words: "Seen by Grace",
     names: "Grace",
   });
-  const both = seen(told(), [[linus.id, 30], [grace.id, 31]]);
+  const both = seen(told(), [
+    [linus.id, 30],
+    [grace.id, 31],
+  ]);
   assert.deepEqual(both, { haiId: 30, words: "Seen by 2", names: "Grace, Linus" });
   assert.equal(seen(told({ kind: "direct" }), [[grace.id, 30]]).words, "Seen");
 });

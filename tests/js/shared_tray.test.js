@@ -9,7 +9,7 @@ function makePage() {
   const store = new FakeStore();
   const drafts = new Drafts({ own: new FakeStorage(), shared: new FakeStorage(), store, meId: 1 });
   let last = 0;
-  return { store, drafts, newKey: () => `s${(last += 1)}` };
+  return { store, drafts, newKey: () => `s${++last}` };
 }
 
 test("what is shared stands in the room's tray, after what was shared before", async () => {
@@ -17,7 +17,10 @@ test("what is shared stands in the room's tray, after what was shared before", a
   await shareInto(7, [{ file: png("a") }, { file: png("b") }], page);
   await shareInto(7, [{ file: png("c") }], page);
   const tray = page.store.tables.trays.get("shared.7");
-  assert.deepEqual(tray.pictures.map(({ name }) => name), ["a", "b", "c"]);
+  assert.deepEqual(
+    tray.pictures.map(({ name }) => name),
+    ["a", "b", "c"],
+  );
   assert.equal(page.store.tables.files.get("s3").file.name, "c");
 });
 

@@ -16,7 +16,7 @@ function makeTray({ store = new FakeStore(), tabs = new FakeTabs("a", new Set())
     epoch: () => "e1",
     maxBytes: { picture: 50 * 1024 * 1024, video: 200 * 1024 * 1024, voice: 25 * 1024 * 1024 },
     makeUrl: (file) => `blob:${file.name}`,
-    newKey: () => `${tabs.id}${(lastKey += 1)}`,
+    newKey: () => `${tabs.id}${++lastKey}`,
   });
   return { tray, store, uploads };
 }
@@ -25,7 +25,8 @@ const states = (tray) => tray.items.map(({ state }) => state);
 
 test("pictures stand in the order chosen, up to ten", () => {
   const { tray } = makeTray();
-  for (let number = 1; number <= 10; number += 1) assert.equal(tray.add(png(`${number}`)), undefined);
+  for (let number = 1; number <= 10; number += 1)
+    assert.equal(tray.add(png(`${number}`)), undefined);
   assert.match(tray.add(png("11")), /up to 10/);
   assert.equal(tray.items.length, 10);
 });
@@ -69,7 +70,10 @@ test("a removed one is taken back from the server and from the store", async () 
   await settled();
   tray.remove("a1");
   await settled();
-  assert.deepEqual(uploads.calls, [["stop", "a1"], ["discard", 4]]);
+  assert.deepEqual(uploads.calls, [
+    ["stop", "a1"],
+    ["discard", 4],
+  ]);
   assert.deepEqual([store.tables.files.size, store.tables.trays.size], [0, 0]);
 });
 
@@ -84,11 +88,18 @@ test("what is to keep its place and camera is uploaded anew, and so is what come
   const anew = uploads.flights.get("a2");
   stopped.fail(new Offline());
   await settled();
-  assert.deepEqual(uploads.calls, [["stop", "a1"], ["discard", 4], ["stop", "a2"]]);
+  assert.deepEqual(uploads.calls, [
+    ["stop", "a1"],
+    ["discard", 4],
+    ["stop", "a2"],
+  ]);
   assert.deepEqual(states(tray), ["uploading", "uploading"], "a stopped one is no failure");
   tray.add(png("c"));
   const flights = [uploads.flights.get("a1"), anew, uploads.flights.get("a3")];
-  assert.deepEqual(flights.map(({ keepsMetadata }) => keepsMetadata), [true, true, true]);
+  assert.deepEqual(
+    flights.map(({ keepsMetadata }) => keepsMetadata),
+    [true, true, true],
+  );
   assert.equal(tray.take()[0].keepsMetadata, true);
 });
 
@@ -114,10 +125,13 @@ test("what is taken to be sent has its words, its place and what is uploaded", a
   uploads.flights.get("a3").arrive(5);
   await settled();
   const taken = tray.take();
-  assert.deepEqual(taken.map(({ name, alt, uploaded }) => [name, alt, uploaded?.id]), [
-    ["a", "", undefined],
-    ["b", "the lake", 5],
-  ]);
+  assert.deepEqual(
+    taken.map(({ name, alt, uploaded }) => [name, alt, uploaded?.id]),
+    [
+      ["a", "", undefined],
+      ["b", "the lake", 5],
+    ],
+  );
   assert.equal(tray.items.length, 0);
 });
 
@@ -131,7 +145,13 @@ test("after a reload all is there again, and only the rest is uploaded", async (
   await settled();
   const again = makeTray({ store, tabs });
   await again.tray.open();
-  assert.deepEqual(again.tray.items.map(({ name, alt }) => [name, alt]), [["one", ""], ["two", "the lake"]]);
+  assert.deepEqual(
+    again.tray.items.map(({ name, alt }) => [name, alt]),
+    [
+      ["one", ""],
+      ["two", "the lake"],
+    ],
+  );
   assert.deepEqual([...again.uploads.flights.keys()], ["a2"]);
 });
 
@@ -145,7 +165,10 @@ test("a tab that is gone leaves its pictures to the next; one that is there keep
   await settled();
   const { tray } = makeTray({ store, tabs: new FakeTabs("new", all) });
   await tray.open();
-  assert.deepEqual(tray.items.map(({ name }) => name), ["orphan"]);
+  assert.deepEqual(
+    tray.items.map(({ name }) => name),
+    ["orphan"],
+  );
   const third = makeTray({ store, tabs: new FakeTabs("third", all) });
   await third.tray.open();
   assert.equal(third.tray.items.length, 0);
@@ -216,8 +239,14 @@ for (const code of ["picture_type", "picture_truncated", "too_large", "bad_reque
     uploads.flights.get("a1").fail(new Refusal({ code, message: "No." }));
     await settled();
     assert.deepEqual(states(tray), ["refused", "uploading"]);
-    assert.deepEqual(store.tables.trays.get(tray.id).pictures.map(({ key }) => key), ["a2"]);
-    assert.deepEqual(tray.take().map(({ name }) => name), ["good"]);
+    assert.deepEqual(
+      store.tables.trays.get(tray.id).pictures.map(({ key }) => key),
+      ["a2"],
+    );
+    assert.deepEqual(
+      tray.take().map(({ name }) => name),
+      ["good"],
+    );
   });
 }
 

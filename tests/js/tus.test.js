@@ -73,9 +73,15 @@ test("a large one goes in slices that grow with the line, and its address is kep
   const far = new FarEnd();
   const { upload, kept, fractions } = makeUpload(far, 1000 * KB);
   assert.deepEqual(await upload.run(), { id: 7 });
-  assert.deepEqual(far.asked.map(([, size]) => size / KB), [0, 64, 128, 256, 512, 40]);
+  assert.deepEqual(
+    far.asked.map(([, size]) => size / KB),
+    [0, 64, 128, 256, 512, 40],
+  );
   assert.deepEqual(kept, ["/uploads/t"]);
-  assert.deepEqual(fractions, [...fractions].sort((one, other) => one - other));
+  assert.deepEqual(
+    fractions,
+    [...fractions].sort((one, other) => one - other),
+  );
   assert.equal(fractions.at(-1), 1);
 });
 
@@ -124,7 +130,11 @@ test("a refusal is final, and where tus is not spoken it says so", async () => {
 });
 
 test("what is not taken is known by its first bytes, and none is sent", async () => {
-  for (const [brand, advice] of [["heic", /HEIC.*JPEG/], ["mif1", /HEIC/], ["avif", /AVIF.*JPEG/]]) {
+  for (const [brand, advice] of [
+    ["heic", /HEIC.*JPEG/],
+    ["mif1", /HEIC/],
+    ["avif", /AVIF.*JPEG/],
+  ]) {
     const far = new FarEnd();
     const file = new File([`\0\0\0\x1cftyp${brand}`, "rest"], "IMG_1.jpg", { type: "image/jpeg" });
     const { upload } = makeUpload(far, 1, { file });
@@ -144,7 +154,10 @@ test("what its camera wrote is kept when it is asked for, and only then", async 
   const said = async (changes) => {
     const far = new FarEnd();
     const { POST } = far;
-    far.POST = (headers, body) => ((far.metadata = headers["Upload-Metadata"]), POST.call(far, headers, body));
+    far.POST = (headers, body) => {
+      far.metadata = headers["Upload-Metadata"];
+      return POST.call(far, headers, body);
+    };
     await makeUpload(far, KB, changes).upload.run();
     return far.metadata;
   };

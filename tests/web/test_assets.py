@@ -50,6 +50,7 @@ def test_every_style_sheet_is_in(assets):
 def test_comments_are_not_served_and_no_line_moves():
     text = "a // b\n  // c\n  /** d\n   * e */\nf('/* g */');\n/* h */ i\n"
     assert without_comments(text) == "a // b\n\n\n\nf('/* g */');\n i\n"
+    assert without_comments("a; // b\nc('; //d', x); // e") == "a;\nc('; //d', x);"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

@@ -29,7 +29,11 @@ class Describing {
     this.dialog = made("dialog", { className: "dialog", ariaLabel: "Describe it" });
     this.problem = made("p", { className: "field__error", role: "alert", hidden: true });
     this.fields = pictures.map((picture) => fieldOf(picture, this.#nameOf(picture)));
-    const form = made("form", { className: "stack" }, [...this.fields, this.problem, this.#actions()]);
+    const form = made("form", { className: "stack" }, [
+      ...this.fields,
+      this.problem,
+      this.#actions(),
+    ]);
     this.dialog.append(form);
     on(form, "submit", (event) => this.#save(event));
     on(this.dialog, "close", () => this.dialog.remove());
@@ -81,7 +85,12 @@ function fieldOf(picture, name) {
   const isVoice = kindOf(picture) === "voice";
   const placeholder = isVoice ? "What is it about?" : "What does it show?";
   const about = { value: picture.alt ?? "", placeholder, maxLength: MAX_CHARS };
-  const input = made("input", { className: "input", name: `alt_${picture.id}`, dir: "auto", ...about });
+  const input = made("input", {
+    className: "input",
+    name: `alt_${picture.id}`,
+    dir: "auto",
+    ...about,
+  });
   const label = made("span", { className: "field__label", textContent: name });
   const url = smallUrl(picture);
   const small = url ? [made("img", { className: "hai__quote-picture", alt: "", src: url })] : [];

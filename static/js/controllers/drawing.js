@@ -73,7 +73,8 @@ export class Drawing {
 
   touchUser(userId) {
     for (const hai of this.list.hais) {
-      const concerns = hai.user_id === userId || Object.values(hai.reactions).flat().includes(userId);
+      const concerns =
+        hai.user_id === userId || Object.values(hai.reactions).flat().includes(userId);
       if (concerns) this.touch(hai);
     }
   }
@@ -142,7 +143,8 @@ export class Drawing {
     const before = following ?? this.#firstPending();
     const line = before?.previousElementSibling;
     const isAboveLine = line?.matches("[data-new-line]") && line.previousElementSibling === element;
-    if (element.parentNode && (element.nextElementSibling === (before ?? null) || isAboveLine)) return;
+    if (element.parentNode && (element.nextElementSibling === (before ?? null) || isAboveLine))
+      return;
     this.column.insertBefore(element, before ?? null);
   }
 

@@ -42,23 +42,26 @@ export function connect(element, page) {
     element.querySelector(".talk").scrollTo({ top: 0 });
   };
 
-  import("socket.io-client").then(({ io }) => {
-    if (isGone) return;
-    socket = io("/eliza", { transports: ["websocket", "polling"] });
-    socket.on("message", (answer) => {
-      isAsked = false;
-      waiting.textContent = "";
-      show(ELIZA.id, wordsOf(answer));
-    });
-    socket.on("connect", () => {
-      waiting.textContent = isAsked ? UNHEARD : "";
-      isAsked = false;
-      if (isHeld) form.requestSubmit();
-    });
-    for (const fault of ["connect_error", "disconnect"]) {
-      socket.on(fault, () => (waiting.textContent = AWAY));
-    }
-  }, () => (waiting.textContent = "Eliza did not come. Please reload."));
+  import("socket.io-client").then(
+    ({ io }) => {
+      if (isGone) return;
+      socket = io("/eliza", { transports: ["websocket", "polling"] });
+      socket.on("message", (answer) => {
+        isAsked = false;
+        waiting.textContent = "";
+        show(ELIZA.id, wordsOf(answer));
+      });
+      socket.on("connect", () => {
+        waiting.textContent = isAsked ? UNHEARD : "";
+        isAsked = false;
+        if (isHeld) form.requestSubmit();
+      });
+      for (const fault of ["connect_error", "disconnect"]) {
+        socket.on(fault, () => (waiting.textContent = AWAY));
+      }
+    },
+    () => (waiting.textContent = "Eliza did not come. Please reload."),
+  );
 
   const offs = [
     on(form, "submit", (event) => {

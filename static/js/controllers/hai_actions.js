@@ -208,7 +208,8 @@ class Actions {
   }
 }
 
-const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
+const isPlain = (event) =>
+  !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
 
 /** Whether it is of those that are looked at large: a voice plays where it is. */
 const hasLarge = (hai, pictureId) => seenOf(hai).some(({ id }) => id === pictureId);

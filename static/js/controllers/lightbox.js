@@ -66,7 +66,11 @@ class Lightbox {
       on(window, "popstate", () => this.#popped()),
       on(gallery, "changed", () => this.draw()),
       on(gallery, "gone", () => this.close()),
-      on(page.state, "hai", ({ detail }) => detail.room_id === this.roomId && gallery.merge(detail)),
+      on(
+        page.state,
+        "hai",
+        ({ detail }) => detail.room_id === this.roomId && gallery.merge(detail),
+      ),
       on(page.socket, "up", () => this.#loadBeside()),
     ];
     dialog.showModal();
@@ -157,7 +161,9 @@ class Lightbox {
   }
 
   #click(event) {
-    const { dataset } = event.target.closest("[data-turn], [data-zoom], [data-do]") ?? { dataset: {} };
+    const { dataset } = event.target.closest("[data-turn], [data-zoom], [data-do]") ?? {
+      dataset: {},
+    };
     if (dataset.turn) this.turn(Number(dataset.turn));
     else if (dataset.zoom) this.stage.zoomBy(Number(dataset.zoom));
     else if (dataset.do) this.#run(dataset.do);
@@ -184,7 +190,11 @@ class Lightbox {
 
   async #copyLink() {
     const isCopied = await copyText(new URL(this.link, location.href).href, this.dialog);
-    this.#say(isCopied ? "Link copied. It works for everyone in this room." : "Not copied. The address bar has it.");
+    this.#say(
+      isCopied
+        ? "Link copied. It works for everyone in this room."
+        : "Not copied. The address bar has it.",
+    );
   }
 
   #key(event) {

@@ -103,13 +103,17 @@ export class Stage {
   /** The original; until it can be drawn the thumbnail stays. */
   async #load() {
     const { picture } = this;
-    const showing = (this.#showing += 1);
+    this.#showing += 1;
+    const showing = this.#showing;
     this.play.hidden = true;
     this.hear.failed(false);
     this.element.dataset.loading = "";
     const original = new Image();
     original.src = picture.url;
-    const isThere = await original.decode().then(() => true, () => false);
+    const isThere = await original.decode().then(
+      () => true,
+      () => false,
+    );
     if (showing !== this.#showing) return;
     if (isThere) this.image.src = picture.url;
     this.#settle();

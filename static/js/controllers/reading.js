@@ -65,22 +65,22 @@ class Reading {
 
   /** Another stretch of the talk is here. */
   begin() {
-    const { page } = this;
+    const { page, list } = this;
     const isNew = !this.line && !this.#isLeaving && page.room?.unread;
-    if (isNew) page.newAfterId = page.room.my_read_hai_id ?? 0;
-    if (this.#isLeaving) page.newAfterId = undefined;
+    if (isNew) list.newAfterId = page.room.my_read_hai_id ?? 0;
+    if (this.#isLeaving) list.newAfterId = undefined;
     this.judge();
   }
 
   /** Where the new begins: the line goes there, or it is above all that is here. */
   judge() {
-    const first = this.line ? undefined : this.#firstNew();
+    const first = this.line ? undefined : this.list.firstNew;
     const isAbove = Boolean(first && this.list.hasMoreBefore && first === this.list.first);
     if (first && !isAbove) {
       this.#drawLine(first.id);
       this.#isLineUnseen = true;
     }
-    if (this.line) this.page.newAfterId = undefined; // it is found; later ones are no news
+    if (this.line) this.list.newAfterId = undefined; // it is found; later ones are no news
     this.#isNewAbove = isAbove || this.#isLineAbove();
     this.drawUnseen();
   }
@@ -99,17 +99,15 @@ class Reading {
     this.line.scrollIntoView({ block: "center" });
   }
 
-  #firstNew() {
-    const { newAfterId } = this.page;
-    return newAfterId === undefined ? undefined : this.list.after(newAfterId);
-  }
-
   drawUnseen() {
     const unread = this.page.room?.unread ?? 0;
     this.unseen.hidden = !this.#isNewAbove;
     if (!this.#isNewAbove) return;
-    setText(this.unseen.querySelector("[data-words]"), `${countWords(unread)} new. Go to the first`);
-    const first = `?around=${(this.page.newAfterId ?? 0) + 1}#first_new`;
+    setText(
+      this.unseen.querySelector("[data-words]"),
+      `${countWords(unread)} new. Go to the first`,
+    );
+    const first = `?around=${(this.list.newAfterId ?? 0) + 1}#first_new`;
     setAttribute(this.unseen.querySelector("a"), "href", `/rooms/${this.list.roomId}${first}`);
   }
 
@@ -124,7 +122,7 @@ class Reading {
   }
 
   #letGo() {
-    this.page.newAfterId = undefined;
+    this.list.newAfterId = undefined;
     this.#isLineUnseen = false;
     this.judge();
   }

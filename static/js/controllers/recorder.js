@@ -20,7 +20,8 @@ const DRAW_MS = 80;
 const LOUD = 0.35; // of full swing: what speech near a microphone reaches
 
 const PROBLEMS = {
-  NotAllowedError: "Hai may not use the microphone. Allow it for this site in the browser's settings, then try again.",
+  NotAllowedError:
+    "Hai may not use the microphone. Allow it for this site in the browser's settings, then try again.",
   NotFoundError: "There is no microphone here.",
   NotReadableError: "Another program is using the microphone.",
 };

@@ -11,7 +11,10 @@ export function connect(element, page) {
   let receipts; // resolves to what lets go of them
   const watch = ({ has_receipts: isOn }) => {
     rule.hidden = !isOn;
-    if (isOn) receipts ??= import("#controllers/receipts").then((it) => isHere && it.connect(element, page));
+    if (isOn)
+      receipts ??= import("#controllers/receipts").then(
+        (it) => isHere && it.connect(element, page),
+      );
   };
   const draw = () => {
     const { room } = page;
@@ -31,7 +34,7 @@ export function connect(element, page) {
   watch(page.room);
   offs.push(() => {
     isHere = false;
-    receipts?.then((off) => off && off());
+    receipts?.then((off) => off?.());
   });
   return () => offs.forEach((off) => off());
 }

@@ -11,7 +11,8 @@ const MOST = 10; // pictures of one hai; the others wait here for the next
 const FIRST_FRAME = "#t=0.05"; // some browsers show none at 0
 
 const SHOW = {
-  picture: (image, file) => Object.assign(image, { src: URL.createObjectURL(file), alt: file.name }),
+  picture: (image, file) =>
+    Object.assign(image, { src: URL.createObjectURL(file), alt: file.name }),
 
   video: (video, file) =>
     Object.assign(video, { src: URL.createObjectURL(file) + FIRST_FRAME, ariaLabel: file.name }),

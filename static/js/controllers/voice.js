@@ -14,7 +14,9 @@ export function connect(element, page) {
   const button = document.querySelector("[data-record]");
   if (button) button.hidden = !canRecord();
   const offs = [
-    on(document, "click", ({ target }) => parts.press(target.closest?.("[data-voice], [data-record]"))),
+    on(document, "click", ({ target }) =>
+      parts.press(target.closest?.("[data-voice], [data-record]")),
+    ),
     on(document, "focusin", ({ target }) => target.closest(PLAYERS) && parts.load()),
     ...SIGNS.map((type) => on(document, type, () => parts.load(), true)),
   ];

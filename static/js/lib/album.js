@@ -59,7 +59,10 @@ function inRows(shapes) {
     if (cost < least) [best, least] = [way, cost];
   }
   let start = 0;
-  return best.flatMap((count) => tilesOf(shown(shapes.slice(start, (start += count)))));
+  return best.flatMap((count) => {
+    start += count;
+    return tilesOf(shown(shapes.slice(start - count, start)));
+  });
 }
 
 const ways = new Map(); // count -> all ways to break so many into rows

@@ -2,7 +2,10 @@
     field within `element` that is there for that moment. Resolves with whether it did. */
 export async function copyText(text, element) {
   if (navigator.clipboard) {
-    return navigator.clipboard.writeText(text).then(() => true, () => copyByField(text, element));
+    return navigator.clipboard.writeText(text).then(
+      () => true,
+      () => copyByField(text, element),
+    );
   }
   return copyByField(text, element);
 }

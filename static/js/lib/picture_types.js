@@ -8,8 +8,9 @@ const TYPES = {
 // Some systems do not know what these are.
 const ENDINGS = { m4a: "voice", opus: "voice", ogg: "voice", mov: "video" };
 
-export const HEIC = "Few devices can show HEIC. Send it as a JPEG; an iPhone makes those with "
-  + "Settings, Camera, Formats, Most Compatible.";
+export const HEIC =
+  "Few devices can show HEIC. Send it as a JPEG; an iPhone makes those with " +
+  "Settings, Camera, Formats, Most Compatible.";
 export const AVIF = "AVIF is not taken. Save it as a JPEG, PNG or WebP and send that.";
 const OTHER = "Pictures can be PNG, JPEG, GIF or WebP, videos MP4 or WebM, and voices Opus or M4A.";
 const KNOWN = [

@@ -35,7 +35,10 @@ const ESCAPES = { lt: "<", gt: ">", quot: '"', "#x27": "'", amp: "&" };
 /** What a hai says, without the marks of its formatting. */
 export function wordsOf({ text, html }) {
   if (html === undefined) return text;
-  const lines = html.replace(BLOCK_TAG, "\n").replace(/<[^>]*>/gu, "").split("\n");
+  const lines = html
+    .replace(BLOCK_TAG, "\n")
+    .replace(/<[^>]*>/gu, "")
+    .split("\n");
   const words = lines.filter((line) => line.trim()).join("\n");
   return words.replace(/&([a-z]+|#x27);/gu, (_, name) => ESCAPES[name]);
 }

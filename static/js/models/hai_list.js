@@ -23,14 +23,16 @@ export class HaiList extends EventTarget {
   #flights = new Set(); // of each page that is on its way: the rows merged meanwhile
   #stretch = 0; // another number, another place of the first one held
 
-  /** rev: what it was drawn at. */
-  constructor({ roomId, hais, rev = 0, hasMoreBefore, hasMoreAfter, get }) {
+  /** rev: what it was drawn at. newAfterId: the hai after which the new ones begin;
+      undefined: nothing is new, or where it begins has been found. */
+  constructor({ roomId, hais, rev = 0, hasMoreBefore, hasMoreAfter, newAfterId, get }) {
     super();
     this.roomId = roomId;
     this.hais = hais;
     this.rev = rev;
     this.hasMoreBefore = hasMoreBefore;
     this.hasMoreAfter = hasMoreAfter;
+    this.newAfterId = newAfterId;
     this.get = get; // get({before|after|around, limit}) -> {hais, has_more}
   }
 
@@ -40,6 +42,11 @@ export class HaiList extends EventTarget {
 
   get last() {
     return this.hais.at(-1);
+  }
+
+  /** The first of the new ones that is here. */
+  get firstNew() {
+    return this.newAfterId === undefined ? undefined : this.after(this.newAfterId);
   }
 
   find(id) {
@@ -208,12 +215,13 @@ export class HaiList extends EventTarget {
 
   /** Another stretch, drawn at `rev`: what came since then stays, and what is merged
       during the fetch (see `during`) is merged into it. */
-  replace({ hais, has_more_before, has_more_after, rev }) {
+  replace({ hais, has_more_before, has_more_after, new_after_hai_id, rev }) {
     const newer = this.hais.filter((hai) => hai.rev > rev);
     this.#begin(hais);
     this.rev = rev;
     this.hasMoreBefore = has_more_before;
     this.hasMoreAfter = has_more_after;
+    this.newAfterId = new_after_hai_id;
     newer.forEach((hai) => this.merge(hai));
     this.#tell("reset");
   }

@@ -23,7 +23,6 @@ const TOO_OLD = "It has waited for weeks. Does it still fit?";
  */
 export class Outbox extends EventTarget {
   entries = new Map(); // client_id -> entry, in the order sent
-  #isOpen = false;
   #flushing = new Map(); // room_id -> whether to go round once more
   #gone = new Set(); // client_ids that left: a look begun earlier must not bring them back
 
@@ -40,7 +39,6 @@ export class Outbox extends EventTarget {
   async open() {
     await this.#look();
     await this.pictures.sweep();
-    this.#isOpen = true;
     this.flush();
   }
 
@@ -167,8 +165,9 @@ export class Outbox extends EventTarget {
 
   async #sendAll(roomId) {
     await this.#look();
-    for (let entry; this.socket.isUp && (entry = this.#next(roomId)); ) {
-      if (!(await this.#send(entry))) break;
+    while (this.socket.isUp) {
+      const entry = this.#next(roomId);
+      if (!entry || !(await this.#send(entry))) break;
     }
   }
 

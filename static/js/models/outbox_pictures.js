@@ -105,5 +105,11 @@ export class OutboxPictures {
 /** A file can be gone from the disk, or the browser may have lost its copy. */
 async function isReadable(file) {
   if (!file) return false;
-  return file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+  return file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
 }

@@ -35,7 +35,10 @@ function fillPicture(element, picture, words, tile) {
 }
 
 function partsOf(element) {
-  return { image: element.querySelector(".picture__image"), source: element.querySelector("source") };
+  return {
+    image: element.querySelector(".picture__image"),
+    source: element.querySelector("source"),
+  };
 }
 
 function fillShape(element, { span, rows, width, height }) {

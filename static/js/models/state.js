@@ -169,7 +169,8 @@ export class State extends EventTarget {
     for (const id of page.removed_room_ids) {
       // What facts ahead of the page said of it goes too: the next page brings it.
       if (this.rooms.has(id) && this.newest > page.rev) this.#askFrom(page.rev);
-      if (roomIds.includes(id)) this.#forget(id); // left, and come back
+      if (roomIds.includes(id))
+        this.#forget(id); // left, and come back
       else this.#drop(id);
       this.left.set(id, page.rev);
     }
@@ -253,7 +254,8 @@ export class State extends EventTarget {
 
   /** Hais of rooms that we are in; of others they are old news. */
   #count(hais) {
-    for (const { id, room_id, user_id } of hais) this.#mark({ room_id, user_id, hai_id: id, rev: id });
+    for (const { id, room_id, user_id } of hais)
+      this.#mark({ room_id, user_id, hai_id: id, rev: id });
     const ours = hais.filter((hai) => this.rooms.has(hai.room_id));
     for (const hai of ours) {
       const room = this.rooms.get(hai.room_id);

@@ -88,7 +88,8 @@ export class Tray extends EventTarget {
   }
 
   async #upload(item) {
-    const attempt = (item.attempt = (item.attempt ?? 0) + 1);
+    const attempt = (item.attempt ?? 0) + 1;
+    item.attempt = attempt;
     this.#set(item, { state: "uploading", progress: 0, error: undefined });
     try {
       const { id } = await this.uploads.start(item.key, this.roomId, item.file, item);
@@ -187,7 +188,10 @@ export class Tray extends EventTarget {
       return isKept;
     };
     const written = this.#writing.then(write);
-    this.#writing = written.then(() => ended(true), () => ended(false));
+    this.#writing = written.then(
+      () => ended(true),
+      () => ended(false),
+    );
     return this.#writing;
   }
 
@@ -243,7 +247,9 @@ export class Tray extends EventTarget {
 
   /** The network is back: what it failed is tried again by itself. */
   retryOffline() {
-    const lost = this.items.filter(({ state, error }) => state === "failed" && error.code === "offline");
+    const lost = this.items.filter(
+      ({ state, error }) => state === "failed" && error.code === "offline",
+    );
     lost.forEach((item) => this.#upload(item));
   }
 

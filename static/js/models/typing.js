@@ -20,7 +20,10 @@ export class Typing extends EventTarget {
 
   started(userId) {
     clearTimeout(this.#ends.get(userId));
-    this.#ends.set(userId, setTimeout(() => this.ended(userId), LASTS_MS));
+    this.#ends.set(
+      userId,
+      setTimeout(() => this.ended(userId), LASTS_MS),
+    );
     this.#changed();
   }
 

@@ -13,7 +13,10 @@ const BRANDS = [
 /** Why such bytes cannot be sent, in words that say what to do; "" when they may be, or
     cannot be read: then the upload says it. */
 export async function refusalOfBytes(file) {
-  const bytes = await file.slice(0, HEAD_BYTES).arrayBuffer().catch(() => new ArrayBuffer(0));
+  const bytes = await file
+    .slice(0, HEAD_BYTES)
+    .arrayBuffer()
+    .catch(() => new ArrayBuffer(0));
   const head = String.fromCharCode(...new Uint8Array(bytes));
   if (head.slice(4, 8) !== "ftyp") return "";
   const brand = head.slice(8);

@@ -140,7 +140,10 @@ export class TusUpload {
   #rest(pauseMs) {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, pauseMs * (0.5 + Math.random()));
-      const goOn = () => (clearTimeout(timer), resolve());
+      const goOn = () => {
+        clearTimeout(timer);
+        resolve();
+      };
       globalThis.addEventListener?.("online", goOn, { once: true });
       this.#control.signal.addEventListener("abort", goOn, { once: true });
     });
@@ -174,9 +177,11 @@ function base64(text) {
 }
 
 function errorOf({ status, json, speaksTus }) {
-  if (json?.error) return UNKNOWN.includes(status) && !speaksTus ? new NoTus() : new Refusal(json.error);
+  if (json?.error)
+    return UNKNOWN.includes(status) && !speaksTus ? new NoTus() : new Refusal(json.error);
   if (!speaksTus && UNKNOWN.includes(status)) return new NoTus();
-  if (status === 413) return new Refusal({ code: "too_large", message: "The picture is too large." });
+  if (status === 413)
+    return new Refusal({ code: "too_large", message: "The picture is too large." });
   return new Offline();
 }
 
@@ -189,7 +194,10 @@ function send(method, path, { headers, body = null, progress, signal }) {
       clearTimeout(timer);
       timer = setTimeout(() => request.abort(), STALLED_MS);
     };
-    const fail = (error) => (clearTimeout(timer), reject(error));
+    const fail = (error) => {
+      clearTimeout(timer);
+      reject(error);
+    };
     request.open(method, path);
     Object.entries(headers).forEach(([name, value]) => request.setRequestHeader(name, value));
     request.upload.onprogress = ({ loaded }) => {
@@ -200,7 +208,12 @@ function send(method, path, { headers, body = null, progress, signal }) {
       clearTimeout(timer);
       const header = (name) => request.getResponseHeader(name);
       const { status } = request;
-      resolve({ status, header, json: parsed(request), speaksTus: Boolean(header("Tus-Resumable")) });
+      resolve({
+        status,
+        header,
+        json: parsed(request),
+        speaksTus: Boolean(header("Tus-Resumable")),
+      });
     };
     request.onerror = () => fail(new Offline());
     request.onabort = () =>

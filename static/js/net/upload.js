@@ -134,7 +134,10 @@ export class Uploads extends EventTarget {
   }
 
   #sweep() {
-    import("#net/upload_sweep").then(({ sweep }) => sweep(this.store), () => undefined);
+    import("#net/upload_sweep").then(
+      ({ sweep }) => sweep(this.store),
+      () => undefined,
+    );
   }
 
   // ---- Dropzone ----
