@@ -21,6 +21,7 @@ from hai.web.routes import API_ROUTES, ROUTES
 
 ROOT = Path(__file__).resolve().parent.parent
 README_LINES = 130
+IMAGE_BYTES = 120_000
 DOCUMENTS = sorted(
     path for folder in (ROOT, ROOT / "docs") for path in folder.glob("*.md")
 )
@@ -220,6 +221,13 @@ def test_the_browser_knows_the_same_facts():
 
 def test_the_readme_is_short():
     assert len(document("README.md").splitlines()) <= README_LINES
+
+
+def test_the_pictures_of_the_readme_are_small():
+    """Made by `python -m tests.screenshots`."""
+    found = list((ROOT / "docs/images").iterdir())
+    assert {path.name for path in found} == {"desktop.webp", "phone.webp"}
+    assert max(path.stat().st_size for path in found) < IMAGE_BYTES
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
