@@ -13,4 +13,4 @@ make it durable. A fact comes out as an event on the bus after the commit, and t
 that care pick it up. Start reading at events.py, then app.py.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

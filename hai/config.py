@@ -35,8 +35,6 @@ class Config:
     address: str
     port: int
     data: Path
-    database_url: str
-    redis_url: str
     public_url: str
     trusted_proxies: tuple[str, ...]
     sign_up: str
@@ -63,12 +61,9 @@ class Config:
         """Of one file, before it is known what it is."""
         return max(self.max_picture_bytes, self.max_video_bytes, self.max_voice_bytes)
 
-    def masked(self) -> dict[str, Any]:
-        """For the log: addresses of databases lose their passwords."""
-        shown = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("database_url", "redis_url"):
-            shown[name] = _without_password(shown[name])
-        return shown
+    def as_dict(self) -> dict[str, Any]:
+        """For the log: no setting is a secret."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +83,6 @@ class Setting:
     @property
     def variable(self) -> str:
         return PREFIX + self.name.upper()
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -142,15 +130,6 @@ def _web_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _not_yet(what: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text:
-            raise ValueError(f"{what} is not supported by this version")
-        return text
-
-    return parse
-
-
 def _networks(text: str) -> tuple[str, ...]:
     """Addresses and networks, between commas: 127.0.0.1,10.0.0.0/8."""
     networks = [part.strip() for part in text.split(",") if part.strip()]
@@ -161,8 +140,6 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("address", str, "127.0.0.1", "", "address to listen on"),
     Setting("port", _whole(0, 65535), "8888", "", "port; 0 takes a free one"),
     Setting("data", Path, "data", "", "folder that holds hai.db"),
-    Setting("database_url", _not_yet("PostgreSQL"), "", "", "PostgreSQL instead"),
-    Setting("redis_url", _not_yet("Redis"), "", "", "joins several machines"),
     Setting("public_url", _web_url, "", "", "where people reach Hai"),
     Setting(
         "trusted_proxies",

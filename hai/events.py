@@ -28,7 +28,7 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class HaiSent:
-    """A hai was stored. `hai` is the whole object of DESIGN 3.1."""
+    """A hai was stored. `hai` is the whole object, as in docs/protocol.md."""
 
     name: ClassVar[str] = "hai_sent"
     hai: Payload

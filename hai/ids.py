@@ -28,7 +28,7 @@ def new_client_id() -> str:
 
 
 def new_epoch() -> str:
-    """Names one life of the database (DESIGN: Epoch)."""
+    """Names one life of the database (docs/protocol.md, "Rev and epoch")."""
     return secrets.token_urlsafe(9)
 
 

@@ -20,7 +20,6 @@ LEVELS = {  # part of hai -> level; every other module at the top is on level 0
     "realtime": 3,
     "web": 3,
     "bots": 3,
-    "push": 3,
     "app": 4,
     "bench": 4,
     "cli": 4,
@@ -40,13 +39,11 @@ ALLOWED = {  # library -> where it may be imported, as patterns of module names
     "PIL": r"hai\.core\.thumbnails$",
     "argon2": r"hai\.core\.passwords$",
     "markdown_it": r"hai\.core\.formatting$",
-    "redis": r"hai\.realtime\.cluster$",
-    "psycopg": r"hai\.storage\.database$",
     "uvloop": r"hai\.cli\.serve$",
 }
 
 # Too heavy to import before they are needed: loaded by importlib in the one file above.
-LATE = {"nltk", "PIL", "argon2", "markdown_it", "redis", "psycopg", "uvloop"}
+LATE = {"nltk", "PIL", "argon2", "markdown_it", "uvloop"}
 
 
 @cache

@@ -65,6 +65,15 @@ def test_an_unknown_variable_is_a_warning(expect_log):
     assert load({}, {"HAI_PROT": "80", "HOME": "/root"}).port == 8888
 
 
+def test_a_setting_that_is_gone_keeps_nobody_from_starting(expect_log):
+    expect_log("unknown setting HAI_REDIS_URL")
+    assert "redis_url" not in load({}, {"HAI_REDIS_URL": "redis://a"}).as_dict()
+
+
+def test_the_log_shows_every_setting():
+    assert load({}, {}).as_dict().keys() == {setting.name for setting in SETTINGS}
+
+
 def test_the_configuration_cannot_be_changed():
     with pytest.raises(AttributeError):
         load({}, {}).port = 1

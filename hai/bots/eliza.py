@@ -36,7 +36,7 @@ WILDCARD = re.compile(r"%(\d)")
 
 
 class Eliza:
-    """A bot of DESIGN 4.4, and the voice of the namespace /eliza."""
+    """A bot like any other (base.py), and the voice of the namespace /eliza."""
 
     name = "eliza"
     display_name = "Eliza"

@@ -1,10 +1,9 @@
 """Keeps libraries that Hai does not use out of its process.
 
 Ours import others where they find them: python-engineio's client takes aiohttp,
-Peewee psycopg, python-socketio's Redis manager redis. A server uses none of them
-as long as `database_url` and `redis_url` are not settings that it takes, and where
-the extras are installed they cost 28 MiB and more than a second of the start. While
-our modules are imported they are therefore not there; afterwards they are again.
+Peewee psycopg, python-socketio's Redis manager redis. A server uses none of them,
+and where they are installed they cost 28 MiB and more than a second of the start.
+While our modules are imported they are therefore not there; afterwards they are again.
 """
 
 import contextlib

@@ -30,7 +30,7 @@ def configure(add: Any, name: str) -> None:
 
 
 def run(config: Config, arguments: argparse.Namespace) -> int:
-    logger.info("settings: %s", config.masked())
+    logger.info("settings: %s", config.as_dict())
     _raise_file_limit()
     try:
         with server_lock(config.data):

@@ -1,6 +1,6 @@
 """Catching up: every row that I may see with a rev above the one I know.
 
-No event log: the rows themselves carry their rev (DESIGN 3.1). Read in one
+No event log: the rows themselves carry their rev (docs/protocol.md). Read in one
 transaction, so that a page is one moment of the database.
 """
 

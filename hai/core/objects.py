@@ -1,4 +1,4 @@
-"""The objects of DESIGN 3.1, made from rows: hai, picture and user.
+"""The objects of docs/protocol.md, made from rows: hai, picture and user.
 
 An absent field is left out, never null. The one place that decides their
 shape; rooms come ready from storage/rooms.py, which derives half of them.

@@ -48,7 +48,7 @@ from hai.realtime.websocket import (
 
 MAX_PAYLOAD_BYTES = 1_000_000  # one message or polling payload; said in OPEN
 MAX_STRANGER_BYTES = 4096  # before anyone has signed in: one CONNECT with a token
-MAX_PACKETS = 20_000  # in one polling payload; FINDINGS: never drop some of them
+MAX_PACKETS = 20_000  # in one polling payload; more end the session, none is dropped
 HELLO_S = 5.0  # for a stranger's CONNECT
 CONNECT_S = 30.0  # for a signed-in client's, over a bad line
 PACKETS_A_TURN = 64

@@ -2,7 +2,7 @@
 
 No behaviour. Each class says what a row means and how many to expect.
 The schema itself is made by migrations.py; a test compares the two.
-All `_at` are milliseconds since 1970 UTC; `rev` is DESIGN 3.1's revision.
+All `_at` are milliseconds since 1970 UTC; docs/protocol.md says what a `rev` is.
 One process serves one database, so the models are bound to one proxy.
 """
 

@@ -1,6 +1,6 @@
 """Rooms and memberships: the statements behind core/rooms.py.
 
-Rows come back as dictionaries whose keys are those of DESIGN 3.1's room,
+Rows come back as dictionaries whose keys are those of docs/protocol.md's room,
 without the fields that are absent.
 """
 

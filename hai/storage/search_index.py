@@ -1,7 +1,4 @@
-"""Full-text search: the FTS5 table that triggers keep from the first row on.
-
-One of the three seams for another database: the PostgreSQL twin comes here.
-"""
+"""Full-text search: the FTS5 table that triggers keep from the first row on."""
 
 import json
 from typing import Any

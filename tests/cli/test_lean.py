@@ -14,7 +14,7 @@ import aiohttp  # of the test extra: it is there for whoever asks afterwards
 """
 
 
-def test_the_commands_do_without_the_libraries_of_the_extras():
+def test_the_commands_do_without_libraries_that_only_others_ask_for():
     subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, check=True)
 
 

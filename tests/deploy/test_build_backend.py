@@ -10,9 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from hai import __version__
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-SOURCES = ("deploy", "hai", "static", "templates", "README.md", "pyproject.toml")
+SOURCES = ("deploy", "docs", "hai", "static", "templates", "tests", "run.py")
+TEXTS = ("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+METADATA = ("pyproject.toml", "setup.cfg", "MANIFEST.in", ".editorconfig")
 PACKAGES = ("package.json", "package-lock.json")
+BUILD_SDIST = """
+import sys
+sys.path.insert(0, "deploy")
+import build_backend
+build_backend.build_sdist(".")
+"""
 
 
 def test_browser_packages_are_pinned_exactly():
@@ -29,18 +39,38 @@ def test_the_lock_checks_content_and_names_no_registry():
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """A wheel built from a copy of the checkout, as a set of names and its bytes."""
+def checkout(tmp_path_factory):
+    """A copy of the checkout, with what an earlier build may have left in it."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in (*SOURCES, *PACKAGES, "setup.cfg"):
+    for name in (*SOURCES, *TEXTS, *METADATA, *PACKAGES):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     (folder / "build/lib/hai").mkdir(parents=True)
     (folder / "build/lib/hai/deleted_long_ago.py").touch()
+    return folder
+
+
+def build_wheel(folder):
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps"]
     subprocess.run([*command, "--no-build-isolation", "."], cwd=folder, check=True)
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as found:
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout):
+    """A wheel, open for reading."""
+    with zipfile.ZipFile(build_wheel(checkout)) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def sdist(checkout, tmp_path_factory):
+    """The folder that a source distribution unpacks to."""
+    command = [sys.executable, "-c", BUILD_SDIST]
+    subprocess.run(command, cwd=checkout, check=True, stdout=subprocess.DEVNULL)
+    target = tmp_path_factory.mktemp("sdist")
+    shutil.unpack_archive(next(checkout.glob("*.tar.gz")), target, filter="data")
+    return next(target.iterdir())
 
 
 def test_a_wheel_holds_all_modules_templates_and_static_files(wheel):
@@ -64,3 +94,36 @@ def test_a_wheel_holds_the_browser_packages_with_their_licences(wheel):
 
 def test_a_wheel_holds_nothing_that_was_deleted(wheel):
     assert not [name for name in wheel.namelist() if "deleted_long_ago" in name]
+
+
+def test_a_wheel_says_whose_it_is_and_under_which_licence(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+    said = wheel.read(name).decode()
+    for line in (
+        f"Version: {__version__}",
+        "Author: the Hai authors",
+        "License: MIT",
+        "License-File: LICENSE",
+        "Requires-Python: >=3.11",
+    ):
+        assert line in said.splitlines()
+    (licence,) = [
+        n for n in wheel.namelist() if n.endswith(".dist-info/licenses/LICENSE")
+    ]
+    assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
+
+
+def test_a_wheel_holds_no_documents(wheel):
+    assert not [name for name in wheel.namelist() if "docs/" in name]
+
+
+def test_a_source_distribution_holds_the_project(sdist):
+    names = (*SOURCES, *TEXTS, *PACKAGES, "pyproject.toml", "setup.cfg")
+    assert [name for name in names if not (sdist / name).exists()] == []
+    assert (sdist / "docs/images/phone.webp").is_file()
+    assert not list(sdist.rglob("*.pyc"))
+
+
+def test_a_wheel_can_be_built_from_a_source_distribution(sdist, wheel):
+    with zipfile.ZipFile(build_wheel(sdist)) as again:
+        assert set(again.namelist()) == set(wheel.namelist())
