@@ -15,6 +15,7 @@ from hai.bench.http import Asking, Getter, get_request
 from hai.bench.processes import Server
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
+from hai.units import MIB
 
 SMALL = 100  # pictures with a thumbnail: a room that somebody scrolls through
 THUMBNAIL_BYTES = 30 * 1024
@@ -22,7 +23,6 @@ LARGE_BYTES = 32 * 1024 * 1024
 SCROLLING = 8  # connections
 LOOKING = 4
 WARM_S = 0.5
-MIB = 1024 * 1024
 
 Wanted = list[tuple[bytes, bytes]]
 

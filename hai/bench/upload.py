@@ -12,9 +12,9 @@ from hai.bench.http import Asking, upload
 from hai.bench.processes import Server
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
+from hai.units import MIB
 
 UPLOAD_BYTES = 500 * 1024 * 1024
-MIB = 1024 * 1024
 WARM_S = 1.0
 LONGEST_S = 300.0
 

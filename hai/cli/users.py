@@ -11,7 +11,6 @@ from hai.core import accounts, admin
 from hai.core.context import Core
 from hai.errors import NotFound
 
-ROLES = admin.ROLES
 DEFAULT = "default"  # for --max-bytes: as the setting says
 
 
@@ -28,7 +27,7 @@ def configure(add: Any, name: str) -> None:
 def _configure_add(add: Any) -> None:
     parser = add("add", "add a user; without a password only tokens sign them in")
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--role", choices=ROLES, default="member")
+    parser.add_argument("--role", choices=accounts.ROLES, default="member")
     parser.add_argument("--password-stdin", action="store_true", help="read one line")
     parser.set_defaults(run=run_add)
 
@@ -48,7 +47,7 @@ def _configure_list(add: Any) -> None:
 def _configure_change(add: Any) -> None:
     parser = add("change", "give a user another role, or another limit on pictures")
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--role", choices=ROLES)
+    parser.add_argument("--role", choices=accounts.ROLES)
     parser.add_argument(
         "--max-bytes",
         dest="limit",

@@ -23,7 +23,7 @@ from hai.core.thumbnail_child import (
     Thumbnail,
     ThumbnailChild,
 )
-from hai.core.uploads import MAX_DECODED_PX, Upload
+from hai.core.uploads import Upload
 from hai.errors import (
     Busy,
     NotFound,
@@ -68,9 +68,9 @@ class AvatarUpload(Upload):
         """All of it has come. Raises PictureTruncated, PictureType, TooLarge."""
         reader = self._reader
         reader.finish()
-        if reader.width * reader.height > MAX_DECODED_PX:
+        if reader.width * reader.height > thumbnails.MAX_PIXELS:
             raise TooLarge(
-                "The picture has too many pixels.", max_pixels=MAX_DECODED_PX
+                "The picture has too many pixels.", max_pixels=thumbnails.MAX_PIXELS
             )
         await self._put_head(reader.head)
         await self._store(bytes(self._buffer))

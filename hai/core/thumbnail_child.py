@@ -13,9 +13,9 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from hai.core import thumbnails
+from hai.paths import ROOT
 
 START_S = 20.0  # 0.1 s, or much longer on a small board that has just begun
 ANSWER_S = 10.0  # on the clock, beside the child's own limit of processor time
@@ -29,7 +29,6 @@ OWN_SIGNALS = (  # its limit of processor time, and what a decoder's faults end 
     signal.SIGILL,
 )
 MAX_ANSWER_BYTES = 2 * 1024 * 1024  # 640x640 in noise is 0.5 MiB
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class ChildFailed(Exception):

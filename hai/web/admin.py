@@ -9,8 +9,8 @@ from typing import Any
 
 from hai import __version__
 from hai.core import admin, deeds, origin, usage
-from hai.core.fields import MAX_ID
 from hai.errors import BadRequest, Forbidden
+from hai.ids import MAX_ID
 from hai.web.base import BaseHandler, FormHandler
 
 LATEST = 10  # of a list on the overview

@@ -27,7 +27,7 @@ HUES = 8
 LIGHT_BYTES = 300 * 1024  # an original that a dense screen may have at once
 QUOTE_CHARS = 120
 MAX_BIG_EMOJI = 6
-WAVE = "hai!"
+WAVE = "hai!"  # what an empty form sends
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]

@@ -21,10 +21,10 @@ from hai.core.context import Core
 from hai.core.fields import MAX_PICTURES
 from hai.core.sessions import Identity
 from hai.errors import BadRequest, HaiError, PictureTruncated, TextTooLong, TooLarge
+from hai.units import UTF8_BYTES
 
 MAX_PARTS = 64  # ten pictures with their alts, and a form's own fields
 MAX_PART_HEADER_BYTES = 4096
-UTF8_BYTES = 4  # the most that one character takes
 
 
 class UploadBody:
