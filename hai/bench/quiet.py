@@ -34,6 +34,6 @@ class QuietPair:
 
     @property
     def wrong(self) -> int:
-        heard = sum(client.state.heard for client in self.room.clients)
+        heard: int = sum(client.state.heard for client in self.room.clients)
         lost = self.room.sent * len(self.room.clients) - heard
         return lost + self.room.wrong_count()

@@ -150,7 +150,7 @@ class Room:
 
     def wrong_count(self) -> int:
         """Facts that differ between members, come twice, or out of order."""
-        differing = sum(client.state.errors for client in self.clients)
+        differing: int = sum(client.state.errors for client in self.clients)
         numbers = self.story.numbers
         twice = len(numbers) - len(set(numbers))
         last = [-1] * len(self.senders)  # of each sender

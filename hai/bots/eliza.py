@@ -82,7 +82,7 @@ def _load_chat() -> Any:
         util = importlib.import_module("nltk.chat.util")
         eliza = importlib.import_module("nltk.chat.eliza")
 
-    class OnePassChat(util.Chat):  # type: ignore[name-defined]
+    class OnePassChat(util.Chat):  # type: ignore[name-defined, misc]  # no types
         """NLTK's Chat, which looks at each wildcard and each word once."""
 
         def _wildcards(self, response: str, match: re.Match[str]) -> str:

@@ -190,7 +190,8 @@ async def change_password(core: Core, who: Identity, *, old: str, new: str) -> N
 def _password_hash(user_id: int) -> str | None:
     """(reader thread)"""
     user: Any = User.get_by_id(user_id)
-    return user.password_hash
+    found: str | None = user.password_hash
+    return found
 
 
 def _set_password(tx: Transaction, user_id: int, password_hash: str) -> None:

@@ -347,6 +347,7 @@ class UploadHandler(TusHandler):
     def wants_words(self) -> bool:
         return "application/json" in self.request.headers.get("Accept", "")
 
+    # Each route passes its own part of the path.
     async def head(self, token: str) -> None:  # type: ignore[override]
         await self.end_others(token)
         progress = await resumable.get_progress(self.core, self.user, token)

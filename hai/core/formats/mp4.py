@@ -362,7 +362,7 @@ class Movie:
 
 def _total(row_bytes: int, rows: bytes) -> bytes:
     """Of the first column."""
-    numbers = struct.unpack(f">{len(rows) // 4}I", rows)
+    numbers: tuple[int, ...] = struct.unpack(f">{len(rows) // 4}I", rows)
     return sum(numbers[:: row_bytes // 4]).to_bytes(8, "big")
 
 
