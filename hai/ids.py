@@ -57,8 +57,3 @@ def user_room(user_id: int) -> str:
 def room_room(room_id: int) -> str:
     """The name that core emits to; it is resolved to its members' rooms."""
     return f"room:{room_id}"
-
-
-def session_room(session_id: int) -> str:
-    """The Socket.IO room of one session's sids."""
-    return f"session:{session_id}"
