@@ -12,7 +12,7 @@ from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.crowd import Crowd
 from hai.bench.http import Asking, Getter, get_request
-from hai.bench.processes import Server
+from hai.bench.processes import ServerProcess
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
 from hai.units import MIB
@@ -92,7 +92,7 @@ def wanted(paths: list[str], large_path: str, token: str = "") -> tuple[Wanted, 
 def look(
     bench: Bench,
     crowd: Crowd,
-    server: Server,
+    server: ServerProcess,
     wanted: Wanted,
     connections: int,
     pair: QuietPair | None = None,

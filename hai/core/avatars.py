@@ -20,7 +20,7 @@ from hai.core.sessions import Identity
 from hai.core.thumbnail_child import (
     ChildFailed,
     ChildKilled,
-    Thumbnail,
+    MadeThumbnail,
     ThumbnailChild,
 )
 from hai.core.uploads import Upload
@@ -167,7 +167,7 @@ class AvatarMaker:
             _set, who.user_id, made.content, chunk_bytes=len(made.content)
         )
 
-    async def _make(self, upload: AvatarUpload) -> Thumbnail:
+    async def _make(self, upload: AvatarUpload) -> MadeThumbnail:
         async with self._turn:
             self._rest_later()
             try:

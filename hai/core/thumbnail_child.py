@@ -40,7 +40,7 @@ class ChildKilled(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Thumbnail:
+class MadeThumbnail:
     """What was made of a picture. width 0: only its blur is of use, if that."""
 
     width: int
@@ -68,7 +68,7 @@ class ThumbnailChild:
         chunks: AsyncIterator[bytes],
         *,
         is_avatar: bool = False,
-    ) -> Thumbnail | None:
+    ) -> MadeThumbnail | None:
         """The thumbnail, or None: the picture was too much for the child.
 
         Raises ChildFailed, ChildKilled, and what reading `chunks` raises.
@@ -144,7 +144,7 @@ class ThumbnailChild:
 
     async def _ask(
         self, process: Process, question: bytes, chunks: AsyncIterator[bytes]
-    ) -> Thumbnail | None:
+    ) -> MadeThumbnail | None:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(question)
         async for chunk in chunks:
@@ -158,4 +158,4 @@ class ThumbnailChild:
         if not width:
             return None
         blur = content[:blur_length].decode("ascii")
-        return Thumbnail(width, height, blur, content[blur_length:])
+        return MadeThumbnail(width, height, blur, content[blur_length:])

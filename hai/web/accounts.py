@@ -85,7 +85,7 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-class JoinHandler(AccountHandler):
+class SignUpHandler(AccountHandler):
     """GET and POST /join/CODE, and /join where sign-up is open."""
 
     async def admit(self) -> None:
@@ -105,7 +105,7 @@ class JoinHandler(AccountHandler):
         await self.welcome(user)
 
 
-class ResetHandler(AccountHandler):
+class NewPasswordHandler(AccountHandler):
     """GET and POST /reset/CODE: a new password, by a link that an admin made."""
 
     async def show(self, code: str, **names: Any) -> None:

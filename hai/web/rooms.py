@@ -135,7 +135,7 @@ async def _people_names(handler: BaseHandler, room_id: int) -> dict[str, Any]:
     }
 
 
-class JoinHandler(BaseHandler):
+class JoinRoomHandler(BaseHandler):
     """POST /rooms/ID/join"""
 
     async def post(self, room_id: int) -> None:

@@ -306,7 +306,7 @@ class UploadsHandler(TusHandler):
         await self._drop(upload, "cut")
 
 
-class UploadHandler(TusHandler):
+class TusUploadHandler(TusHandler):
     """HEAD, PATCH, DELETE and GET /uploads/TOKEN, for the one who began it."""
 
     def body_limit(self) -> int:
