@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hai.bots.threads import Threads, TooManyThreads
+from hai.shapes import HaiObject, RoomObject
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Eliza:
         self.chat: Any = None
         self.loading = threading.Lock()
 
-    async def reply(self, hai: dict[str, Any], room: dict[str, Any]) -> str | None:
+    async def reply(self, hai: HaiObject, room: RoomObject) -> str | None:
         if hai["pictures"] and not hai["text"].strip():
             return PICTURE
         return await self.reply_to(hai["user_id"], hai["text"])

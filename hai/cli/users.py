@@ -10,6 +10,7 @@ from hai.config import Config
 from hai.core import accounts, admin
 from hai.core.context import Core
 from hai.errors import NotFound
+from hai.shapes import UserObject
 
 DEFAULT = "default"  # for --max-bytes: as the setting says
 
@@ -129,13 +130,13 @@ async def add_tokens(core: Core, names: list[str]) -> list[str]:
     return [await token for token in queued]
 
 
-async def list_users(core: Core, kind: str) -> list[dict[str, Any]]:
+async def list_users(core: Core, kind: str) -> list[UserObject]:
     return [user for user in await accounts.list_users(core) if user["kind"] == kind]
 
 
 async def change_user(
     core: Core, name: str, role: str | None, limit: int | str | None
-) -> dict[str, Any]:
+) -> UserObject:
     user = await accounts.user_named(core, name)
     if limit is not None:
         max_bytes = None if limit == DEFAULT else int(limit)

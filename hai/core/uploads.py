@@ -18,11 +18,12 @@ from hai.core import mending, quotas
 from hai.core.context import Core
 from hai.core.fields import MAX_ALT_CHARS
 from hai.core.formats.walk import Edit
-from hai.core.objects import Object, picture_object
+from hai.core.objects import picture_object
 from hai.core.picture_types import PictureReader
 from hai.core.sessions import Identity
 from hai.core.thumbnails import MAX_PIXELS, SIDE_PX
 from hai.errors import StorageFull, TooLarge
+from hai.shapes import PictureObject
 from hai.storage import blobs
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
@@ -160,7 +161,7 @@ class Upload:
         if self._reader.step_count - steps_before > MANY_STEPS:
             await asyncio.sleep(0)
 
-    async def finish(self) -> Object:
+    async def finish(self) -> PictureObject:
         """Store the rest; returns the picture object, which is durable then.
 
         Raises PictureTruncated, PictureType, Busy, StorageFull.

@@ -7,6 +7,7 @@ from tornado.httputil import HTTPServerRequest
 
 from hai.core import accounts, resets, sessions
 from hai.errors import Forbidden, NotFound
+from hai.shapes import UserObject
 from hai.web.base import FormHandler
 from hai.web.sessions import SessionHandler
 
@@ -31,7 +32,7 @@ class AccountHandler(SessionHandler):
         names = ("name", "display_name", "password")
         return {name: self.form.text(name) for name in names}
 
-    async def welcome(self, user: dict[str, Any]) -> None:
+    async def welcome(self, user: UserObject) -> None:
         await self.begin_session(user["id"])
         self.done(self.reverse_url("home"), {"user": user}, status=201)
 

@@ -36,6 +36,7 @@ from hai.errors import (
     UploadType,
     UploadVersion,
 )
+from hai.shapes import PictureObject
 from hai.web.base import BaseHandler
 from hai.web.bodies import MAX_LENGTH_DIGITS
 
@@ -179,7 +180,7 @@ class TusHandler(BaseHandler):
         self.describe(upload.progress, shown.get("picture"))
         return shown
 
-    def describe(self, progress: Progress, picture: dict[str, Any] | None) -> None:
+    def describe(self, progress: Progress, picture: PictureObject | None) -> None:
         self.set_header("Upload-Offset", str(progress.received))
         if picture:
             self.set_header("Hai-Picture", str(picture["id"]))

@@ -8,6 +8,7 @@ change both, a browser test compares them.
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from hai.core.quotas import size_words
 from hai.web.albums import Tile, album
 from hai.web.receipts import ReceiptView, receipt_view
 
-Dict = dict[str, Any]
+Dict = Mapping[str, Any]
 
 RUN_MS = 5 * 60_000  # a longer pause is worth saying who and when again
 HUES = 8
