@@ -65,6 +65,10 @@ class App:
         self.config = config
         self.core = make_core(config)
         self.port = config.port
+        # What is to be stopped, the last one first; each part enters as it starts.
+        self._stops = contextlib.AsyncExitStack()
+        self._stops.callback(self.core.executor.shutdown, wait=False)
+        self._stops.callback(self.core.presence.close)
 
     @property
     def url(self) -> str:
@@ -76,40 +80,61 @@ class App:
         return self.config.public_url or f"http://{shown}:{self.port}"
 
     async def start(self) -> None:
-        """Listen once everything behind the port is ready."""
+        """Listen once everything behind the port is ready.
+
+        Raises what keeps a part from starting; what had started is stopped then.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         sockets = bind_sockets(self.config.port, self.config.address, backlog=BACKLOG)
+        for sock in sockets:
+            self._stops.callback(sock.close)
         self.port = sockets[0].getsockname()[1]
         self.core.url = self.url
         await self.core.db.start()
-        self.sweeper = Sweeper(self.core)
-        self.sweeper.start()
-        self.thumbnails = ThumbnailQueue(self.core)
-        self.thumbnails.start()
-        eliza = Eliza()
-        self.realtime = realtime_server.build(self.core, orders.run, eliza.reply_to)
-        await self.realtime.start()
-        self.bots = Dispatcher(self.core, [eliza])
-        await self.bots.start()
-        self.web = application.build(self.core, self.realtime.url_specs())
-        self.web.metrics.watch("hai_sockets", lambda: self.realtime.socket_count)
-        self.http = Listener(self.web, **application.SERVER_OPTIONS)
+        self._stops.push_async_callback(self.core.db.stop)
+        self._start_background()
+        await self._start_edges()
         self.http.add_sockets(sockets)
+        self._stops.callback(self.http.stop)
         gc.set_threshold(*GC_THRESHOLDS)
         gc.collect()
         gc.freeze()  # what lives as long as the process is never looked at again
 
+    def _start_background(self) -> None:
+        self.thumbnails = ThumbnailQueue(self.core)
+        self._stops.push_async_callback(self.thumbnails.stop)
+        self.sweeper = Sweeper(self.core)
+        self._stops.push_async_callback(self.sweeper.stop)
+        self.sweeper.start()
+        self.thumbnails.start()
+
+    async def _start_edges(self) -> None:
+        """Sockets are closed before the connections that are left to HTTP."""
+        eliza = Eliza()
+        self.realtime = realtime_server.build(self.core, orders.run, eliza.reply_to)
+        self.web = application.build(self.core, self.realtime.url_specs())
+        self.web.metrics.watch("hai_sockets", lambda: self.realtime.socket_count)
+        self._stops.push_async_callback(self.web.close)
+        self.http = Listener(self.web, **application.SERVER_OPTIONS)
+        self._stops.push_async_callback(self.http.close_all_connections)
+        self._stops.push_async_callback(self.realtime.stop)
+        await self.realtime.start()
+        self.bots = Dispatcher(self.core, [eliza])
+        self._stops.push_async_callback(self.bots.stop)
+        await self.bots.start()
+
     async def stop(self) -> None:
-        """First nothing new, then what is under way, the database last."""
-        self.http.stop()
-        await self.bots.stop()
-        await self.realtime.stop()
-        await self.http.close_all_connections()
-        await self.web.close()
-        await self.sweeper.stop()
-        await self.thumbnails.stop()
-        await self.core.db.stop()
-        self.core.presence.close()
-        self.core.executor.shutdown(wait=False)
+        """First nothing new, then what is under way, the database last.
+
+        Also after a `start` that failed, and more than once.
+        """
+        await self._stops.aclose()
 
 
 def make_app(config: Config) -> App:

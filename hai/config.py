@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from hai.units import MIB
+
 logger = logging.getLogger(__name__)
 
-MIB = 1024 * 1024
 PREFIX = "HAI_"
 
 

@@ -9,6 +9,8 @@ names, and a test compares the two.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hai.shapes import HaiObject, RoomObject, UserObject
+
 Payload = dict[str, Any]
 
 
@@ -31,7 +33,7 @@ class HaiSent:
     """A hai was stored. `hai` is the whole object, as in docs/protocol.md."""
 
     name: ClassVar[str] = "hai_sent"
-    hai: Payload
+    hai: HaiObject
 
     def payload(self) -> Payload:
         return {"hai": self.hai}
@@ -45,7 +47,7 @@ class HaiChanged:
     """Edited, deleted, reacted to: always the whole hai as it is now."""
 
     name: ClassVar[str] = "hai_changed"
-    hai: Payload
+    hai: HaiObject
 
     def payload(self) -> Payload:
         return {"hai": self.hai}
@@ -63,7 +65,7 @@ class RoomChanged:
     """
 
     name: ClassVar[str] = "room_changed"
-    room: Payload
+    room: RoomObject
     joined: tuple[int, ...] = ()
     left: tuple[int, ...] = ()
 
@@ -94,7 +96,7 @@ class UserChanged:
     """A user is new, or changed name, avatar or role."""
 
     name: ClassVar[str] = "user_changed"
-    user: Payload
+    user: UserObject
 
     def payload(self) -> Payload:
         return {"user": self.user}

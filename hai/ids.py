@@ -11,6 +11,8 @@ import secrets
 
 TOKEN_BYTES = 32
 INVITE_BYTES = 12  # 96 bits: short enough to read out, too many to try
+MAX_CODE_CHARS = 64  # of a code that somebody types or brings by a link
+MAX_ID = 2**53 - 1  # what JavaScript counts exactly
 
 
 def new_token() -> str:
@@ -55,8 +57,3 @@ def user_room(user_id: int) -> str:
 def room_room(room_id: int) -> str:
     """The name that core emits to; it is resolved to its members' rooms."""
     return f"room:{room_id}"
-
-
-def session_room(session_id: int) -> str:
-    """The Socket.IO room of one session's sids."""
-    return f"session:{session_id}"

@@ -6,7 +6,7 @@ wanted (sockets open, writes queued) is a gauge that app.py connects with
 Loop thread only. One set of numbers per process, as for any server.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,13 +54,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self.declared = {metric.name: metric for metric in METRICS}
-        self.counts: Counter[tuple[str, str]] = Counter()  # (name, label) -> value
+        self.counts: defaultdict[tuple[str, str], float] = defaultdict(int)
         self.watched: dict[str, Callable[[], float]] = {}
 
     def count(self, name: str, label: str = "", by: float = 1) -> None:
         """Add to a counter. Unknown names raise KeyError: declare them above."""
         assert self.declared[name].kind == "counter"
-        self.counts[name, label] += by  # type: ignore[assignment]
+        self.counts[name, label] += by
 
     def watch(self, name: str, ask: Callable[[], float]) -> None:
         """Ask `ask` for the value whenever the text is wanted."""

@@ -229,6 +229,16 @@ def test_heavy_libraries_are_loaded_when_first_needed():
     assert early == []
 
 
+def test_no_two_classes_have_one_name():
+    """Who searches for a name finds the one that is meant."""
+    homes = {}
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name != "Meta":  # Peewee's
+                homes.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
 def test_every_folder_is_in_the_package():
     """setup.cfg names the packages by hand; a forgotten one is not installed."""
     setup = configparser.ConfigParser()

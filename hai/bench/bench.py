@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hai.bench.community import Community
-from hai.bench.processes import Cores, Server
+from hai.bench.processes import Cores, ServerProcess
 
 # The launcher of a checkout is not there in an installed package.
 RUN = ["-c", "import sys; from hai.cli import main; sys.exit(main())"]
@@ -21,10 +21,10 @@ class Bench:
     with_stock: bool
     say: Callable[[str], None]
 
-    def serve(self, community: Community, *flags: str) -> Server:
+    def serve(self, community: Community, *flags: str) -> ServerProcess:
         """Our own server on this community."""
         given = ["serve", "--port", "0", "--data", str(community.folder)]
         return self.start([*RUN, *given, "--rate-limits", "off", *flags])
 
-    def start(self, command: list[str]) -> Server:
-        return Server(command, self.cores.server, self.folder / "server.log")
+    def start(self, command: list[str]) -> ServerProcess:
+        return ServerProcess(command, self.cores.server, self.folder / "server.log")

@@ -6,7 +6,7 @@ from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.crowd import Crowd
 from hai.bench.results import Figure
-from hai.bench.room import Room
+from hai.bench.room import CrowdedRoom
 
 MEMBERS = 1000
 BUSY_RATE = 500.0  # half of a million deliveries a second
@@ -20,8 +20,10 @@ def run(bench: Bench) -> list[Figure]:
     )
     with bench.serve(community) as server, Crowd(server.port) as crowd:
         clients = crowd.connect(community.tokens)
-        busy = Room(crowd, server, clients[:MEMBERS], community.room_id)
-        quiet = Room(crowd, server, clients[MEMBERS:], community.pair_room_ids[0])
+        busy = CrowdedRoom(crowd, server, clients[:MEMBERS], community.room_id)
+        quiet = CrowdedRoom(
+            crowd, server, clients[MEMBERS:], community.pair_room_ids[0]
+        )
         busy.load(BUSY_RATE, WARM_S)
         cpu_s, own_s = server.cpu_s, time.process_time()
         busy.begin(BUSY_RATE, bench.seconds)

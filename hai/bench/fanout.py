@@ -9,7 +9,7 @@ from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.crowd import Broken, Crowd
 from hai.bench.results import Figure
-from hai.bench.room import NOTHING, Load, Room
+from hai.bench.room import NOTHING, CrowdedRoom, Load
 
 MEMBERS = 1000
 QUIET_RATE = 50.0  # hais a second
@@ -25,7 +25,7 @@ def run(bench: Bench) -> list[Figure]:
     bench.say(f"bare send(2): {bare_us:.2f} us")
     with bench.serve(community) as server, Crowd(server.port) as crowd:
         clients = crowd.connect(community.tokens)
-        room = Room(crowd, server, clients, community.room_id)
+        room = CrowdedRoom(crowd, server, clients, community.room_id)
         room.load(QUIET_RATE, WARM_S)
         quiet = room.load(QUIET_RATE, bench.seconds)
         bench.say(quiet.words)
@@ -45,7 +45,7 @@ def run(bench: Bench) -> list[Figure]:
     return figures + (measure_stock(bench) if bench.with_stock else [])
 
 
-def raise_rate(bench: Bench, room: Room) -> Load:
+def raise_rate(bench: Bench, room: CrowdedRoom) -> Load:
     """The best run in which nothing was lost and p99 stayed below the limit.
 
     Nothing at all if there was none. A server that closes connections has been
@@ -78,7 +78,7 @@ def measure_stock(bench: Bench) -> list[Figure]:
     command = ["-m", "hai.bench.stock"]
     with bench.start(command) as server, Crowd(server.port) as crowd:
         clients = crowd.connect([""] * MEMBERS)
-        room = Room(crowd, server, clients, 1)
+        room = CrowdedRoom(crowd, server, clients, 1)
         room.load(STOCK_RATE, WARM_S)
         load = room.load(STOCK_RATE, bench.seconds)
     bench.say(f"stock, {load.words}")

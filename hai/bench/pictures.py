@@ -12,9 +12,10 @@ from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.crowd import Crowd
 from hai.bench.http import Asking, Getter, get_request
-from hai.bench.processes import Server
+from hai.bench.processes import ServerProcess
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
+from hai.units import MIB
 
 SMALL = 100  # pictures with a thumbnail: a room that somebody scrolls through
 THUMBNAIL_BYTES = 30 * 1024
@@ -22,7 +23,6 @@ LARGE_BYTES = 32 * 1024 * 1024
 SCROLLING = 8  # connections
 LOOKING = 4
 WARM_S = 0.5
-MIB = 1024 * 1024
 
 Wanted = list[tuple[bytes, bytes]]
 
@@ -92,7 +92,7 @@ def wanted(paths: list[str], large_path: str, token: str = "") -> tuple[Wanted, 
 def look(
     bench: Bench,
     crowd: Crowd,
-    server: Server,
+    server: ServerProcess,
     wanted: Wanted,
     connections: int,
     pair: QuietPair | None = None,

@@ -49,7 +49,7 @@ def pinned(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-class Server:
+class ServerProcess:
     """A child that prints an address, `http://HOST:PORT`, when it serves."""
 
     def __init__(self, command: Sequence[str], core: int, log_path: Path) -> None:
@@ -71,7 +71,7 @@ class Server:
                 return int(urlsplit(found[0]).port or 0)
         raise RuntimeError(f"the server did not start:\n{log_path.read_text()}")
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> "ServerProcess":
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -2,9 +2,9 @@
 
 from hai.bench.community import Community
 from hai.bench.crowd import Crowd
-from hai.bench.processes import Server
+from hai.bench.processes import ServerProcess
 from hai.bench.results import percentile
-from hai.bench.room import Room
+from hai.bench.room import CrowdedRoom
 
 RATE = 20.0
 LONGEST_S = 600.0
@@ -13,9 +13,11 @@ LONGEST_S = 600.0
 class QuietPair:
     """The last pair of a community, talking for as long as somebody else is busy."""
 
-    def __init__(self, crowd: Crowd, server: Server, community: Community) -> None:
+    def __init__(
+        self, crowd: Crowd, server: ServerProcess, community: Community
+    ) -> None:
         clients = crowd.connect(community.tokens[-2:])
-        self.room = Room(crowd, server, clients, community.pair_room_ids[-1])
+        self.room = CrowdedRoom(crowd, server, clients, community.pair_room_ids[-1])
 
     def begin(self) -> None:
         self.room.begin(RATE, LONGEST_S, senders=2)
@@ -34,6 +36,6 @@ class QuietPair:
 
     @property
     def wrong(self) -> int:
-        heard = sum(client.state.heard for client in self.room.clients)
+        heard: int = sum(client.state.heard for client in self.room.clients)
         lost = self.room.sent * len(self.room.clients) - heard
         return lost + self.room.wrong_count()

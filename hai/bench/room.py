@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from hai.bench.crowd import Broken, Client, Crowd
-from hai.bench.processes import Server
+from hai.bench.processes import ServerProcess
 from hai.bench.results import percentile
 from hai.bench.story import Reading, Story
 from hai.bench.wire import ACK, PONG_FRAME, send_hai_frame
@@ -64,11 +64,11 @@ class Load:
 NOTHING = Load(0, 0, 0, 0, 0, 0, 1.0, math.nan, math.nan, 0.0, 0.0)
 
 
-class Room:
+class CrowdedRoom:
     """The members' clients of one room. `rate`s may be tried one after another."""
 
     def __init__(
-        self, crowd: Crowd, server: Server, clients: list[Client], room_id: int
+        self, crowd: Crowd, server: ServerProcess, clients: list[Client], room_id: int
     ) -> None:
         self.crowd = crowd
         self.server = server
@@ -150,7 +150,7 @@ class Room:
 
     def wrong_count(self) -> int:
         """Facts that differ between members, come twice, or out of order."""
-        differing = sum(client.state.errors for client in self.clients)
+        differing: int = sum(client.state.errors for client in self.clients)
         numbers = self.story.numbers
         twice = len(numbers) - len(set(numbers))
         last = [-1] * len(self.senders)  # of each sender

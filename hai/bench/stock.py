@@ -21,11 +21,9 @@ async def serve() -> None:
     server = socketio.AsyncServer(async_mode="tornado", async_handlers=False)
     ids = count(1)
 
-    @server.event
     async def connect(sid: str, environ: dict[str, Any]) -> None:
         await server.enter_room(sid, ROOM)
 
-    @server.event
     async def send_hai(sid: str, order: dict[str, Any]) -> dict[str, Any]:
         number = next(ids)
         told = {"id": number, "rev": number, "user_id": 1, **order}
@@ -33,6 +31,8 @@ async def serve() -> None:
         await server.emit("hai_sent", {"hai": told}, room=ROOM)
         return {"hai": told}
 
+    server.on("connect", connect)
+    server.on("send_hai", send_hai)
     handler = socketio.get_tornado_handler(server)
     application = tornado.web.Application([(r"/socket\.io/", handler)])
     listener = application.listen(0, "127.0.0.1")

@@ -21,7 +21,7 @@ class MainHandler(tornado.web.RequestHandler):
         self.write("hai")
 
 
-class PictureHandler(tornado.web.RequestHandler):
+class StockPictureHandler(tornado.web.RequestHandler):
     def initialize(self, db: sqlite3.Connection) -> None:
         self.db = db
 
@@ -32,7 +32,7 @@ class PictureHandler(tornado.web.RequestHandler):
         self.write(content)
 
 
-class UploadHandler(PictureHandler):
+class StockUploadHandler(StockPictureHandler):
     def post(self) -> None:
         store(self.db, self.request.files["picture"][0].body)
         self.set_status(201)
@@ -61,8 +61,8 @@ async def serve(path: str, small: int, thumbnail_bytes: int, large_bytes: int) -
     application = tornado.web.Application(
         [
             ("/", MainHandler),
-            (r"/pictures/(\d+)", PictureHandler, settings),
-            ("/pictures", UploadHandler, settings),
+            (r"/pictures/(\d+)", StockPictureHandler, settings),
+            ("/pictures", StockUploadHandler, settings),
         ]
     )
     listener = application.listen(

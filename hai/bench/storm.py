@@ -12,7 +12,7 @@ from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.crowd import Client, Crowd
 from hai.bench.results import Figure
-from hai.bench.room import Room
+from hai.bench.room import CrowdedRoom
 from hai.bench.wire import ACK, PONG_FRAME, order_frame
 
 SOCKETS = 10_000  # all in one room, in which they missed something
@@ -56,7 +56,7 @@ def run(bench: Bench) -> list[Figure]:
     community = make(bench.folder / "storm", people=SOCKETS, members=SOCKETS)
     with bench.serve(community) as server, Crowd(server.port) as crowd:
         clients = crowd.connect(community.tokens[:LISTENERS])
-        room = Room(crowd, server, clients, community.room_id)
+        room = CrowdedRoom(crowd, server, clients, community.room_id)
         missed = room.load(MISSED, 1.0, senders=1).sent
         first = json.loads(
             bytes(room.story.told[room.story.told.index(b"[") : room.story.ends[0]])

@@ -9,12 +9,12 @@ from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.crowd import Broken, Crowd
 from hai.bench.http import Asking, upload
-from hai.bench.processes import Server
+from hai.bench.processes import ServerProcess
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
+from hai.units import MIB
 
 UPLOAD_BYTES = 500 * 1024 * 1024
-MIB = 1024 * 1024
 WARM_S = 1.0
 LONGEST_S = 300.0
 
@@ -45,7 +45,7 @@ class Arrived:
 class Sending(threading.Thread):
     """The upload, in a thread that mostly waits for the kernel."""
 
-    def __init__(self, server: Server, path: str, token: str = "") -> None:
+    def __init__(self, server: ServerProcess, path: str, token: str = "") -> None:
         super().__init__()
         self.server = server
         self.path, self.token = path, token

@@ -4,7 +4,9 @@ A bot does not post, look anything up or know who is connected; the dispatcher
 does that for it. So a bot can be tried with two dictionaries and no server.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
+
+from hai.shapes import HaiObject, RoomObject
 
 
 class Bot(Protocol):
@@ -13,7 +15,7 @@ class Bot(Protocol):
     name: str
     display_name: str
 
-    async def reply(self, hai: dict[str, Any], room: dict[str, Any]) -> str | None:
+    async def reply(self, hai: HaiObject, room: RoomObject) -> str | None:
         """The text of an answer, or None for no answer.
 
         hai, room: the objects that every client gets. Called on the loop for one

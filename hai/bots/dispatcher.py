@@ -22,11 +22,12 @@ from hai.core import accounts, first_state, orders
 from hai.core.context import Core
 from hai.core.sessions import Identity
 from hai.events import HaiSent, RoomChanged, UserChanged
+from hai.shapes import HaiObject, UserObject
 from hai.storage import rooms
 
 logger = logging.getLogger(__name__)
 
-Queue = asyncio.Queue[dict[str, Any]]  # of hais
+Queue = asyncio.Queue[HaiObject]  # of hais
 
 DEADLINE_S = 5.0  # people take a pause of more than that for an end
 QUEUE_LENGTH = 100  # Eliza answers 100 in well under a second
@@ -106,7 +107,7 @@ class Desk:
         self.queue = queue
         self.tasks = {asyncio.create_task(self._work(), name=f"bot {bot.name}")}
 
-    def put(self, hai: dict[str, Any]) -> None:
+    def put(self, hai: HaiObject) -> None:
         """Let the bot answer when it can; with a full queue, say so now."""
         try:
             self.queue.put_nowait(hai)
@@ -130,7 +131,7 @@ class Desk:
             except Exception:
                 logger.exception("%s failed on a hai", self.bot.name)
 
-    async def _answer(self, hai: dict[str, Any]) -> None:
+    async def _answer(self, hai: HaiObject) -> None:
         room_id = hai["room_id"]
         room = await self.core.db.read(rooms.find, room_id)
         await self._order("start_typing", {"room_id": room_id})
@@ -139,7 +140,7 @@ class Desk:
         if text and text.strip():
             await self._say(hai, text)
 
-    async def _say(self, hai: dict[str, Any], text: str) -> None:
+    async def _say(self, hai: HaiObject, text: str) -> None:
         text = text[: self.core.config.max_text_chars]
         client_id = f"bot:{hai['id']}"
         order = {"room_id": hai["room_id"], "text": text, "client_id": client_id}
@@ -152,7 +153,7 @@ class Desk:
             logger.warning("%s could not %s: %s", self.bot.name, name, error.code)
 
 
-async def ensure_bot_user(core: Core, bot: Bot) -> dict[str, Any]:
+async def ensure_bot_user(core: Core, bot: Bot) -> UserObject:
     """The user of this bot, made if it is missing.
 
     Where a person has its name, the bot goes by another.

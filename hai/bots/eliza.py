@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hai.bots.threads import Threads, TooManyThreads
+from hai.shapes import HaiObject, RoomObject
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Eliza:
         self.chat: Any = None
         self.loading = threading.Lock()
 
-    async def reply(self, hai: dict[str, Any], room: dict[str, Any]) -> str | None:
+    async def reply(self, hai: HaiObject, room: RoomObject) -> str | None:
         if hai["pictures"] and not hai["text"].strip():
             return PICTURE
         return await self.reply_to(hai["user_id"], hai["text"])
@@ -82,7 +83,7 @@ def _load_chat() -> Any:
         util = importlib.import_module("nltk.chat.util")
         eliza = importlib.import_module("nltk.chat.eliza")
 
-    class OnePassChat(util.Chat):  # type: ignore[name-defined]
+    class OnePassChat(util.Chat):  # type: ignore[name-defined, misc]  # no types
         """NLTK's Chat, which looks at each wildcard and each word once."""
 
         def _wildcards(self, response: str, match: re.Match[str]) -> str:

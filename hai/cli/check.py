@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hai.config import Config
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from hai.paths import ROOT
 
 
 def configure(add: Any, name: str) -> None:

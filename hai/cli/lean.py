@@ -17,7 +17,7 @@ UNUSED = ("aiohttp", "psycopg", "psycopg2", "psycopg2cffi", "redis")
 def imports() -> Iterator[None]:
     """Within it an import of UNUSED fails, as if they were not installed."""
     hidden = [name for name in UNUSED if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not there
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from hai.core import accounts, fields, rooms
 from hai.core.context import Core
 from hai.errors import NotFound
 from hai.events import RoomChanged
+from hai.shapes import UserObject
 from hai.storage import rooms as room_rows
 from hai.storage.writer import Transaction
 
@@ -74,7 +75,7 @@ async def add_room(
     return await core.db.write(_add_room, name, kind, members)
 
 
-def _ids_of(names: list[str], users: list[dict[str, Any]]) -> list[int]:
+def _ids_of(names: list[str], users: list[UserObject]) -> list[int]:
     ids = {user["name"].lower(): user["id"] for user in users}
     missing = [name for name in names if name.lower() not in ids]
     if missing:

@@ -30,9 +30,10 @@ from hai.storage import rooms as room_rows
 from hai.storage import users as user_rows
 from hai.storage.models import Hai, Membership, Reaction, Room, User
 from hai.storage.writer import Transaction
+from hai.units import DAY_MS
 
 SLICE = 250  # rows in one write, about 15 ms: so long may a hai of others wait
-HISTORY_MS = 90 * 24 * 60 * 60 * 1000  # the hais are spread over 90 days
+HISTORY_MS = 90 * DAY_MS  # the hais are spread over 90 days
 PICTURE_EVERY = 400  # one hai in 400 carries a picture, 1 KiB of PNG
 REPLY_SHARE = 0.05
 REACTION_SHARE = 0.04

@@ -10,8 +10,8 @@ from hai.config import Config
 from hai.core import accounts, admin
 from hai.core.context import Core
 from hai.errors import NotFound
+from hai.shapes import UserObject
 
-ROLES = admin.ROLES
 DEFAULT = "default"  # for --max-bytes: as the setting says
 
 
@@ -28,7 +28,7 @@ def configure(add: Any, name: str) -> None:
 def _configure_add(add: Any) -> None:
     parser = add("add", "add a user; without a password only tokens sign them in")
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--role", choices=ROLES, default="member")
+    parser.add_argument("--role", choices=accounts.ROLES, default="member")
     parser.add_argument("--password-stdin", action="store_true", help="read one line")
     parser.set_defaults(run=run_add)
 
@@ -48,7 +48,7 @@ def _configure_list(add: Any) -> None:
 def _configure_change(add: Any) -> None:
     parser = add("change", "give a user another role, or another limit on pictures")
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--role", choices=ROLES)
+    parser.add_argument("--role", choices=accounts.ROLES)
     parser.add_argument(
         "--max-bytes",
         dest="limit",
@@ -130,13 +130,13 @@ async def add_tokens(core: Core, names: list[str]) -> list[str]:
     return [await token for token in queued]
 
 
-async def list_users(core: Core, kind: str) -> list[dict[str, Any]]:
+async def list_users(core: Core, kind: str) -> list[UserObject]:
     return [user for user in await accounts.list_users(core) if user["kind"] == kind]
 
 
 async def change_user(
     core: Core, name: str, role: str | None, limit: int | str | None
-) -> dict[str, Any]:
+) -> UserObject:
     user = await accounts.user_named(core, name)
     if limit is not None:
         max_bytes = None if limit == DEFAULT else int(limit)

@@ -14,9 +14,8 @@ from typing import Any
 
 from hai.config import Config
 from hai.storage import verify
+from hai.units import MIB
 
-MIB = 1024 * 1024
-LOWEST_PRIORITY = 19
 NOT_ALL = 4  # the exit code
 
 
@@ -29,7 +28,7 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     if not config.database_path.exists():
         print(f"There is no {config.database_path} to verify.", file=sys.stderr)
         return 1
-    os.nice(LOWEST_PRIORITY)
+    os.nice(verify.LOWEST_PRIORITY)
     counts, began_s, problem_count = verify.Counts(), time.monotonic(), 0
     for problem in verify.problems(config.database_path, counts, rest=time.sleep):
         problem_count += 1

@@ -11,9 +11,10 @@ from typing import Any
 from hai import errors, ids
 from hai.core import deeds, fields, invites, passwords, rooms, sessions
 from hai.core.context import Core
-from hai.core.objects import Object, user_object
+from hai.core.objects import user_object
 from hai.core.sessions import Identity
 from hai.events import RoomChanged, UserChanged
+from hai.shapes import UserObject
 from hai.storage import rooms as room_rows
 from hai.storage import users as rows
 from hai.storage.models import User
@@ -39,7 +40,9 @@ def is_empty(core: Core) -> bool:
     return not core.db.read_now(rows.has_person)
 
 
-async def set_up(core: Core, *, name: str, display_name: str, password: str) -> Object:
+async def set_up(
+    core: Core, *, name: str, display_name: str, password: str
+) -> UserObject:
     """The owner, and a first open room that everyone joins. Once only.
 
     The caller has checked that the visitor is the operator: the one-time
@@ -52,7 +55,7 @@ async def set_up(core: Core, *, name: str, display_name: str, password: str) -> 
 
 def _set_up(
     tx: Transaction, name: str, display_name: str, password_hash: str
-) -> Object:
+) -> UserObject:
     """(writer thread)"""
     if rows.has_owner():
         raise errors.Forbidden("Hai has been set up already.")
@@ -75,7 +78,7 @@ def _add_first_room(tx: Transaction, owner_id: int) -> None:
 
 async def sign_up(
     core: Core, invite_code: str, *, name: str, display_name: str, password: str
-) -> Object:
+) -> UserObject:
     """A new member. Raises NotFound for a bad invite, BadRequest, Forbidden.
 
     With `sign_up=open` no invite is needed, with `closed` none helps.
@@ -106,7 +109,7 @@ async def add_user(
     *,
     display_name: str | None = None,
     kind: str = "person",
-) -> Object:
+) -> UserObject:
     """A user added by the operator. Raises BadRequest."""
     if role not in ROLES:
         raise errors.BadRequest("A role is owner, admin or member.", field="role")
@@ -137,7 +140,7 @@ def _add(
     kind: str,
     role: str,
     password_hash: str | None,
-) -> Object:
+) -> UserObject:
     """Store a user, let a person into the common rooms. (writer thread)"""
     if User.select().where(User.name == name).exists():
         raise errors.BadRequest("This name is taken.", field="name")
@@ -161,13 +164,13 @@ def _add(
 
 def change_profile(
     core: Core, who: Identity, *, display_name: str
-) -> "asyncio.Future[Object]":
+) -> "asyncio.Future[UserObject]":
     """The user under a new display name. Raises BadRequest."""
     shown = fields.check_line("display_name", display_name, fields.MAX_NAME_CHARS)
     return core.db.write(_change_profile, who.user_id, shown)
 
 
-def _change_profile(tx: Transaction, user_id: int, display_name: str) -> Object:
+def _change_profile(tx: Transaction, user_id: int, display_name: str) -> UserObject:
     """(writer thread)"""
     User.update(display_name=display_name, rev=tx.next_rev()).where(
         User.id == user_id
@@ -190,7 +193,8 @@ async def change_password(core: Core, who: Identity, *, old: str, new: str) -> N
 def _password_hash(user_id: int) -> str | None:
     """(reader thread)"""
     user: Any = User.get_by_id(user_id)
-    return user.password_hash
+    found: str | None = user.password_hash
+    return found
 
 
 def _set_password(tx: Transaction, user_id: int, password_hash: str) -> None:
@@ -198,7 +202,7 @@ def _set_password(tx: Transaction, user_id: int, password_hash: str) -> None:
     User.update(password_hash=password_hash).where(User.id == user_id).execute()
 
 
-async def list_users(core: Core) -> list[Object]:
+async def list_users(core: Core) -> list[UserObject]:
     """Everybody who is active, with presence, by display name."""
     users = [user_object(*row) for row in await core.db.read(rows.active)]
     for user in users:
@@ -206,12 +210,12 @@ async def list_users(core: Core) -> list[Object]:
     return users
 
 
-async def user_named(core: Core, name: str) -> Object:
+async def user_named(core: Core, name: str) -> UserObject:
     """Raises NotFound."""
     return await core.db.read(_user_named, name)
 
 
-def _user_named(name: str) -> Object:
+def _user_named(name: str) -> UserObject:
     """(reader thread)"""
     user: Any = User.get_or_none(User.name == name)
     if user is None:

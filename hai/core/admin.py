@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from hai import errors
-from hai.core import deeds, resets, retention, rooms, sessions
+from hai.core import accounts, deeds, resets, retention, rooms, sessions
 from hai.core.context import Core
 from hai.core.objects import Object, user_object
 from hai.core.quotas import size_words
@@ -21,10 +21,9 @@ from hai.storage import retention as retention_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as rows
 from hai.storage.models import Room, User
-from hai.storage.retention import DAY_MS
 from hai.storage.writer import Transaction
+from hai.units import DAY_MS
 
-ROLES = ("owner", "admin", "member")
 MAX_BYTES = 2**50  # a quota beyond a petabyte is a slip
 LAST_OWNER = "There must be an owner. Make somebody else one first."
 
@@ -92,7 +91,7 @@ def change_role(
     core: Core, who: Who, *, user_id: int, role: str
 ) -> "asyncio.Future[Ack]":
     """{user}. Owners only. Raises BadRequest, NotFound, Forbidden."""
-    if role not in ROLES:
+    if role not in accounts.ROLES:
         raise errors.BadRequest("A role is owner, admin or member.", field="role")
     return core.db.write(_change_role, who, user_id, role)
 

@@ -11,19 +11,19 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from typing import IO
+from typing import IO, Any
 
 from hai.core import pictures, quotas, thumbnails
 from hai.core.context import Core
-from hai.core.objects import Object, user_object
+from hai.core.objects import user_object
 from hai.core.sessions import Identity
 from hai.core.thumbnail_child import (
     ChildFailed,
     ChildKilled,
-    Thumbnail,
+    MadeThumbnail,
     ThumbnailChild,
 )
-from hai.core.uploads import MAX_DECODED_PX, Upload
+from hai.core.uploads import Upload
 from hai.errors import (
     Busy,
     NotFound,
@@ -35,6 +35,7 @@ from hai.errors import (
     TooLarge,
 )
 from hai.events import UserChanged
+from hai.shapes import UserObject
 from hai.storage import avatars as rows
 from hai.storage import users as user_rows
 from hai.storage.blobs import CHUNK_BYTES
@@ -64,13 +65,16 @@ class AvatarUpload(Upload):
         if self._received_bytes > self.max_bytes:
             raise TooLarge("The picture is too large.", max_bytes=self.max_bytes)
 
-    async def finish(self) -> Object:
-        """All of it has come. Raises PictureTruncated, PictureType, TooLarge."""
+    async def finish(self) -> Any:
+        """All of it has come; there is no picture of it to tell of.
+
+        Raises PictureTruncated, PictureType, TooLarge.
+        """
         reader = self._reader
         reader.finish()
-        if reader.width * reader.height > MAX_DECODED_PX:
+        if reader.width * reader.height > thumbnails.MAX_PIXELS:
             raise TooLarge(
-                "The picture has too many pixels.", max_pixels=MAX_DECODED_PX
+                "The picture has too many pixels.", max_pixels=thumbnails.MAX_PIXELS
             )
         await self._put_head(reader.head)
         await self._store(bytes(self._buffer))
@@ -154,7 +158,7 @@ class AvatarMaker:
     def end(self, user_id: int) -> None:
         self._users.discard(user_id)
 
-    async def set(self, who: Identity, upload: AvatarUpload) -> Object:
+    async def set(self, who: Identity, upload: AvatarUpload) -> UserObject:
         """Make the square and store it; returns the user, as everyone is told.
 
         Raises PictureUnreadable, StorageFull, Busy.
@@ -167,7 +171,7 @@ class AvatarMaker:
             _set, who.user_id, made.content, chunk_bytes=len(made.content)
         )
 
-    async def _make(self, upload: AvatarUpload) -> Thumbnail:
+    async def _make(self, upload: AvatarUpload) -> MadeThumbnail:
         async with self._turn:
             self._rest_later()
             try:
@@ -204,25 +208,25 @@ class AvatarMaker:
         await self._stop_child()
 
 
-def _set(tx: Transaction, user_id: int, content: bytes) -> Object:
+def _set(tx: Transaction, user_id: int, content: bytes) -> UserObject:
     """(writer thread)"""
     sha256 = hashlib.sha256(content).digest()
     rows.put(tx, user_id, tx.next_rev(), thumbnails.TYPE, sha256, content)
     return _changed(tx, user_id)
 
 
-def _changed(tx: Transaction, user_id: int) -> Object:
+def _changed(tx: Transaction, user_id: int) -> UserObject:
     user = user_object(*user_rows.find([user_id])[0])
     tx.publish(UserChanged(user))
     return user
 
 
-def remove(core: Core, who: Identity) -> "asyncio.Future[Object]":
+def remove(core: Core, who: Identity) -> "asyncio.Future[UserObject]":
     """Back to the letter; nothing changes for who has no other. Returns the user."""
     return core.db.write(_remove, who.user_id)
 
 
-def _remove(tx: Transaction, user_id: int) -> Object:
+def _remove(tx: Transaction, user_id: int) -> UserObject:
     """(writer thread)"""
     if not rows.is_there(user_id):
         return user_object(*user_rows.find([user_id])[0])

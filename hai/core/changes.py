@@ -17,10 +17,10 @@ from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as user_rows
 from hai.storage.database import server_row
+from hai.units import UTF8_BYTES
 
 LIMIT = 500
 OBJECT_BYTES = 300  # a user or a room without its texts and member_ids, from above
-UTF8_BYTES = 4  # the most that one character takes
 
 Ack = dict[str, Any]
 

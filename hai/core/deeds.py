@@ -9,8 +9,8 @@ from typing import Any
 from hai import clock
 from hai.core.context import Core
 from hai.storage import deeds as rows
-from hai.storage.retention import DAY_MS
 from hai.storage.writer import Transaction
+from hai.units import DAY_MS
 
 __all__ = ["DEEDS", "forget_old", "note", "page"]
 

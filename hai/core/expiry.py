@@ -13,8 +13,8 @@ from hai.core import hais
 from hai.core.context import Core
 from hai.storage import hais as hai_rows
 from hai.storage import retention as rows
-from hai.storage.retention import DAY_MS
 from hai.storage.writer import Transaction
+from hai.units import DAY_MS
 
 SLICE_HAIS = 20  # in one write, about 5 ms
 SLICE_BYTES = 1024 * 1024  # of the slow lane's budget: a slice has a batch for itself

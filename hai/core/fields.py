@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hai import errors
+from hai.ids import MAX_ID
 
-MAX_ID = 2**53 - 1
 MAX_CLIENT_ID_CHARS = 64
 MAX_NAME_CHARS = 40
 MAX_ROOM_NAME_CHARS = 80

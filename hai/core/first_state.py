@@ -9,8 +9,9 @@ from typing import Any
 from hai import errors
 from hai.core import hais, rooms
 from hai.core.context import Core
-from hai.core.objects import Object, user_object
+from hai.core.objects import user_object
 from hai.core.sessions import Identity
+from hai.shapes import UserObject
 from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as user_rows
@@ -94,7 +95,7 @@ def _for_room(
     return state
 
 
-def users(core: Core, user_ids: Any) -> list[Object]:
+def users(core: Core, user_ids: Any) -> list[UserObject]:
     """User objects with their presence. (any thread)"""
     found = [user_object(*row) for row in user_rows.find(user_ids)]
     for user in found:
@@ -102,7 +103,7 @@ def users(core: Core, user_ids: Any) -> list[Object]:
     return found
 
 
-async def user_named(core: Core, user_id: int) -> Object:
+async def user_named(core: Core, user_id: int) -> UserObject:
     """One user. Raises NotFound."""
     found = await core.db.read(users, core, [user_id])
     if not found:

@@ -183,7 +183,7 @@ def _quoted_lines(state: Any, start: int, end: int) -> Iterator[str]:
 
 
 def _line_start(state: Any, number: int) -> int:
-    return state.bMarks[number] + state.tShift[number]
+    return int(state.bMarks[number] + state.tShift[number])
 
 
 def _list(state: Any, start: int, end: int, silent: bool) -> bool:
@@ -191,7 +191,7 @@ def _list(state: Any, start: int, end: int, silent: bool) -> bool:
     begin = _line_start(state, start)
     if state.level >= MAX_LEVEL or not ITEM.match(state.src, begin):
         return False
-    return _markdown_list()(state, start, end, silent)
+    return bool(_markdown_list()(state, start, end, silent))
 
 
 def _outdent(state: Any, start: int, end: int, silent: bool) -> bool:
@@ -306,7 +306,8 @@ def _render(tokens: Iterable[Any]) -> Iterator[str]:
 
 def _code(fence: Any) -> str:
     """What stands between the fences, and after the first if it is no language."""
-    first, content = fence.info.strip(), fence.content.removesuffix("\n")
+    first: str = fence.info.strip()
+    content: str = fence.content.removesuffix("\n")
     if content and LANGUAGE.fullmatch(first):
         return content
     return f"{first}\n{content}".strip("\n")

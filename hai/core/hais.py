@@ -12,9 +12,10 @@ from typing import Any
 from hai import errors, ids
 from hai.core import formatting, rooms
 from hai.core.context import Core
-from hai.core.objects import Object, hai_objects, new_hai
+from hai.core.objects import hai_objects, new_hai
 from hai.core.sessions import Identity
 from hai.events import HaiChanged, HaiSent
+from hai.shapes import HaiObject
 from hai.storage import hais as rows
 from hai.storage import rooms as room_rows
 from hai.storage.writer import Transaction
@@ -198,7 +199,7 @@ def _store(tx: Transaction, new: dict[int, Send], results: list[Any]) -> None:
         tx.publish(HaiSent(results[index]["hai"]))
 
 
-def _stored(tx: Transaction, hai_id: int, order: Send) -> Object:
+def _stored(tx: Transaction, hai_id: int, order: Send) -> HaiObject:
     """The object of a hai stored in this batch."""
     row = (
         hai_id,
@@ -270,7 +271,7 @@ def _delete(tx: Transaction, who: Identity, hai_id: int) -> Ack:
     return acked
 
 
-def get(who: Identity, hai_id: int) -> Object:
+def get(who: Identity, hai_id: int) -> HaiObject:
     """A hai this user may see. Raises NotFound, Forbidden. (any thread)"""
     found = hai_objects(rows.find([hai_id]))
     if not found:
@@ -336,7 +337,7 @@ def window(
     after: int | None = None,
     around: int | None = None,
     with_pictures: bool = False,
-) -> tuple[list[Object], bool, bool]:
+) -> tuple[list[HaiObject], bool, bool]:
     """(hais oldest first, there are older, there are newer). (any thread)"""
     only = {"with_pictures": with_pictures}
     if after is not None:
@@ -352,7 +353,7 @@ def window(
 
 def _window_around(
     room_id: int, limit: int, around: int, only: dict[str, bool]
-) -> tuple[list[Object], bool, bool]:
+) -> tuple[list[HaiObject], bool, bool]:
     """Half of the page above the hai, half of it from there on."""
     half = limit // 2
     older = rows.newest(room_id, half + 1, before=around, **only)
@@ -363,7 +364,7 @@ def _window_around(
     return above[::-1] + below, has_older, has_newer
 
 
-def _fitting(hais: list[Object], budget: int = PAGE_BYTES) -> list[Object]:
+def _fitting(hais: list[HaiObject], budget: int = PAGE_BYTES) -> list[HaiObject]:
     """As many of the first as fit the budget, at least one."""
     for count, hai in enumerate(hais):
         budget -= size(hai)
@@ -372,7 +373,7 @@ def _fitting(hais: list[Object], budget: int = PAGE_BYTES) -> list[Object]:
     return hais
 
 
-def size(hai: Object) -> int:
+def size(hai: HaiObject) -> int:
     """About how many bytes of JSON a hai is, from above."""
     pictures = sum(900 + 6 * len(p.get("alt", "")) for p in hai["pictures"])
     reactors = sum(60 + 8 * len(ids_) for ids_ in hai["reactions"].values())

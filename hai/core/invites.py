@@ -10,9 +10,9 @@ from hai.core import deeds
 from hai.core.context import Core
 from hai.storage.models import Invite
 from hai.storage.writer import Transaction
+from hai.units import DAY_MS
 
-LIFETIME_MS = 7 * 24 * 60 * 60 * 1000
-MAX_CODE_CHARS = 64
+LIFETIME_MS = 7 * DAY_MS
 
 
 def create(core: Core, user_id: int | None) -> "asyncio.Future[str]":
@@ -35,7 +35,7 @@ def _create(tx: Transaction, user_id: int | None) -> str:
 
 async def is_good(core: Core, code: str) -> bool:
     """Whether one may still join with it."""
-    if not code or len(code) > MAX_CODE_CHARS or not code.isascii():
+    if not code or len(code) > ids.MAX_CODE_CHARS or not code.isascii():
         return False
     return await core.db.read(_is_good, ids.token_hash(code), clock.now_ms())
 

@@ -7,6 +7,7 @@ shape; rooms come ready from storage/rooms.py, which derives half of them.
 from collections.abc import Iterable
 from typing import Any
 
+from hai.shapes import HaiObject, PictureObject, UserObject
 from hai.storage import hais as hai_rows
 from hai.storage import retention
 
@@ -17,7 +18,7 @@ class Created(Object):
     """An ack of an order that sometimes makes something, when it did: 201 over HTTP."""
 
 
-def hai_objects(rows: Iterable[tuple[Any, ...]]) -> list[Object]:
+def hai_objects(rows: Iterable[tuple[Any, ...]]) -> list[HaiObject]:
     """Rows of hais.COLUMNS with their pictures and reactions: three statements
     for any number of hais. (any thread)"""
     hais = [_hai(*row) for row in rows]
@@ -45,8 +46,8 @@ def _hai(
     deleted_at: int | None,
     reply_to: int | None,
     reply_to_picture: int | None,
-) -> Object:
-    hai: Object = {"id": hai_id, "rev": rev, "room_id": room_id, "user_id": user_id}
+) -> HaiObject:
+    hai: Any = {"id": hai_id, "rev": rev, "room_id": room_id, "user_id": user_id}
     if client_id is not None:
         hai["client_id"] = client_id
     hai["text"] = text
@@ -64,10 +65,11 @@ def _hai(
             hai["reply_to_picture"] = reply_to_picture
     hai["pictures"] = []
     hai["reactions"] = {}
-    return hai
+    found: HaiObject = hai
+    return found
 
 
-def new_hai(row: tuple[Any, ...], pictures: list[Object]) -> Object:
+def new_hai(row: tuple[Any, ...], pictures: list[PictureObject]) -> HaiObject:
     """A hai that was stored just now: nothing to look up but its pictures."""
     hai = _hai(*row)
     hai["pictures"] = pictures
@@ -88,8 +90,8 @@ def picture_object(
     thumbnail_width: int = 0,
     thumbnail_height: int = 0,
     duration_ms: int = 0,
-) -> Object:
-    picture: Object = {
+) -> PictureObject:
+    picture: Any = {
         "id": picture_id,
         "name": name,
         "type": type_,
@@ -113,12 +115,15 @@ def picture_object(
             "url": f"/pictures/{picture_id}?size=thumbnail",
         }
     picture["url"] = f"/pictures/{picture_id}"
-    return picture
+    found: PictureObject = picture
+    return found
 
 
-def gone_picture_object(*about: Any, gone_at: int) -> Object:
+def gone_picture_object(*about: Any, gone_at: int) -> PictureObject:
     """What is told of a picture that was not kept; its url answers 404."""
-    return picture_object(*about) | {"gone_at": gone_at}
+    picture = picture_object(*about)
+    picture["gone_at"] = gone_at
+    return picture
 
 
 def user_object(
@@ -130,8 +135,8 @@ def user_object(
     role: str,
     avatar_rev: int | None = None,
     deactivated_at: int | None = None,
-) -> Object:
-    user: Object = {
+) -> UserObject:
+    user: UserObject = {
         "id": user_id,
         "rev": rev,
         "name": name,

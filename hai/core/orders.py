@@ -180,14 +180,6 @@ def run(core: Core, who: Identity, name: str, payload: Any) -> "asyncio.Future[A
     return started
 
 
-def error_ack(name: str, error: BaseException) -> Ack:
-    """The ack of a failed order; what is no HaiError is logged and hidden."""
-    if not isinstance(error, errors.HaiError):
-        logger.error("the order %s failed", name, exc_info=error)
-        error = errors.Busy()
-    return {"error": error.as_dict()}
-
-
 def _failed(error: errors.HaiError) -> "asyncio.Future[Ack]":
     future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
     future.set_exception(error)

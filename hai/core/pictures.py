@@ -17,10 +17,11 @@ from typing import Any
 from hai import clock
 from hai.core import deeds, expiry, hais, retention, rooms, uploads
 from hai.core.context import Core
-from hai.core.objects import Object, picture_object
+from hai.core.objects import picture_object
 from hai.core.sessions import Identity
 from hai.errors import Forbidden, HaiError, NotFound, PictureDamaged
 from hai.events import HaiChanged
+from hai.shapes import HaiObject, PictureObject
 from hai.storage import blobs
 from hai.storage import hais as hai_rows
 from hai.storage import thumbnails as thumbnail_rows
@@ -89,7 +90,9 @@ async def discard_own(core: Core, identity: Identity, picture_id: int) -> None:
     await discard(core, [picture_id])
 
 
-async def describe(core: Core, identity: Identity, picture_id: int, alt: str) -> Object:
+async def describe(
+    core: Core, identity: Identity, picture_id: int, alt: str
+) -> PictureObject:
     """Say what one's picture shows, before it is sent. Raises NotFound."""
     words = uploads.clean_alt(alt)
     return await core.db.write(_describe, identity.user_id, picture_id, words)
@@ -97,7 +100,7 @@ async def describe(core: Core, identity: Identity, picture_id: int, alt: str) ->
 
 def _describe(
     tx: Transaction, user_id: int, picture_id: int, alt: str | None
-) -> Object:
+) -> PictureObject:
     """(writer thread)"""
     row = _get_unsent(picture_id, user_id)
     Picture.update(alt=alt).where(Picture.id == picture_id).execute()
@@ -105,7 +108,7 @@ def _describe(
     return _object_of(row)
 
 
-def _object_of(row: Any) -> Object:
+def _object_of(row: Any) -> PictureObject:
     """(any thread)"""
     about = (row.id, row.name, row.type, row.bytes, row.width, row.height, row.alt)
     thumbnail = thumbnail_rows.find_size(row.id) or (None, 0, 0)
@@ -113,7 +116,7 @@ def _object_of(row: Any) -> Object:
     return picture_object(*about, *made)
 
 
-def find_object(picture_id: int) -> Object | None:
+def find_object(picture_id: int) -> PictureObject | None:
     """A whole picture as clients know it; its reader was checked. (any thread)"""
     row = Picture.get_or_none(
         Picture.id == picture_id, Picture.completed_at.is_null(False)
@@ -123,7 +126,7 @@ def find_object(picture_id: int) -> Object | None:
 
 def describe_sent(
     core: Core, who: Identity, *, picture_id: int, alt: str
-) -> "asyncio.Future[dict[str, Object]]":
+) -> "asyncio.Future[dict[str, HaiObject]]":
     """Say what a picture of one's own hai shows; "" takes it back. Returns {hai}.
 
     Not an edit: what the hai says stays. Raises NotFound, Forbidden.
@@ -133,7 +136,7 @@ def describe_sent(
 
 def _describe_sent(
     tx: Transaction, who: Identity, picture_id: int, alt: str | None
-) -> dict[str, Object]:
+) -> dict[str, HaiObject]:
     """(writer thread)"""
     row: Any = Picture.get_or_none(Picture.id == picture_id, Picture.hai.is_null(False))
     if row is None:

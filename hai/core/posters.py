@@ -14,15 +14,14 @@ import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from hai.core import pictures, poster_child
 from hai.core.context import Core
+from hai.paths import ROOT
 
 ANSWER_S = 20.0  # on the clock, beside the child's own limit of processor time
 MAX_POSTER_BYTES = 4 * 1024 * 1024  # 640x640 in noise is 1.2 MiB as PNG
 LATEST_MS = 1000  # many videos begin in black
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def find_ffmpeg() -> str | None:

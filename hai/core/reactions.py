@@ -7,6 +7,7 @@ from hai import errors
 from hai.core import hais
 from hai.core.context import Core
 from hai.core.sessions import Identity
+from hai.shapes import HaiObject
 from hai.storage import hais as hai_rows
 from hai.storage.models import Reaction
 from hai.storage.writer import Transaction
@@ -55,7 +56,7 @@ def _remove(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> dict[str
     return hais.changed(tx, hai_id)
 
 
-def _get_living(who: Identity, hai_id: int) -> dict[str, Any]:
+def _get_living(who: Identity, hai_id: int) -> HaiObject:
     hai = hais.get(who, hai_id)
     if "deleted_at" in hai:
         raise errors.NotFound()

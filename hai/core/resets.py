@@ -11,9 +11,9 @@ from hai.core import deeds, passwords, sessions
 from hai.core.context import Core
 from hai.storage.models import PasswordReset, User
 from hai.storage.writer import Transaction
+from hai.units import DAY_MS
 
-LIFETIME_MS = 24 * 60 * 60 * 1000
-MAX_CODE_CHARS = 64
+LIFETIME_MS = DAY_MS
 GONE = "This link does not work any more. Ask for a new one."
 
 
@@ -37,7 +37,7 @@ def forget(tx: Transaction, user_id: int) -> None:
 
 async def find(core: Core, code: str) -> dict[str, Any]:
     """{id, name, display_name} of the one it is for. Raises NotFound."""
-    if len(code) > MAX_CODE_CHARS or not code.isascii():
+    if len(code) > ids.MAX_CODE_CHARS or not code.isascii():
         raise errors.NotFound(GONE)
     return await core.db.read(_find, ids.token_hash(code), clock.now_ms())
 

@@ -31,6 +31,7 @@ from hai.core.picture_types import PictureReader
 from hai.core.sessions import Identity
 from hai.core.uploads import RESUMABLE_MS, Also, Upload
 from hai.errors import NotFound, PictureTruncated, TooLarge, UploadChecksum
+from hai.shapes import PictureObject
 from hai.storage import blobs
 from hai.storage import uploads as rows
 from hai.storage.writer import Transaction
@@ -51,7 +52,7 @@ class Progress:
     length: int
     metadata: str
     expires_at: int
-    picture: Object | None = None  # when all has come
+    picture: PictureObject | None = None  # when all has come
 
     def as_dict(self) -> Object:
         shown: Object = {"offset": self.received, "length": self.length}
@@ -155,7 +156,7 @@ class ResumableUpload(Upload):
         else:
             await self.keep()
 
-    async def finish(self) -> Object:
+    async def finish(self) -> PictureObject:
         """As Upload.finish; nothing of it waits in memory any more."""
         picture = await super().finish()
         self.core.unread.pop(ids.token_hash(self.token), None)
@@ -323,13 +324,13 @@ def _progress(
     row: rows.Row,
     received: int,
     touched_at: int,
-    picture: Object | None = None,
+    picture: PictureObject | None = None,
 ) -> Progress:
     expires_at = touched_at + RESUMABLE_MS
     return Progress(token, received, row.length, row.metadata, expires_at, picture)
 
 
-def _get_own(token: str, user_id: int) -> tuple[rows.Row, Object | None]:
+def _get_own(token: str, user_id: int) -> tuple[rows.Row, PictureObject | None]:
     """Of a room that one is still in. Raises NotFound. (any thread)"""
     row = rows.find(ids.token_hash(token))
     if row is None or row.user_id != user_id:

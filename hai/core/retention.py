@@ -11,7 +11,7 @@ from hai.core.fields import MAX_DAYS
 from hai.core.quotas import size_words
 from hai.errors import NotConfirmed
 from hai.storage import retention as rows
-from hai.storage.retention import DAY_MS
+from hai.units import DAY_MS
 
 __all__ = ["MAX_DAYS", "PicturesLeaving", "count_older", "require_confirmed"]
 

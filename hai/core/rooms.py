@@ -15,9 +15,10 @@ from typing import Any
 from hai import errors
 from hai.core import deeds, retention
 from hai.core.context import Core
-from hai.core.objects import Created, Object, user_object
+from hai.core.objects import Created, user_object
 from hai.core.sessions import Identity
 from hai.events import RoomChanged, RoomRemoved
+from hai.shapes import RoomObject, UserObject
 from hai.storage import retention as retention_rows
 from hai.storage import rooms as rows
 from hai.storage import users as user_rows
@@ -28,7 +29,6 @@ Ack = dict[str, Any]
 AckFuture = asyncio.Future[Ack]
 
 MAX_DIRECT_MEMBERS = 20
-OF_MEMBERS = ("member_ids", "last_hai_id", "read_hai_ids")  # what others are not told
 
 
 def require_member(user_id: int, room_id: int) -> str:
@@ -318,12 +318,14 @@ def _remove_member(tx: Transaction, who: Identity, room_id: int, user_id: int) -
 
 async def removable(
     core: Core, who: Identity, room_id: int, user_id: int
-) -> tuple[Object, Object]:
+) -> tuple[RoomObject, UserObject]:
     """(room, member) as they are before `remove_member`, which raises the same."""
     return await core.db.read(_removable, who, room_id, user_id)
 
 
-def _removable(who: Identity, room_id: int, user_id: int) -> tuple[Object, Object]:
+def _removable(
+    who: Identity, room_id: int, user_id: int
+) -> tuple[RoomObject, UserObject]:
     """(reader thread)"""
     _require_removable(who, room_id, user_id)
     room = rows.find_mine(who.user_id, room_id)
@@ -344,18 +346,20 @@ def is_member(user_id: int, room_id: int) -> bool:
     return access is not None and bool(access[2])
 
 
-async def mine_and_open(core: Core, who: Identity) -> tuple[list[Object], list[Object]]:
+async def mine_and_open(
+    core: Core, who: Identity
+) -> tuple[list[RoomObject], list[RoomObject]]:
     """(the rooms I am in, the open rooms I may join)."""
     return await core.db.read(_mine_and_open, who.user_id)
 
 
-def _mine_and_open(user_id: int) -> tuple[list[Object], list[Object]]:
+def _mine_and_open(user_id: int) -> tuple[list[RoomObject], list[RoomObject]]:
     """(reader thread)"""
     mine = [rows.with_members(room) for room in rows.all_mine(user_id)]
     return mine, rows.open_to(user_id)
 
 
-async def show(core: Core, who: Identity, room_id: int) -> Object:
+async def show(core: Core, who: Identity, room_id: int) -> RoomObject:
     """The room as its member sees it, or as someone who may join does.
 
     Raises NotFound.
@@ -363,7 +367,7 @@ async def show(core: Core, who: Identity, room_id: int) -> Object:
     return await core.db.read(_show, who.user_id, room_id)
 
 
-def _show(user_id: int, room_id: int) -> Object:
+def _show(user_id: int, room_id: int) -> RoomObject:
     """(reader thread)"""
     access = rows.access(user_id, room_id)
     if access is None or not (access[2] or access[0] == "open"):
@@ -371,10 +375,16 @@ def _show(user_id: int, room_id: int) -> Object:
     if access[2]:
         return rows.find_mine(user_id, room_id)
     room = rows.find(room_id)
-    return {k: v for k, v in room.items() if k not in OF_MEMBERS}
+    # What only its members are told:
+    room.pop("member_ids", None)
+    room.pop("last_hai_id", None)
+    room.pop("read_hai_ids", None)
+    return room
 
 
-async def people_of(core: Core, room_id: int) -> tuple[list[Object], list[Object]]:
+async def people_of(
+    core: Core, room_id: int
+) -> tuple[list[UserObject], list[UserObject]]:
     """(its active members, the other active people), each by display name.
 
     For somebody who may see the room. A room of 10,000 takes 60 ms.
@@ -386,7 +396,7 @@ async def people_of(core: Core, room_id: int) -> tuple[list[Object], list[Object
     return members, [user for user in users if user["id"] not in member_ids]
 
 
-def _people_of(room_id: int) -> tuple[list[Object], set[int]]:
+def _people_of(room_id: int) -> tuple[list[UserObject], set[int]]:
     """(reader thread)"""
     users = [user_object(*row) for row in user_rows.active()]
     return users, set(rows.member_ids(room_id, limit=-1))

@@ -16,8 +16,9 @@ from hai.events import SessionEnded
 from hai.storage import sessions as rows
 from hai.storage.models import Session
 from hai.storage.writer import Transaction
+from hai.units import DAY_MS
 
-DAY_MS = 24 * 60 * 60 * 1000
+SESSION_COOKIE = "hai_session"
 BROWSER_LIFETIME_MS = 90 * DAY_MS  # since last seen; tokens last until ended
 SEEN_EVERY_MS = 60 * 60 * 1000  # an hour: one small write per browser
 MAX_TOKEN_CHARS = 200

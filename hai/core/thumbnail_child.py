@@ -13,9 +13,9 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from hai.core import thumbnails
+from hai.paths import ROOT
 
 START_S = 20.0  # 0.1 s, or much longer on a small board that has just begun
 ANSWER_S = 10.0  # on the clock, beside the child's own limit of processor time
@@ -29,7 +29,6 @@ OWN_SIGNALS = (  # its limit of processor time, and what a decoder's faults end 
     signal.SIGILL,
 )
 MAX_ANSWER_BYTES = 2 * 1024 * 1024  # 640x640 in noise is 0.5 MiB
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class ChildFailed(Exception):
@@ -41,7 +40,7 @@ class ChildKilled(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Thumbnail:
+class MadeThumbnail:
     """What was made of a picture. width 0: only its blur is of use, if that."""
 
     width: int
@@ -69,7 +68,7 @@ class ThumbnailChild:
         chunks: AsyncIterator[bytes],
         *,
         is_avatar: bool = False,
-    ) -> Thumbnail | None:
+    ) -> MadeThumbnail | None:
         """The thumbnail, or None: the picture was too much for the child.
 
         Raises ChildFailed, ChildKilled, and what reading `chunks` raises.
@@ -145,7 +144,7 @@ class ThumbnailChild:
 
     async def _ask(
         self, process: Process, question: bytes, chunks: AsyncIterator[bytes]
-    ) -> Thumbnail | None:
+    ) -> MadeThumbnail | None:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(question)
         async for chunk in chunks:
@@ -159,4 +158,4 @@ class ThumbnailChild:
         if not width:
             return None
         blur = content[:blur_length].decode("ascii")
-        return Thumbnail(width, height, blur, content[blur_length:])
+        return MadeThumbnail(width, height, blur, content[blur_length:])

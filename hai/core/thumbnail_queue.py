@@ -19,7 +19,7 @@ from hai.core.pictures import ThumbnailDamaged
 from hai.core.thumbnail_child import (
     ChildFailed,
     ChildKilled,
-    Thumbnail,
+    MadeThumbnail,
     ThumbnailChild,
 )
 from hai.core.thumbnails import MAX_PICTURE_BYTES, TYPE
@@ -93,7 +93,7 @@ class ThumbnailQueue:
     async def _make(
         self, picture_id: int, type_: str, byte_count: int, lasts_ms: int
     ) -> None:
-        made: Thumbnail | None = None
+        made: MadeThumbnail | None = None
         try:
             if type_.startswith("video/"):
                 made = await self._make_poster(picture_id, type_, byte_count, lasts_ms)
@@ -112,7 +112,7 @@ class ThumbnailQueue:
 
     async def _make_poster(
         self, picture_id: int, type_: str, byte_count: int, lasts_ms: int
-    ) -> Thumbnail | None:
+    ) -> MadeThumbnail | None:
         assert self.ffmpeg is not None
         about = (picture_id, type_, byte_count, lasts_ms)
         frame = await posters.make(self.core, self.ffmpeg, *about)
@@ -131,7 +131,7 @@ def _drop(tx: Transaction, picture_id: int) -> None:
         hais.changed(tx, picture[0])
 
 
-def _store(tx: Transaction, picture_id: int, made: Thumbnail | None) -> None:
+def _store(tx: Transaction, picture_id: int, made: MadeThumbnail | None) -> None:
     """Keep it, and tell the hai that it belongs to, if any. (writer thread)"""
     picture = rows.hai_of(picture_id)
     rows.mark_tried(tx, picture_id, made.blur if made else None)

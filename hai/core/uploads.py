@@ -18,22 +18,23 @@ from hai.core import mending, quotas
 from hai.core.context import Core
 from hai.core.fields import MAX_ALT_CHARS
 from hai.core.formats.walk import Edit
-from hai.core.objects import Object, picture_object
+from hai.core.objects import picture_object
 from hai.core.picture_types import PictureReader
 from hai.core.sessions import Identity
+from hai.core.thumbnails import MAX_PIXELS, SIDE_PX
 from hai.errors import StorageFull, TooLarge
+from hai.shapes import PictureObject
 from hai.storage import blobs
 from hai.storage.writer import Transaction
+from hai.units import DAY_MS
 
 MAX_NAME_CHARS = 255
 
 # Smaller ones are shown as they are: a thumbnail would be hardly less.
-SMALL_SIDE_PX = 640
 SMALL_BYTES = 64 * 1024
 LOOK_BYTES = 16 * 1024  # followed at once; of a hostile picture that takes 15 ms
 MANY_STEPS = 500  # in that; a photograph has less than ten
-MAX_DECODED_PX = 89_000_000  # beyond it Pillow suspects a bomb
-RESUMABLE_MS = 3 * 24 * 3600 * 1000  # a weekend without a network
+RESUMABLE_MS = 3 * DAY_MS  # a weekend without a network
 
 # What is to be done in the transaction that stores a chunk of this picture.
 Also = Callable[[Transaction, int], None]
@@ -160,7 +161,7 @@ class Upload:
         if self._reader.step_count - steps_before > MANY_STEPS:
             await asyncio.sleep(0)
 
-    async def finish(self) -> Object:
+    async def finish(self) -> PictureObject:
         """Store the rest; returns the picture object, which is durable then.
 
         Raises PictureTruncated, PictureType, Busy, StorageFull.
@@ -238,11 +239,11 @@ class Upload:
 
 def wants_thumbnail(reader: PictureReader, byte_count: int) -> bool:
     """Whether a thumbnail would help, and may be tried."""
-    if not 0 < reader.width * reader.height <= MAX_DECODED_PX:
+    if not 0 < reader.width * reader.height <= MAX_PIXELS:
         return False
     if reader.type.startswith("video/"):
         return True
-    is_small = max(reader.width, reader.height) <= SMALL_SIDE_PX
+    is_small = max(reader.width, reader.height) <= SIDE_PX
     return reader.is_animated or not is_small or byte_count > SMALL_BYTES
 
 

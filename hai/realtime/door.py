@@ -17,9 +17,8 @@ from hai import errors
 from hai.config import Config
 from hai.core import origin
 from hai.core.rate_limits import Buckets
-from hai.core.sessions import Identity
+from hai.core.sessions import SESSION_COOKIE, Identity
 
-SESSION_COOKIE = "hai_session"
 # Tries with a bad token, per address; then the answer is 429, so that a browser
 # whose session has ended slows down. Good tokens pass all the while.
 BAD_TOKENS_PER_S, BAD_TOKENS_BURST = 5, 200

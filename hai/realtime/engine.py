@@ -153,7 +153,7 @@ class Engine(engineio.AsyncServer):
 
     def run(self, coroutine: Any) -> asyncio.Task[Any]:
         """A task that somebody keeps alive; its exception is logged."""
-        task = asyncio.ensure_future(coroutine)
+        task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
         return task

@@ -19,7 +19,7 @@ from hai.realtime.presence import Tabs
 Future = asyncio.Future[Any]
 
 
-class Server(Protocol):
+class NamespaceServer(Protocol):
     """What a namespace needs of the Socket.IO server that it is registered at."""
 
     eio: Engine
@@ -31,7 +31,7 @@ class Server(Protocol):
 class ClientNamespace(socketio.AsyncNamespace):
     """A namespace for signed-in users. Subclasses say what `take_event` does."""
 
-    server: Server
+    server: NamespaceServer
 
     async def trigger_event(self, event: str, *args: Any) -> Any:
         """Lifecycle events, from python-socketio; nothing else passes."""

@@ -13,7 +13,7 @@ from typing import Any
 from hai import errors
 from hai.realtime import frames
 from hai.realtime.door import Door, Visitor
-from hai.realtime.engine import Engine
+from hai.realtime.engine import MAX_PAYLOAD_BYTES, Engine
 from hai.realtime.orders import Ack, OrderDesk
 from hai.realtime.outbox import (
     NO_NATIVE_FRAMES,
@@ -26,7 +26,6 @@ from hai.realtime.transport import SocketHandler
 from hai.realtime.websocket import WebSocket
 
 PING_INTERVAL_S = 20.0
-MAX_MESSAGE_BYTES = 1_000_000
 MAX_MISTAKES = 10
 MAX_ID_CHARS = 64
 PING_FRAME = frames.frame(b"", frames.PING)
@@ -179,7 +178,7 @@ class NativeHandler(SocketHandler):
             return
         sock, early = accepted
         socket = NativeSocket(self.server, self.visitor)
-        wire = self.server.engine.wire(sock, socket, MAX_MESSAGE_BYTES)
+        wire = self.server.engine.wire(sock, socket, MAX_PAYLOAD_BYTES)
         socket.start(wire)
         wire.start(early)
 

@@ -23,13 +23,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from hai.paths import ROOT
 from hai.storage import epoch, migrations, verify
 from hai.storage.backup_check import sync
 from hai.storage.writer import Breathe
 
 STEP_PAGES = 256  # 1 MiB: about 2 ms between two batches
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class NoBackup(Exception):

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from hai.storage import verify
 
-LOWEST_PRIORITY = 19
-
 
 def finish(target: Path) -> tuple[verify.Counts, list[str]]:
     """Make the copy one file of its own, check it, bring it to the disk."""
@@ -38,7 +36,7 @@ def sync(path: Path) -> None:
 
 
 def main() -> None:
-    os.nice(LOWEST_PRIORITY)
+    os.nice(verify.LOWEST_PRIORITY)
     counts, problems = finish(Path(sys.argv[1]))
     print(json.dumps({"counts": vars(counts), "problems": problems}))
 

@@ -18,8 +18,8 @@ from typing import Any
 from hai.errors import PictureDamaged
 from hai.storage.database import execute
 from hai.storage.writer import Transaction
+from hai.units import CHUNK_BYTES as CHUNK_BYTES
 
-CHUNK_BYTES = 256 * 1024
 # Deleted in one batch: 600 MiB at once took 4.4 s, and all others waited for it.
 SLICE_BYTES = 2 * 1024 * 1024
 SLICE_CHUNKS = SLICE_BYTES // CHUNK_BYTES

@@ -26,6 +26,7 @@ from hai.storage import epoch, faults, migrations, models
 from hai.storage.faults import Unusable
 from hai.storage.reserve import RESERVE_NAME
 from hai.storage.writer import BUSY_TIMEOUT_MS, Aside, Write, Writer
+from hai.units import CHUNK_BYTES
 
 Result = TypeVar("Result")
 
@@ -129,7 +130,7 @@ class Database:
         self,
         run: Callable[..., Result],
         *args: Any,
-        chunk_bytes: int = 262_144,
+        chunk_bytes: int = CHUNK_BYTES,
         fills: bool = True,
     ) -> "asyncio.Future[Result]":
         """The slow lane: hais go first. Await it: that is the back-pressure."""

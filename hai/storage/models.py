@@ -38,7 +38,7 @@ __all__ = [
     "Server",
     "Session",
     "Thumbnail",
-    "Upload",
+    "UnfinishedUpload",
     "User",
     "fn",
     "proxy",
@@ -249,7 +249,7 @@ class Chunk(Table):
         indexes = ((("picture", "number"), True),)
 
 
-class Upload(Table):
+class UnfinishedUpload(Table):
     """A picture that comes in pieces, by tus. Some at a time; gone after days.
 
     Of those that are whole it remembers the picture, should the last answer be lost.
@@ -363,7 +363,7 @@ MODELS = (
     Picture,
     Thumbnail,
     Chunk,
-    Upload,
+    UnfinishedUpload,
     Reaction,
     GonePicture,
     PictureRemoval,

@@ -13,8 +13,6 @@ from typing import Any
 from hai.storage.database import execute
 from hai.storage.writer import Transaction
 
-DAY_MS = 24 * 60 * 60 * 1000
-
 OLDER = """
 FROM pictures p JOIN hais h ON h.id = p.hai_id
 WHERE {of} AND p.hai_id IS NOT NULL AND h.sent_at < ?

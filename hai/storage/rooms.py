@@ -7,6 +7,7 @@ without the fields that are absent.
 import json
 from typing import Any
 
+from hai.shapes import RoomObject
 from hai.storage.database import execute
 from hai.storage.writer import Transaction
 
@@ -114,17 +115,17 @@ def access(user_id: int, room_id: int) -> tuple[str, int, bool, int, int] | None
     return row
 
 
-def find(room_id: int) -> dict[str, Any]:
+def find(room_id: int) -> RoomObject:
     """The room as everyone who hears of it may see it. (any thread)"""
     return with_members(_as_room(execute(ROOM, (room_id,)).fetchone()))
 
 
-def find_mine(user_id: int, room_id: int) -> dict[str, Any]:
+def find_mine(user_id: int, room_id: int) -> RoomObject:
     """The same with what is this user's own in it. (any thread)"""
     return with_members(_as_my_room(execute(ONE_MINE, (user_id, room_id)).fetchone()))
 
 
-def with_members(room: dict[str, Any]) -> dict[str, Any]:
+def with_members(room: RoomObject) -> RoomObject:
     """A room that is not large, with its members and what it tells of their reading.
 
     So a mark is never told to thousands. (any thread)
@@ -136,7 +137,7 @@ def with_members(room: dict[str, Any]) -> dict[str, Any]:
     return room
 
 
-def all_mine(user_id: int) -> list[dict[str, Any]]:
+def all_mine(user_id: int) -> list[RoomObject]:
     """All rooms of a user; member_ids of the direct ones. (any thread)"""
     rooms = {row[0]: _as_my_room(row) for row in execute(ALL_MINE, (user_id,))}
     for room_id, member_id in execute(MEMBERS_OF_DIRECT, (user_id,)):
@@ -146,7 +147,7 @@ def all_mine(user_id: int) -> list[dict[str, Any]]:
 
 def mine_changed(
     user_id: int, since_rev: int, limit: int
-) -> list[tuple[dict[str, Any], int, int]]:
+) -> list[tuple[RoomObject, int, int]]:
     """(room, began_rev, made_rev) of what changed since, in the order of revs; a
     room that is new since then in the order of its began_rev. (any thread)"""
     rows = execute(MINE_CHANGED, (user_id, since_rev, limit)).fetchall()
@@ -168,7 +169,7 @@ def ended(user_id: int, since_rev: int, limit: int) -> list[tuple[int, int]]:
     return rows
 
 
-def open_to(user_id: int) -> list[dict[str, Any]]:
+def open_to(user_id: int) -> list[RoomObject]:
     """Open rooms that this user has not joined, by name. (any thread)"""
     return [_as_room(row) for row in execute(OPEN_ROOMS, (user_id,))]
 
@@ -274,9 +275,9 @@ def mark_all_read(tx: Transaction, markers: list[tuple[int, int, int]]) -> None:
     )
 
 
-def _as_room(row: tuple[Any, ...]) -> dict[str, Any]:
+def _as_room(row: tuple[Any, ...]) -> RoomObject:
     room_id, rev, kind, name, topic, member_count, last_hai_id, days, receipts = row[:9]
-    room: dict[str, Any] = {"id": room_id, "rev": rev, "kind": kind}
+    room: Any = {"id": room_id, "rev": rev, "kind": kind}
     if name is not None:
         room["name"] = name
     if topic:
@@ -288,10 +289,11 @@ def _as_room(row: tuple[Any, ...]) -> dict[str, Any]:
         room["picture_days"] = days
     if receipts:
         room["has_receipts"] = True
-    return room
+    found: RoomObject = room
+    return found
 
 
-def _as_my_room(row: tuple[Any, ...]) -> dict[str, Any]:
+def _as_my_room(row: tuple[Any, ...]) -> RoomObject:
     room = _as_room(row)
     if row[9]:
         room["my_read_hai_id"] = row[9]

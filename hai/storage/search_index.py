@@ -27,8 +27,6 @@ WHERE h.id < ? AND h.id > (SELECT rev FROM server) - {SCANNED_REVS}
 ORDER BY h.id DESC LIMIT ?
 """
 
-CHECK = "INSERT INTO hais_index (hais_index, rank) VALUES ('integrity-check', 1)"
-
 
 def search(
     user_id: int, words: list[str], before: int | None, limit: int

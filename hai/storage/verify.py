@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hai.storage.migrations import MIGRATIONS
+from hai.units import CHUNK_BYTES
 
-CHUNK_BYTES = 256 * 1024
+LOWEST_PRIORITY = 19  # of `nice`: whoever reads it all lets everybody else go first
 MAX_LINES = 20  # of one rule: the first ones tell what is wrong
 WAL_BYTES = 24 * 1024 * 1024  # a look that lets the log grow beyond is broken off
 LOOK_EVERY_S = 0.1

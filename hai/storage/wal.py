@@ -21,10 +21,10 @@ from collections.abc import Callable
 from peewee import DatabaseError, SqliteDatabase
 
 from hai.storage import faults
+from hai.units import MIB
 
 logger = logging.getLogger(__name__)
 
-MIB = 1024 * 1024
 # 16 MiB, not SQLite's 4: the pages that every batch changes are written back a
 # quarter as often (120 us of wall time a hai become 80).
 DUE_PAGES = 4096

@@ -7,6 +7,7 @@ from tornado.httputil import HTTPServerRequest
 
 from hai.core import accounts, resets, sessions
 from hai.errors import Forbidden, NotFound
+from hai.shapes import UserObject
 from hai.web.base import FormHandler
 from hai.web.sessions import SessionHandler
 
@@ -31,7 +32,7 @@ class AccountHandler(SessionHandler):
         names = ("name", "display_name", "password")
         return {name: self.form.text(name) for name in names}
 
-    async def welcome(self, user: dict[str, Any]) -> None:
+    async def welcome(self, user: UserObject) -> None:
         await self.begin_session(user["id"])
         self.done(self.reverse_url("home"), {"user": user}, status=201)
 
@@ -85,7 +86,7 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-class JoinHandler(AccountHandler):
+class SignUpHandler(AccountHandler):
     """GET and POST /join/CODE, and /join where sign-up is open."""
 
     async def admit(self) -> None:
@@ -105,7 +106,7 @@ class JoinHandler(AccountHandler):
         await self.welcome(user)
 
 
-class ResetHandler(AccountHandler):
+class NewPasswordHandler(AccountHandler):
     """GET and POST /reset/CODE: a new password, by a link that an admin made."""
 
     async def show(self, code: str, **names: Any) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from hai import __version__
 from hai.core import admin, deeds, origin, usage
-from hai.core.fields import MAX_ID
 from hai.errors import BadRequest, Forbidden
+from hai.ids import MAX_ID
 from hai.web.base import BaseHandler, FormHandler
 
 LATEST = 10  # of a list on the overview
@@ -171,7 +171,7 @@ class EndSessionsHandler(UserActionHandler):
         return await admin.end_sessions(self.core, self.user, user_id=user_id)
 
 
-class ResetHandler(UserActionHandler):
+class MakeResetHandler(UserActionHandler):
     """POST /admin/users/ID/reset: a link for a new password, shown once."""
 
     async def submit(self, user_id: int) -> None:
@@ -231,7 +231,7 @@ class RemoveUserPicturesHandler(UserActionHandler, RemovingHandler):
         )
 
 
-class RoomsHandler(AdminHandler):
+class AdminRoomsHandler(AdminHandler):
     """GET /admin/rooms?sort=&page="""
 
     async def show(self, **names: Any) -> None:
@@ -250,7 +250,7 @@ class RoomsHandler(AdminHandler):
         )
 
 
-class RoomHandler(AdminHandler):
+class AdminRoomHandler(AdminHandler):
     """GET /admin/rooms/ID"""
 
     async def show(self, room_id: int, **names: Any) -> None:
@@ -268,7 +268,7 @@ class RoomHandler(AdminHandler):
         )
 
 
-class RemoveRoomPicturesHandler(RoomHandler, RemovingHandler, FormHandler):
+class RemoveRoomPicturesHandler(AdminRoomHandler, RemovingHandler, FormHandler):
     """POST /admin/rooms/ID/pictures/remove"""
 
     async def get(self, room_id: int) -> None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from hai.core.context import Core
 from hai.core.fields import MAX_NAME_CHARS
 from hai.errors import BadRequest
+from hai.ids import MAX_ID
 from hai.web import headers, ui
 from hai.web.bodies import BodyHandler
 
 if TYPE_CHECKING:
     from hai.web.application import HaiApplication
 
-MAX_ID = 2**53 - 1  # what JavaScript counts exactly
 
 # What a page may say on top after a form was done: ?done=KEY.
 NOTICES = {
@@ -147,7 +147,7 @@ class AnsweringHandler(BodyHandler):
 
     async def head(self, *ids: int, **names: str) -> None:
         """As GET; Tornado leaves out the body."""
-        await self.get(*ids, **names)  # type: ignore[misc]
+        await self.get(*ids, **names)  # type: ignore[misc]  # each has a GET of its own
 
 
 def accepts_gzip(accepted: str) -> bool:

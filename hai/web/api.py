@@ -13,7 +13,7 @@ from hai.core.orders import ORDERS
 from hai.web import openapi
 from hai.web.base import BaseHandler
 from hai.web.hais import SendHandler
-from hai.web.pictures import UploadHandler as FormUploadHandler
+from hai.web.pictures import FormUploadHandler
 
 
 class ApiHandler(BaseHandler):
@@ -45,7 +45,7 @@ class OrderHandler(ApiHandler):
         await self.answer(self.order_name, self.form.payload() | in_path)
 
 
-class RoomsHandler(OrderHandler):
+class ApiRoomsHandler(OrderHandler):
     """GET: the rooms I am in, and those I may join."""
 
     async def get(self) -> None:
@@ -53,7 +53,7 @@ class RoomsHandler(OrderHandler):
         self.write_json({"rooms": mine, "open_rooms": open_rooms})
 
 
-class HaisHandler(SendHandler):
+class ApiHaisHandler(SendHandler):
     """GET: a page of a room; POST: send a hai, with pictures if multipart."""
 
     always_json = True
@@ -71,7 +71,7 @@ class HaisHandler(SendHandler):
         self.write_json(await self.send(room_id), 201)
 
 
-class UploadHandler(FormUploadHandler):
+class ApiUploadHandler(FormUploadHandler):
     """POST: pictures to be named in a later send."""
 
     always_json = True
@@ -95,7 +95,7 @@ class MeHandler(ApiHandler):
         self.write_json({"user": user})
 
 
-class PeopleHandler(ApiHandler):
+class ApiPeopleHandler(ApiHandler):
     """GET: everybody."""
 
     async def get(self) -> None:

@@ -5,10 +5,9 @@ the whole picture, and its middle is taken. Programs do the same at `me/avatar`.
 An avatar's address changes with the picture, so a copy is good for ever.
 """
 
-from typing import Any
-
 from hai.core import avatars
 from hai.errors import BadRequest
+from hai.shapes import UserObject
 from hai.web import headers
 from hai.web.accounts import SettingsHandler
 from hai.web.base import BaseHandler
@@ -80,7 +79,7 @@ class ReceivingAvatarHandler(BaseHandler):
         self.application.metrics.count("hai_upload_bytes_total", by=len(chunk))
         await self.upload.feed(chunk)
 
-    async def receive(self) -> dict[str, Any]:
+    async def receive(self) -> UserObject:
         """The user with the new avatar. Raises what core finds wrong."""
         upload = self.upload
         assert upload is not None

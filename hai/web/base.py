@@ -14,7 +14,7 @@ from urllib.parse import quote
 from tornado.web import HTTPError
 
 from hai.core import first_state, orders, sessions
-from hai.core.sessions import Identity
+from hai.core.sessions import SESSION_COOKIE, Identity
 from hai.errors import (
     BadRequest,
     Busy,
@@ -24,11 +24,11 @@ from hai.errors import (
     Unauthorized,
     all_errors,
 )
-from hai.web.answers import MAX_ID, AnsweringHandler
+from hai.ids import MAX_ID
+from hai.web.answers import AnsweringHandler
 
 logger = logging.getLogger(__name__)
 
-SESSION_COOKIE = "hai_session"
 COOKIE_DAYS = 400  # as long as browsers allow; the server's own rule is shorter
 BY_STATUS = {error.status: error for error in reversed(all_errors())}
 

@@ -8,8 +8,7 @@ from hai.errors import ClientIdReused, HaiError, Unauthorized
 from hai.web.bodies import FORM_BYTES
 from hai.web.forms import Form
 from hai.web.pictures import ReceivingHandler
-
-WAVE = "hai!"  # what an empty form sends
+from hai.web.ui import WAVE
 
 
 class SendHandler(ReceivingHandler):

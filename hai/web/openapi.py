@@ -4,9 +4,9 @@ OpenAPI 3.1, so the schemas are JSON Schema as core/fields.py states them.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from hai import __version__
+from hai import __version__, shapes
 from hai.core.fields import MAX_PICTURES, Schema
 from hai.core.orders import ORDERS
 from hai.errors import all_errors
@@ -177,14 +177,28 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _record(required: str, optional: str = "") -> Schema:
-    """An object from `name:type` words; a type of ours is a reference."""
-    words = [word.split(":") for word in f"{required} {optional}".split()]
+def _record(shape: Any) -> Schema:
+    """The schema of a TypedDict: a row of shapes.py, field by field."""
+    hints = get_type_hints(shape)
     return {
         "type": "object",
-        "properties": {name: TYPES.get(type_) or _ref(type_) for name, type_ in words},
-        "required": [word.split(":")[0] for word in required.split()],
+        "properties": {name: _field(hint) for name, hint in hints.items()},
+        "required": [name for name in hints if name in shape.__required_keys__],
     }
+
+
+def _field(hint: Any) -> Schema:
+    if hint in NAMES:
+        return _ref(NAMES[hint])
+    if hint in SIMPLE:
+        return SIMPLE[hint]
+    kind, arguments = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return {"const": arguments[0]}
+    if kind is list:
+        return _list(_field(arguments[0]))
+    assert kind is dict, hint  # in JSON all its keys are text
+    return {"type": "object", "additionalProperties": _field(arguments[1])}
 
 
 AVATAR_FILE: Schema = {"type": "string", "contentMediaType": "image/*"}
@@ -195,43 +209,22 @@ PICTURE_FILE: Schema = {
 WHOLE: Schema = {"type": "integer"}
 TEXT: Schema = {"type": "string"}
 YES_OR_NO: Schema = {"type": "boolean"}
-TYPES: dict[str, Schema] = {
-    "int": WHOLE,
-    "text": TEXT,
-    "yes": {"const": True},
-    "ids": _list(WHOLE),
-    "pictures": _list(_ref("picture")),
-    "by_user": {"type": "object", "additionalProperties": WHOLE},
-    "by_emoji": {"type": "object", "additionalProperties": _list(WHOLE)},
-    "any": {"type": "object"},
+SIMPLE: dict[Any, Schema] = {
+    int: WHOLE,
+    str: TEXT,
+    dict[str, Any]: {"type": "object"},
 }
-SCHEMAS: dict[str, Schema] = {
-    "hai": _record(
-        "id:int rev:int room_id:int user_id:int text:text sent_at:int"
-        " pictures:pictures reactions:by_emoji",
-        "client_id:text html:text edited_at:int deleted_at:int reply_to:int"
-        " reply_to_picture:int",
-    ),
-    "picture": _record(
-        "id:int name:text type:text bytes:int width:int height:int url:text",
-        "alt:text duration_ms:int is_animated:yes blur:text thumbnail:thumbnail"
-        " gone_at:int",
-    ),
-    "thumbnail": _record("type:text width:int height:int url:text"),
-    "room": _record(
-        "id:int rev:int kind:text member_count:int",
-        "name:text topic:text member_ids:ids last_hai_id:int my_read_hai_id:int"
-        " unread:int picture_days:int has_receipts:yes read_hai_ids:by_user",
-    ),
-    "user": _record(
-        "id:int rev:int name:text display_name:text kind:text role:text",
-        "avatar_url:text presence:text deactivated_at:int",
-    ),
-    "upload": _record(
-        "url:text offset:int length:int", "expires_at:int picture:picture"
-    ),
-    "error": _record("code:text message:text", "details:any"),
+SHAPES: dict[str, Any] = {
+    "hai": shapes.HaiObject,
+    "picture": shapes.PictureObject,
+    "thumbnail": shapes.ThumbnailObject,
+    "room": shapes.RoomObject,
+    "user": shapes.UserObject,
+    "upload": shapes.UploadObject,
+    "error": shapes.ErrorObject,
 }
+NAMES = {shape: name for name, shape in SHAPES.items()}
+SCHEMAS: dict[str, Schema] = {name: _record(shape) for name, shape in SHAPES.items()}
 SCHEMAS["error"]["properties"]["code"] = {"enum": [e.code for e in all_errors()]}
 ANSWERS: dict[str, Schema] = {
     "hai": _ref("hai"),

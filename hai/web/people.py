@@ -5,6 +5,7 @@ from typing import Any
 
 from hai.core import accounts, first_state, invites, origin
 from hai.errors import BadRequest, Forbidden
+from hai.shapes import UserObject
 from hai.web.base import BaseHandler
 
 MAX_SHOWN = 200  # of a long list; the rest are found by name
@@ -25,7 +26,7 @@ class PeopleHandler(BaseHandler):
         else:
             await self.show()
 
-    async def named(self) -> list[dict[str, Any]]:
+    async def named(self) -> list[UserObject]:
         """Raises BadRequest."""
         if not self.query("ids"):
             return (await self.found())[:MAX_SHOWN]
@@ -35,13 +36,13 @@ class PeopleHandler(BaseHandler):
         wanted = {int(text) for text in ids}
         return await self.core.db.read(first_state.users, self.core, wanted)
 
-    async def chosen(self) -> list[dict[str, Any]]:
+    async def chosen(self) -> list[UserObject]:
         """Whom a search keeps: they are to be written to together."""
         given = self.request.query_arguments.get("user_ids", [])[:MAX_IDS]
         ids = {int(text) for text in map(bytes.decode, given) if IS_ID.fullmatch(text)}
         return await self.core.db.read(first_state.users, self.core, ids)
 
-    async def found(self) -> list[dict[str, Any]]:
+    async def found(self) -> list[UserObject]:
         return with_letters(await accounts.list_users(self.core), self.query("q"))
 
     def can_invite(self) -> bool:
@@ -65,7 +66,7 @@ class PeopleHandler(BaseHandler):
         )
 
 
-def with_letters(users: list[dict[str, Any]], query: str) -> list[dict[str, Any]]:
+def with_letters(users: list[UserObject], query: str) -> list[UserObject]:
     """Those who have the letters anywhere in either name."""
     letters = query.strip().removeprefix("@").casefold()
     return [

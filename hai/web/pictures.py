@@ -112,7 +112,7 @@ class ReceivingHandler(BaseHandler):
             self.application.end_upload(self.user.user_id)
 
 
-class UploadHandler(ReceivingHandler):
+class FormUploadHandler(ReceivingHandler):
     """POST /rooms/ID/pictures: pictures to be named in a later send_hai."""
 
     async def admit(self, room_id: int) -> None:

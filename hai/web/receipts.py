@@ -4,10 +4,11 @@
 a browser test compares them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Dict = dict[str, Any]
+Dict = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

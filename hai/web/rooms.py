@@ -6,6 +6,7 @@ from hai import ids
 from hai.core import first_state, rooms
 from hai.core.objects import Created
 from hai.errors import Forbidden, HaiError
+from hai.shapes import RoomObject
 from hai.web import ui
 from hai.web.base import COOKIE_DAYS, BaseHandler, FormHandler
 from hai.web.pages import ROOM_COOKIE
@@ -35,7 +36,7 @@ class RoomsHandler(FormHandler):
         self.done(self.reverse_url("room", ack["room"]["id"]), ack, status=201)
 
 
-def found_rooms(open_rooms: list[dict[str, Any]], query: str) -> dict[str, Any]:
+def found_rooms(open_rooms: list[RoomObject], query: str) -> dict[str, Any]:
     """Those with these letters in name or topic, and how many there are of them."""
     letters = query.strip().casefold()
     found = [
@@ -135,7 +136,7 @@ async def _people_names(handler: BaseHandler, room_id: int) -> dict[str, Any]:
     }
 
 
-class JoinHandler(BaseHandler):
+class JoinRoomHandler(BaseHandler):
     """POST /rooms/ID/join"""
 
     async def post(self, room_id: int) -> None:
@@ -185,9 +186,7 @@ class RemoveMemberHandler(BaseHandler):
         self.done(self.reverse_url("edit_room", room_id), ack, done="removed")
 
 
-async def ask(
-    handler: BaseHandler, room: dict[str, Any], question: ui.Question
-) -> None:
+async def ask(handler: BaseHandler, room: RoomObject, question: ui.Question) -> None:
     """The page whose one form is posted to its own address."""
     names = {"room": room, "question": question, "action": handler.request.path}
     await handler.page("rooms/ask.html", question.title, **names)

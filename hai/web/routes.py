@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tornado.web import RequestHandler, URLSpec
+from tornado.routing import URLSpec
+from tornado.web import RequestHandler
 
 from hai.web import (
     accounts,
@@ -63,9 +64,9 @@ ROUTES: tuple[Route, ...] = (
     Route("/setup", accounts.SetUpHandler, "set_up"),
     Route("/sign_in", sessions.SignInHandler, "sign_in"),
     Route("/sign_out", sessions.SignOutHandler, "sign_out"),
-    Route("/join", accounts.JoinHandler, "join_openly"),
-    Route("/join/{code}", accounts.JoinHandler, "join"),
-    Route("/reset/{code}", accounts.ResetHandler, "reset"),
+    Route("/join", accounts.SignUpHandler, "join_openly"),
+    Route("/join/{code}", accounts.SignUpHandler, "join"),
+    Route("/reset/{code}", accounts.NewPasswordHandler, "reset"),
     Route("/settings", accounts.SettingsHandler, "settings"),
     Route("/settings/password", accounts.PasswordHandler),
     Route("/settings/avatar", avatars.SettingsAvatarHandler),
@@ -83,18 +84,18 @@ ROUTES: tuple[Route, ...] = (
     Route("/admin/users/{id}/deactivate", admin.DeactivateHandler),
     Route("/admin/users/{id}/reactivate", admin.ReactivateHandler),
     Route("/admin/users/{id}/sessions/end", admin.EndSessionsHandler),
-    Route("/admin/users/{id}/reset", admin.ResetHandler),
+    Route("/admin/users/{id}/reset", admin.MakeResetHandler),
     Route("/admin/users/{id}/quota", admin.QuotaHandler),
     Route("/admin/users/{id}/pictures/remove", admin.RemoveUserPicturesHandler),
-    Route("/admin/rooms", admin.RoomsHandler, "admin_rooms"),
-    Route("/admin/rooms/{id}", admin.RoomHandler, "admin_room"),
+    Route("/admin/rooms", admin.AdminRoomsHandler, "admin_rooms"),
+    Route("/admin/rooms/{id}", admin.AdminRoomHandler, "admin_room"),
     Route("/admin/rooms/{id}/pictures/remove", admin.RemoveRoomPicturesHandler),
     Route("/admin/deeds", admin.DeedsHandler, "admin_deeds"),
     # rooms
     Route("/rooms", rooms.RoomsHandler, "rooms"),
     Route("/rooms/{id}", rooms.RoomHandler, "room"),
     Route("/rooms/{id}/edit", rooms.EditHandler, "edit_room"),
-    Route("/rooms/{id}/join", rooms.JoinHandler),
+    Route("/rooms/{id}/join", rooms.JoinRoomHandler),
     Route("/rooms/{id}/read", rooms.ReadHandler),
     Route("/rooms/{id}/leave", rooms.LeaveHandler),
     Route("/rooms/{id}/members", rooms.MembersHandler),
@@ -102,9 +103,9 @@ ROUTES: tuple[Route, ...] = (
     Route("/direct", rooms.DirectHandler),
     # hais and pictures
     Route("/rooms/{id}/hais", hais.HaisHandler, "hais"),
-    Route("/rooms/{id}/pictures", pictures.UploadHandler),
+    Route("/rooms/{id}/pictures", pictures.FormUploadHandler),
     Route("/rooms/{id}/uploads", tus.UploadsHandler),
-    Route("/uploads/{token}", tus.UploadHandler, "upload"),
+    Route("/uploads/{token}", tus.TusUploadHandler, "upload"),
     Route("/pictures/{id}/discard", pictures.DiscardHandler),
     Route("/share", share.ShareHandler, "share"),
     Route("/search", search.SearchHandler, "search"),
@@ -201,13 +202,13 @@ API_ROUTES: tuple[ApiRoute, ...] = (
 API_HANDLERS: dict[str, type[RequestHandler]] = {
     "/api/v1/me": api.MeHandler,
     "/api/v1/me/avatar": avatars.ApiAvatarHandler,
-    "/api/v1/users": api.PeopleHandler,
+    "/api/v1/users": api.ApiPeopleHandler,
     "/api/v1/changes": api.ChangesHandler,
-    "/api/v1/rooms": api.RoomsHandler,
-    "/api/v1/rooms/{room_id}/hais": api.HaisHandler,
-    "/api/v1/rooms/{room_id}/pictures": api.UploadHandler,
+    "/api/v1/rooms": api.ApiRoomsHandler,
+    "/api/v1/rooms/{room_id}/hais": api.ApiHaisHandler,
+    "/api/v1/rooms/{room_id}/pictures": api.ApiUploadHandler,
     "/api/v1/rooms/{room_id}/uploads": tus.UploadsHandler,
-    "/api/v1/uploads/{token}": tus.UploadHandler,
+    "/api/v1/uploads/{token}": tus.TusUploadHandler,
     "/api/v1/openapi.json": api.DescriptionHandler,
 }
 

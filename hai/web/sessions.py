@@ -3,8 +3,9 @@
 from typing import Any
 
 from hai.core import accounts, origin, sessions
+from hai.core.sessions import SESSION_COOKIE
 from hai.errors import RateLimited
-from hai.web.base import COOKIE_DAYS, SESSION_COOKIE, BaseHandler, FormHandler
+from hai.web.base import COOKIE_DAYS, BaseHandler, FormHandler
 from hai.web.bodies import STRANGERS_FORM_BYTES
 
 

@@ -36,6 +36,7 @@ from hai.errors import (
     UploadType,
     UploadVersion,
 )
+from hai.shapes import PictureObject
 from hai.web.base import BaseHandler
 from hai.web.bodies import MAX_LENGTH_DIGITS
 
@@ -179,7 +180,7 @@ class TusHandler(BaseHandler):
         self.describe(upload.progress, shown.get("picture"))
         return shown
 
-    def describe(self, progress: Progress, picture: dict[str, Any] | None) -> None:
+    def describe(self, progress: Progress, picture: PictureObject | None) -> None:
         self.set_header("Upload-Offset", str(progress.received))
         if picture:
             self.set_header("Hai-Picture", str(picture["id"]))
@@ -306,7 +307,7 @@ class UploadsHandler(TusHandler):
         await self._drop(upload, "cut")
 
 
-class UploadHandler(TusHandler):
+class TusUploadHandler(TusHandler):
     """HEAD, PATCH, DELETE and GET /uploads/TOKEN, for the one who began it."""
 
     def body_limit(self) -> int:
@@ -347,6 +348,7 @@ class UploadHandler(TusHandler):
     def wants_words(self) -> bool:
         return "application/json" in self.request.headers.get("Accept", "")
 
+    # Each route passes its own part of the path.
     async def head(self, token: str) -> None:  # type: ignore[override]
         await self.end_others(token)
         progress = await resumable.get_progress(self.core, self.user, token)

@@ -8,6 +8,7 @@ change both, a browser test compares them.
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,14 +21,14 @@ from hai.core.quotas import size_words
 from hai.web.albums import Tile, album
 from hai.web.receipts import ReceiptView, receipt_view
 
-Dict = dict[str, Any]
+Dict = Mapping[str, Any]
 
 RUN_MS = 5 * 60_000  # a longer pause is worth saying who and when again
 HUES = 8
 LIGHT_BYTES = 300 * 1024  # an original that a dense screen may have at once
 QUOTE_CHARS = 120
 MAX_BIG_EMOJI = 6
-WAVE = "hai!"
+WAVE = "hai!"  # what an empty form sends
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]

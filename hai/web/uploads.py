@@ -6,7 +6,6 @@ back-pressure. Whatever happens, `discard` leaves nothing behind.
 """
 
 import asyncio
-from typing import Any
 
 from multipart import (
     MultipartError,
@@ -21,10 +20,11 @@ from hai.core.context import Core
 from hai.core.fields import MAX_PICTURES
 from hai.core.sessions import Identity
 from hai.errors import BadRequest, HaiError, PictureTruncated, TextTooLong, TooLarge
+from hai.shapes import PictureObject
+from hai.units import UTF8_BYTES
 
 MAX_PARTS = 64  # ten pictures with their alts, and a form's own fields
 MAX_PART_HEADER_BYTES = 4096
-UTF8_BYTES = 4  # the most that one character takes
 
 
 class UploadBody:
@@ -37,7 +37,7 @@ class UploadBody:
         self.identity = identity
         self.room_id = room_id
         self.fields: dict[str, list[str]] = {}
-        self.pictures: list[dict[str, Any]] = []
+        self.pictures: list[PictureObject] = []
         self._uploads: list[uploads.Upload] = []
         self._parser = _parser(content_type)
         self._turn = asyncio.Lock()

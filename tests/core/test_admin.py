@@ -10,7 +10,7 @@ from hai import clock, errors
 from hai.core import accounts, admin, deeds, resets, rooms, sessions, usage
 from hai.core.deeds import KEPT_DAYS
 from hai.storage.models import Deed, PasswordReset, User
-from hai.storage.retention import DAY_MS
+from hai.units import DAY_MS
 from tests.factories import make_hai, make_room, make_user, order
 
 
@@ -66,7 +66,7 @@ async def test_a_member_acts_on_nobody(core, cast, name):
 
 
 async def test_only_owners_give_roles(core, cast, admina):
-    for role in admin.ROLES:
+    for role in accounts.ROLES:
         with pytest.raises(errors.Forbidden):
             await admin.change_role(
                 core, admina.identity, user_id=cast.grace.id, role=role

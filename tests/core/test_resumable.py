@@ -16,7 +16,7 @@ from hai.core.sessions import find
 from hai.errors import NotFound, PictureTruncated, PictureType, StorageFull, TooLarge
 from hai.storage import blobs, verify
 from hai.storage.blobs import CHUNK_BYTES
-from hai.storage.models import Chunk, Picture, Upload
+from hai.storage.models import Chunk, Picture, UnfinishedUpload
 from tests import videos
 from tests.metadata import SECRET, riff_chunk, strangers, talkative, webp
 from tests.pictures import TYPES, animated, big_png, picture
@@ -286,7 +286,7 @@ async def test_a_film_that_says_late_what_must_go_is_mended(core, cast, kind):
     for end in range(0, len(data), 50_001):
         await upload.feed(data[upload.received_bytes : end])
         await upload.keep()
-        saved = await core.db.read(lambda: Upload.get().reader) or ""
+        saved = await core.db.read(lambda: UnfinishedUpload.get().reader) or ""
         assert SECRET[:8].hex() not in saved and SECRET.decode() not in saved
         upload = await again(core, cast.ada, upload.token)
     await upload.feed(data[upload.received_bytes :])
@@ -369,7 +369,7 @@ async def test_unfinished_ones_are_left_alone_until_they_expire(
     await sweep_at(uploads.RESUMABLE_MS + 1000)
     with pytest.raises(NotFound):
         await again(core, cast.ada, upload.token)
-    for model in (Upload, Picture, Chunk):
+    for model in (UnfinishedUpload, Picture, Chunk):
         assert await count(core, model) == 0
 
 
@@ -379,7 +379,7 @@ async def test_a_user_has_so_many_unfinished_ones_and_no_more(core, cast, monkey
         (await begin(core, cast.ada, cast.lounge, picture())).token for _ in range(5)
     ]
     other = await begin(core, cast.grace, cast.lounge, picture())
-    assert await count(core, Upload) == 4
+    assert await count(core, UnfinishedUpload) == 4
     await again(core, cast.grace, other.token)
     await again(core, cast.ada, tokens[2])
     with pytest.raises(NotFound):

@@ -10,7 +10,7 @@ from hai.core.pictures import Sweeper
 from hai.core.uploads import Upload
 from hai.storage import blobs, verify
 from hai.storage.models import Chunk, GonePicture, Hai, Picture, PictureRemoval, Room
-from hai.storage.retention import DAY_MS
+from hai.units import DAY_MS
 from tests.factories import make_hai, make_user, order
 from tests.pictures import big_png, picture
 

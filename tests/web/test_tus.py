@@ -14,7 +14,7 @@ import pytest
 
 from hai.core import admin, sessions
 from hai.storage.blobs import CHUNK_BYTES
-from hai.storage.models import Chunk, Picture, Upload
+from hai.storage.models import Chunk, Picture, UnfinishedUpload
 from hai.web import tus
 from tests import videos
 from tests.core.test_resumable import long_one
@@ -69,7 +69,7 @@ async def soon(check):
 
 async def rows(core):
     return await core.db.read(
-        lambda: tuple(m.select().count() for m in (Upload, Picture, Chunk))
+        lambda: tuple(m.select().count() for m in (UnfinishedUpload, Picture, Chunk))
     )
 
 
@@ -727,7 +727,7 @@ async def test_a_server_that_is_told_to_stop_keeps_what_came(app, core, client, 
     await soon(lambda: has_received(app, path, 500_000))
     await app.http.close_all_connections()
     await app.web.close()
-    row = await core.db.read(lambda: Upload.get())
+    row = await core.db.read(lambda: UnfinishedUpload.get())
     assert (row.received, row.chunk_count) == (500_000, 1)
     writer.close()
 

@@ -6,11 +6,11 @@ from hai.core.formats.walk import (
     DROP,
     KEEP,
     Pass,
-    Picture,
     Reading,
     SubBlocks,
     Take,
     Walk,
+    WalkedPicture,
     refuse_unless,
 )
 
@@ -23,7 +23,7 @@ LOOP_START = b"\x03\x01"  # three bytes follow: 1 and how often
 TIMING_BYTES = 4
 
 
-def walk(picture: Picture, image_count: int | None = None) -> Walk:
+def walk(picture: WalkedPicture, image_count: int | None = None) -> Walk:
     if image_count is None:
         yield from _start(picture)
         image_count = 0
@@ -38,7 +38,7 @@ def walk(picture: Picture, image_count: int | None = None) -> Walk:
     picture.put(END)
 
 
-def _start(picture: Picture) -> Walk:
+def _start(picture: WalkedPicture) -> Walk:
     start = yield Take(13)
     width, height, flags = struct.unpack("<6xHHBxx", start)
     picture.set_size(width, height)
@@ -46,19 +46,19 @@ def _start(picture: Picture) -> Walk:
     yield Pass(_colour_table_bytes(flags), KEEP)
 
 
-def _block(picture: Picture, image_count: int) -> Reading:
+def _block(picture: WalkedPicture, image_count: int) -> Reading:
     picture.mark(image_count)
     return (yield Take(1))
 
 
-def _image(picture: Picture) -> Walk:
+def _image(picture: WalkedPicture) -> Walk:
     descriptor = yield Take(9)
     picture.put(IMAGE + descriptor)
     yield Pass(_colour_table_bytes(descriptor[8]) + 1, KEEP)  # and the code size
     yield SubBlocks(KEEP)
 
 
-def _extension(picture: Picture) -> Walk:
+def _extension(picture: WalkedPicture) -> Walk:
     label = yield Take(1)
     if label == TIMING:
         yield from _timing(picture)
@@ -68,7 +68,7 @@ def _extension(picture: Picture) -> Walk:
         yield SubBlocks(DROP)
 
 
-def _timing(picture: Picture) -> Walk:
+def _timing(picture: WalkedPicture) -> Walk:
     length = yield Take(1)
     if length[0] == TIMING_BYTES:
         content = yield Take(TIMING_BYTES)
@@ -79,7 +79,7 @@ def _timing(picture: Picture) -> Walk:
         yield SubBlocks(DROP)
 
 
-def _application(picture: Picture) -> Walk:
+def _application(picture: WalkedPicture) -> Walk:
     (length,) = yield Take(1)
     name = yield Take(length, _known_name)
     if name in LOOPS:
@@ -91,7 +91,7 @@ def _application(picture: Picture) -> Walk:
         yield SubBlocks(DROP)
 
 
-def _loop(picture: Picture, name: bytes) -> Walk:
+def _loop(picture: WalkedPicture, name: bytes) -> Walk:
     (length,) = yield Take(1)
     content = yield Take(length, _loop_count)
     if content and length == LOOP_START[0]:

@@ -14,11 +14,11 @@ from hai.core.formats import exif
 from hai.core.formats.walk import (
     DROP,
     Pass,
-    Picture,
     Reading,
     Seek,
     Take,
     Walk,
+    WalkedPicture,
     refuse_unless,
 )
 
@@ -40,7 +40,7 @@ ADOBE_BYTES = 12  # with how the colours are coded
 
 
 def walk(
-    picture: Picture,
+    picture: WalkedPicture,
     orientation: int = 0,  # not known yet
     has_frame: int = False,
     is_coded: int = False,
@@ -72,7 +72,7 @@ def walk(
     picture.put(b"\xff\xd9")
 
 
-def _segment(picture: Picture, marker: int) -> Reading:
+def _segment(picture: WalkedPicture, marker: int) -> Reading:
     """One segment: puts what stays of it; returns what is to be known of it."""
     refuse_unless(marker in KEPT or marker in APPLICATION)
     (length,) = struct.unpack(">H", (yield Take(2)))
@@ -90,7 +90,7 @@ def _segment(picture: Picture, marker: int) -> Reading:
     return segment
 
 
-def _put_orientation(picture: Picture, orientation: int) -> None:
+def _put_orientation(picture: WalkedPicture, orientation: int) -> None:
     if orientation != exif.UPRIGHT:
         block = exif.PREFIX + exif.only_orientation(orientation)
         picture.put(struct.pack(">BBH", 0xFF, APP1, len(block) + 2) + block)

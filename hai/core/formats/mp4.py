@@ -37,10 +37,10 @@ from hai.core.formats.walk import (
     Edit,
     Next,
     Pass,
-    Picture,
     Rest,
     Take,
     Walk,
+    WalkedPicture,
     blank,
     in_ms,
     refuse_unless,
@@ -84,7 +84,7 @@ class Known(NamedTuple):
     duration: int
 
 
-def walk(picture: Picture, *state: Any) -> Walk:
+def walk(picture: WalkedPicture, *state: Any) -> Walk:
     movie = Movie(picture)
     if state:
         yield from movie.resume(*state)
@@ -99,7 +99,7 @@ class Movie:
     )
     numbers_of = attrgetter(*NUMBERS)
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: WalkedPicture) -> None:
         self.picture = picture
         self.budget = Budget()
         self.tracks: list[Known] = []
@@ -362,7 +362,7 @@ class Movie:
 
 def _total(row_bytes: int, rows: bytes) -> bytes:
     """Of the first column."""
-    numbers = struct.unpack(f">{len(rows) // 4}I", rows)
+    numbers: tuple[int, ...] = struct.unpack(f">{len(rows) // 4}I", rows)
     return sum(numbers[:: row_bytes // 4]).to_bytes(8, "big")
 
 

@@ -24,10 +24,10 @@ from hai.core.formats.mp4_codecs import CODECS, VIDEO, description
 from hai.core.formats.walk import (
     DROP,
     Pass,
-    Picture,
     Sink,
     Take,
     Walk,
+    WalkedPicture,
     Wish,
     blank,
     refuse_unless,
@@ -70,7 +70,7 @@ class Budget:
 class Track:
     """Follow it with `walk`; then is_kept, kind and the others are known."""
 
-    def __init__(self, picture: Picture, budget: Budget) -> None:
+    def __init__(self, picture: WalkedPicture, budget: Budget) -> None:
         self.picture = picture
         self.budget = budget
         self.sink: Sink = Held()

@@ -16,9 +16,9 @@ from hai.core.formats.walk import (
     KEEP,
     Next,
     Pass,
-    Picture,
     Take,
     Walk,
+    WalkedPicture,
     Wish,
     in_ms,
     refuse_unless,
@@ -64,7 +64,7 @@ class Place(NamedTuple):
     last_granule: int = 0
 
 
-def walk(picture: Picture, *state: int) -> Walk:
+def walk(picture: WalkedPicture, *state: int) -> Walk:
     place = Place(*state) if state else (yield from _head(picture))
     if not place.is_sound:
         yield from _comments(picture, place)
@@ -72,7 +72,7 @@ def walk(picture: Picture, *state: int) -> Walk:
     picture.duration_ms = in_ms(last_granule - place.skipped, GRANULES_PER_S)
 
 
-def _head(picture: Picture) -> Generator[Wish, bytes, Place]:
+def _head(picture: WalkedPicture) -> Generator[Wish, bytes, Place]:
     page = yield from _page((yield Take(HEADER_BYTES)))
     refuse_unless(bool(page.kind & IS_FIRST) and page.length <= 4096)
     head = yield Take(page.length)
@@ -90,7 +90,7 @@ def _page(header: bytes) -> Generator[Wish, bytes, Page]:
     return Page(header + segments, kind, granule, serial, segments)
 
 
-def _comments(picture: Picture, place: Place) -> Walk:
+def _comments(picture: WalkedPicture, place: Place) -> Walk:
     is_begun, is_over = bool(place.has_comments), False
     while not is_over:
         picture.mark(*place._replace(has_comments=is_begun))
@@ -115,7 +115,7 @@ def _comments(picture: Picture, place: Place) -> Walk:
         is_begun = True
 
 
-def _sound(picture: Picture, place: Place) -> Generator[Wish, bytes, int]:
+def _sound(picture: WalkedPicture, place: Place) -> Generator[Wish, bytes, int]:
     """Returns the granule at which it ends."""
     last_granule, kind = place.last_granule, 0
     while not kind & IS_LAST:

@@ -8,9 +8,9 @@ from hai.core.formats.walk import (
     DROP,
     KEEP,
     Pass,
-    Picture,
     Take,
     Walk,
+    WalkedPicture,
     refuse_unless,
     take_start,
 )
@@ -38,7 +38,7 @@ IS_ANCILLARY = 0x20  # of a chunk name's first byte: lower case
 CRC_BYTES = 4
 
 
-def walk(picture: Picture, has_exif: int | None = None) -> Walk:
+def walk(picture: WalkedPicture, has_exif: int | None = None) -> Walk:
     if has_exif is None:
         picture.put((yield Take(len(SIGNATURE))))
         yield from _header(picture)
@@ -73,7 +73,7 @@ def is_kept(name: bytes, length: int) -> bool:
     return name in NEEDED
 
 
-def _header(picture: Picture) -> Walk:
+def _header(picture: WalkedPicture) -> Walk:
     header = yield Take(8 + 13 + CRC_BYTES)
     length, name, width, height = struct.unpack_from(">I4sII", header)
     refuse_unless(name == b"IHDR" and length == 13)
@@ -81,7 +81,7 @@ def _header(picture: Picture) -> Walk:
     picture.put(header)
 
 
-def _orientation(picture: Picture, length: int) -> Walk:
+def _orientation(picture: WalkedPicture, length: int) -> Walk:
     block = yield from take_start(length, exif.essence)
     yield Pass(CRC_BYTES, DROP)
     orientation = exif.orientation_of(block)

@@ -87,7 +87,7 @@ class Sink(Protocol):
     def put(self, data: bytes) -> None: ...
 
 
-class Picture(Protocol):
+class WalkedPicture(Protocol):
     """What is found out about a picture, and what is stored of it."""
 
     type: str

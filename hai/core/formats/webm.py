@@ -22,10 +22,10 @@ from hai.core.formats.walk import (
     Edit,
     Next,
     Pass,
-    Picture,
     Sink,
     Take,
     Walk,
+    WalkedPicture,
     Wish,
     blank,
     in_ms,
@@ -100,7 +100,7 @@ class Element(NamedTuple):
         return len(self.header) + self.length
 
 
-def walk(picture: Picture, *state: Any) -> Walk:
+def walk(picture: WalkedPicture, *state: Any) -> Walk:
     segment = Segment(picture)
     if state:
         segment.restore(*state)
@@ -133,7 +133,7 @@ def _length_of_number(first: int) -> int:
     return 9 - first.bit_length()
 
 
-def _head(picture: Picture) -> Walk:
+def _head(picture: WalkedPicture) -> Walk:
     head = yield from _element((yield Take(2)))
     refuse_unless(head.id == EBML and 0 < head.length <= 256)
     picture.put(head.header)
@@ -185,7 +185,7 @@ def void_start(all_bytes: int) -> bytes:
     raise PictureType()
 
 
-class Held:
+class HeldElement:
     """Keeps what is put until it is known whether it stays."""
 
     def __init__(self) -> None:
@@ -201,7 +201,7 @@ class Segment:
         *("has_blocks", "room_at", "room_bytes", "is_in_info"),
     )
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: WalkedPicture) -> None:
         self.picture = picture
         self.end = 2**62  # where it ends, if it says so
         self.scale_ns = 1_000_000
@@ -289,7 +289,7 @@ class Segment:
     def _track(self, element: Element) -> Walk:
         refuse_unless(0 < element.length <= MAX_TRACK_BYTES)
         refuse_unless(not self.has_blocks)
-        track = Track()
+        track = WebmTrack()
         yield from track.inside(element.length)
         refuse_unless(track.number not in self.kinds and len(self.tracks) < MAX_TRACKS)
         self._know(track.number, track.kind, track.is_playable)
@@ -353,11 +353,11 @@ class Segment:
         self.picture.edits.append(Edit(self.room_at, len(told), told))
 
 
-class Track:
+class WebmTrack:
     """One entry of Tracks: what stays of it, and what it says."""
 
     def __init__(self) -> None:
-        self.held = Held()
+        self.held = HeldElement()
         self.codec = b""
         self.values: dict[int, int] = {}
 

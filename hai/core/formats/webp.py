@@ -14,9 +14,9 @@ from hai.core.formats.walk import (
     DROP,
     KEEP,
     Pass,
-    Picture,
     Take,
     Walk,
+    WalkedPicture,
     Wish,
     blank,
     refuse_unless,
@@ -32,7 +32,7 @@ FRAME_PARTS = frozenset({b"ALPH", *PIXELS})
 LOOKS = frozenset({b"ICCP", b"ANIM", *FRAME_PARTS})
 
 
-def walk(picture: Picture, *state: int) -> Walk:
+def walk(picture: WalkedPicture, *state: int) -> Walk:
     if state:
         yield from _parts(picture, *state)
         return
@@ -60,7 +60,7 @@ def _next(left: int) -> Generator[Wish, bytes, tuple[bytes, int, int]]:
     return name, length, left
 
 
-def _extended(picture: Picture, length: int, left: int) -> Walk:
+def _extended(picture: WalkedPicture, length: int, left: int) -> Walk:
     """What follows VP8X, which says in advance what is in the file."""
     refuse_unless(length == EXTENDED_BYTES)
     extended = yield Take(length)
@@ -72,7 +72,7 @@ def _extended(picture: Picture, length: int, left: int) -> Walk:
 
 
 def _parts(
-    picture: Picture,
+    picture: WalkedPicture,
     left: int,
     flags: int,
     canvas: int,
@@ -99,20 +99,20 @@ def _parts(
     picture.head += bytes([flags, 0, 0, 0]) + canvas.to_bytes(6, "little")
 
 
-def _kept(picture: Picture, name: bytes, length: int) -> Walk:
+def _kept(picture: WalkedPicture, name: bytes, length: int) -> Walk:
     picture.put(_start(name, length))
     yield Pass(length, KEEP)
     yield from _padding(picture, length)
 
 
-def _padding(picture: Picture, length: int) -> Walk:
+def _padding(picture: WalkedPicture, length: int) -> Walk:
     """Chunks begin at even places; the byte between is 0."""
     if length & 1:
         yield Pass(1, DROP)
         picture.put(b"\x00")
 
 
-def _pixels(picture: Picture, name: bytes, length: int) -> Walk:
+def _pixels(picture: WalkedPicture, name: bytes, length: int) -> Walk:
     """Those of a file that is nothing else: they tell the size."""
     refuse_unless(length >= PIXELS[name])
     header = yield Take(PIXELS[name])
@@ -123,7 +123,7 @@ def _pixels(picture: Picture, name: bytes, length: int) -> Walk:
     yield from _padding(picture, length)
 
 
-def _orientation(picture: Picture, length: int) -> Generator[Wish, bytes, int]:
+def _orientation(picture: WalkedPicture, length: int) -> Generator[Wish, bytes, int]:
     """Puts it where it says something; returns it. Browsers do not obey it."""
     block = yield from take_start(length, exif.essence)
     yield Pass(length & 1, DROP)
@@ -134,7 +134,7 @@ def _orientation(picture: Picture, length: int) -> Generator[Wish, bytes, int]:
     return orientation
 
 
-def _frame(picture: Picture, length: int) -> Walk:
+def _frame(picture: WalkedPicture, length: int) -> Walk:
     """One picture of an animation, with chunks of its own."""
     refuse_unless(length >= FRAME_BYTES)
     picture.put(_start(b"ANMF", length))
@@ -155,7 +155,7 @@ def _start(name: bytes, length: int) -> bytes:
     return struct.pack("<4sI", name, length)
 
 
-def _riff(picture: Picture) -> bytes:
+def _riff(picture: WalkedPicture) -> bytes:
     return _start(b"RIFF", picture.put_bytes - 8) + b"WEBP"
 
 

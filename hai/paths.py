@@ -1,0 +1,6 @@
+"""Where Hai itself lies on the disk."""
+
+from pathlib import Path
+
+# What holds the package: a child process that we start finds it there.
+ROOT = Path(__file__).resolve().parents[1]

@@ -1,0 +1,98 @@
+"""The objects that clients are told of, field by field: docs/protocol says the same.
+
+A field that is not required is left out where it would be null. core/objects.py and
+storage/rooms.py make them; web/openapi.py describes them to programs from here.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class ThumbnailObject(TypedDict):
+    type: str
+    width: int
+    height: int
+    url: str
+
+
+class PictureObject(TypedDict):
+    """Also a video or a voice. gone_at: it was not kept, and its url answers 404."""
+
+    id: int
+    name: str
+    type: str
+    bytes: int
+    width: int
+    height: int
+    url: str
+    alt: NotRequired[str]
+    duration_ms: NotRequired[int]
+    is_animated: NotRequired[Literal[True]]
+    blur: NotRequired[str]
+    thumbnail: NotRequired[ThumbnailObject]
+    gone_at: NotRequired[int]
+
+
+class HaiObject(TypedDict):
+    """A deleted one keeps its place: without text, pictures and reactions."""
+
+    id: int
+    rev: int
+    room_id: int
+    user_id: int
+    text: str
+    sent_at: int
+    pictures: list[PictureObject]
+    reactions: dict[str, list[int]]  # emoji -> ids of users, the first given first
+    client_id: NotRequired[str]
+    html: NotRequired[str]
+    edited_at: NotRequired[int]
+    deleted_at: NotRequired[int]
+    reply_to: NotRequired[int]
+    reply_to_picture: NotRequired[int]
+
+
+class RoomObject(TypedDict):
+    """member_ids: of rooms that are not large. my_read_hai_id and unread: for one
+    reader, in acks and pages. read_hai_ids: where the room has receipts."""
+
+    id: int
+    rev: int
+    kind: str
+    member_count: int
+    name: NotRequired[str]
+    topic: NotRequired[str]
+    member_ids: NotRequired[list[int]]
+    last_hai_id: NotRequired[int]
+    my_read_hai_id: NotRequired[int]
+    unread: NotRequired[int]
+    picture_days: NotRequired[int]
+    has_receipts: NotRequired[Literal[True]]
+    read_hai_ids: NotRequired[dict[int, int]]  # user -> hai
+
+
+class UserObject(TypedDict):
+    id: int
+    rev: int
+    name: str
+    display_name: str
+    kind: str
+    role: str
+    avatar_url: NotRequired[str]
+    presence: NotRequired[str]
+    deactivated_at: NotRequired[int]
+
+
+class UploadObject(TypedDict):
+    """One that can go on after a cut. picture: when all has come."""
+
+    url: str
+    offset: int
+    length: int
+    expires_at: NotRequired[int]
+    picture: NotRequired[PictureObject]
+
+
+class ErrorObject(TypedDict):
+    code: str  # one of errors.py
+    message: str  # for people
+    details: NotRequired[dict[str, Any]]
