@@ -13,6 +13,7 @@ from hai.core.context import Core
 from hai.core.objects import hai_objects, user_object
 from hai.core.presence import SMALL_ROOM_MEMBERS
 from hai.core.sessions import Identity
+from hai.shapes import ChangedObjects, ChangesAck
 from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as user_rows
@@ -22,8 +23,6 @@ from hai.units import UTF8_BYTES
 LIMIT = 500
 OBJECT_BYTES = 300  # a user or a room without its texts and member_ids, from above
 
-Ack = dict[str, Any]
-
 
 def get(
     core: Core,
@@ -32,7 +31,7 @@ def get(
     since_rev: int,
     epoch: str | None = None,
     limit: int = LIMIT,
-) -> "asyncio.Future[Ack]":
+) -> "asyncio.Future[ChangesAck]":
     """{users, rooms, hais, removed_room_ids, rev, epoch, has_more, online_user_ids?}.
 
     At most `limit` rows of all kinds, in the order of their revs, and 128 KiB.
@@ -51,7 +50,7 @@ def get(
 
 def _get(
     core: Core, user_id: int, since_rev: int, epoch: str | None, limit: int
-) -> Ack:
+) -> ChangesAck:
     """(reader thread)"""
     counter, current_epoch = server_row()
     if (epoch is not None and epoch != current_epoch) or since_rev > counter:
@@ -59,13 +58,21 @@ def _get(
     found = _changes_since(user_id, since_rev, limit + 1)
     kept = _fitting(found[:limit])
     has_more = len(kept) < len(found)
-    page = _as_page(kept, since_rev)
+    changed = _as_page(kept, since_rev)
+    page: ChangesAck = {
+        "users": changed["users"],
+        "rooms": changed["rooms"],
+        "hais": changed["hais"],
+        "removed_room_ids": changed["removed_room_ids"],
+        "epoch": current_epoch,
+        "has_more": has_more,
+        "rev": kept[-1].rev if has_more else counter,
+    }
     for user in page["users"]:
         user["presence"] = core.presence.of(user["id"])
-    page["epoch"], page["has_more"] = current_epoch, has_more
-    if has_more:
-        return {**page, "rev": kept[-1].rev}
-    return {**page, "rev": counter, "online_user_ids": _online(core, user_id)}
+    if not has_more:
+        page["online_user_ids"] = _online(core, user_id)
+    return page
 
 
 def _online(core: Core, user_id: int) -> list[int]:
@@ -126,7 +133,7 @@ def _size(kind: str, value: Any) -> int:
     return OBJECT_BYTES
 
 
-def _as_page(changes: list[Change], since_rev: int) -> Ack:
+def _as_page(changes: list[Change], since_rev: int) -> ChangedObjects:
     users = {user["id"]: user for _, kind, user in changes if kind == "user"}
     mine = [value for _, kind, value in changes if kind == "room"]
     new = [one for one in mine if one.began_rev > since_rev]

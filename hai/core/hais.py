@@ -15,7 +15,7 @@ from hai.core.context import Core
 from hai.core.objects import hai_objects, new_hai
 from hai.core.sessions import Identity
 from hai.events import HaiChanged, HaiSent
-from hai.shapes import HaiObject
+from hai.shapes import HaiAck, HaiObject, HaisAck
 from hai.storage import hais as rows
 from hai.storage import rooms as room_rows
 from hai.storage.writer import Transaction
@@ -24,7 +24,7 @@ PAGE_BYTES = 128 * 1024  # so that catching up fits a socket's budget
 PAGE_LIMIT = 100
 DEFAULT_LIMIT = 40
 
-Ack = dict[str, Any]
+HaiAckFuture = asyncio.Future[HaiAck]
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # as the edges do
 
@@ -54,7 +54,7 @@ def send(
     reply_to: int | None = None,
     reply_to_picture: int | None = None,
     picture_ids: list[int] | None = None,
-) -> "asyncio.Future[Ack]":
+) -> HaiAckFuture:
     """Store one hai, then tell its room.
 
     reply_to_picture: one of the pictures of `reply_to`.
@@ -96,7 +96,7 @@ def check_text(core: Core, text: str, *, may_be_empty: bool) -> str:
     return text
 
 
-def _send_all(tx: Transaction, sends: list[Send]) -> list[Ack | Exception]:
+def _send_all(tx: Transaction, sends: list[Send]) -> list[HaiAck | Exception]:
     """Decide on a batch and store what is new. (writer thread)"""
     found = rows.look_up(tx, [_looked_up(send) for send in sends])
     results: list[Any] = [None] * len(sends)
@@ -221,7 +221,7 @@ def _stored(tx: Transaction, hai_id: int, order: Send) -> HaiObject:
     return hai_objects([row])[0]
 
 
-def edit(core: Core, who: Identity, *, hai_id: int, text: str) -> "asyncio.Future[Ack]":
+def edit(core: Core, who: Identity, *, hai_id: int, text: str) -> HaiAckFuture:
     """Change one's own text. Returns {hai}.
 
     Raises NotFound, Forbidden, BadRequest, TextTooLong.
@@ -232,7 +232,7 @@ def edit(core: Core, who: Identity, *, hai_id: int, text: str) -> "asyncio.Futur
 
 def _edit(
     tx: Transaction, who: Identity, hai_id: int, text: str, html: str | None
-) -> Ack:
+) -> HaiAck:
     """(writer thread)"""
     hai = get(who, hai_id)
     if hai["user_id"] != who.user_id:
@@ -247,7 +247,7 @@ def _edit(
     return changed(tx, hai_id)
 
 
-def delete(core: Core, who: Identity, *, hai_id: int) -> "asyncio.Future[Ack]":
+def delete(core: Core, who: Identity, *, hai_id: int) -> HaiAckFuture:
     """Leave a tombstone; text, pictures and reactions go. Returns {hai}.
 
     One's own, or any in a room that one may change. Raises NotFound, Forbidden.
@@ -255,7 +255,7 @@ def delete(core: Core, who: Identity, *, hai_id: int) -> "asyncio.Future[Ack]":
     return core.db.write(_delete, who, hai_id)
 
 
-def _delete(tx: Transaction, who: Identity, hai_id: int) -> Ack:
+def _delete(tx: Transaction, who: Identity, hai_id: int) -> HaiAck:
     """(writer thread)"""
     hai = get(who, hai_id)
     is_own = hai["user_id"] == who.user_id
@@ -280,7 +280,7 @@ def get(who: Identity, hai_id: int) -> HaiObject:
     return found[0]
 
 
-def changed(tx: Transaction, hai_id: int) -> Ack:
+def changed(tx: Transaction, hai_id: int) -> HaiAck:
     """Tell the room the hai as it is now. (writer thread)"""
     hai = hai_objects(rows.find([hai_id]))[0]
     tx.publish(HaiChanged(hai))
@@ -297,7 +297,7 @@ def page(
     after: int | None = None,
     around: int | None = None,
     with_pictures: bool = False,
-) -> "asyncio.Future[Ack]":
+) -> "asyncio.Future[HaisAck]":
     """{hais, has_more}, oldest first, tombstones left out.
 
     before, after, around are hai ids, at most one of them; none: the newest.
@@ -321,7 +321,7 @@ def _page(
     after: int | None,
     around: int | None,
     with_pictures: bool,
-) -> Ack:
+) -> HaisAck:
     """(reader thread)"""
     rooms.require_member(user_id, room_id)
     edges = (before, after, around)
