@@ -29,8 +29,8 @@ from hai.core.sessions import Identity
 
 logger = logging.getLogger(__name__)
 
-Ack = dict[str, Any]
-Start = Callable[..., "asyncio.Future[Ack]"]
+Ack = dict[str, Any]  # as orders of all kinds have it; shapes.py has each
+Start = Callable[..., "asyncio.Future[Any]"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from hai.core.objects import picture_object
 from hai.core.sessions import Identity
 from hai.errors import Forbidden, HaiError, NotFound, PictureDamaged
 from hai.events import HaiChanged
-from hai.shapes import HaiObject, PictureObject
+from hai.shapes import HaiAck, PictureObject
 from hai.storage import blobs
 from hai.storage import hais as hai_rows
 from hai.storage import thumbnails as thumbnail_rows
@@ -126,7 +126,7 @@ def find_object(picture_id: int) -> PictureObject | None:
 
 def describe_sent(
     core: Core, who: Identity, *, picture_id: int, alt: str
-) -> "asyncio.Future[dict[str, HaiObject]]":
+) -> hais.HaiAckFuture:
     """Say what a picture of one's own hai shows; "" takes it back. Returns {hai}.
 
     Not an edit: what the hai says stays. Raises NotFound, Forbidden.
@@ -136,7 +136,7 @@ def describe_sent(
 
 def _describe_sent(
     tx: Transaction, who: Identity, picture_id: int, alt: str | None
-) -> dict[str, HaiObject]:
+) -> HaiAck:
     """(writer thread)"""
     row: Any = Picture.get_or_none(Picture.id == picture_id, Picture.hai.is_null(False))
     if row is None:

@@ -1,28 +1,23 @@
 """Reactions: an emoji of a user on a hai, each pair once."""
 
-import asyncio
-from typing import Any
-
 from hai import errors
 from hai.core import hais
 from hai.core.context import Core
 from hai.core.sessions import Identity
-from hai.shapes import HaiObject
+from hai.shapes import HaiAck, HaiObject
 from hai.storage import hais as hai_rows
 from hai.storage.models import Reaction
 from hai.storage.writer import Transaction
 
 MAX_KINDS = 50  # different emoji on one hai
 
-AckFuture = asyncio.Future[dict[str, Any]]
 
-
-def add(core: Core, who: Identity, *, hai_id: int, emoji: str) -> AckFuture:
+def add(core: Core, who: Identity, *, hai_id: int, emoji: str) -> hais.HaiAckFuture:
     """{hai}. Raises NotFound, Forbidden, BadRequest."""
     return core.db.write(_add, who, hai_id, emoji)
 
 
-def _add(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> dict[str, Any]:
+def _add(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> HaiAck:
     """(writer thread)"""
     hai = _get_living(who, hai_id)
     given = hai["reactions"]
@@ -37,12 +32,12 @@ def _add(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> dict[str, A
     return hais.changed(tx, hai_id)
 
 
-def remove(core: Core, who: Identity, *, hai_id: int, emoji: str) -> AckFuture:
+def remove(core: Core, who: Identity, *, hai_id: int, emoji: str) -> hais.HaiAckFuture:
     """{hai}. Taking back what was not given changes nothing."""
     return core.db.write(_remove, who, hai_id, emoji)
 
 
-def _remove(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> dict[str, Any]:
+def _remove(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> HaiAck:
     """(writer thread)"""
     hai = _get_living(who, hai_id)
     if who.user_id not in hai["reactions"].get(emoji, ()):
