@@ -21,6 +21,8 @@ class RoomsHandler(FormHandler):
     GET ?q=: of those to join, the ones with these letters.
     """
 
+    is_costly = True
+
     async def show(self, **names: Any) -> None:
         names.setdefault("wanted_room", None)
         mine, open_rooms = await rooms.mine_and_open(self.core, self.user)
@@ -49,6 +51,8 @@ def found_rooms(open_rooms: list[dict[str, Any]], query: str) -> dict[str, Any]:
 
 class RoomHandler(RoomsHandler):
     """GET /rooms/ID: the room, drawn whole; POST: its name, topic and rules."""
+
+    is_costly = False  # it is what people come for
 
     async def get(self, room_id: int) -> None:
         edges = {name: self.query_id(name) for name in ("before", "around", "after")}
@@ -93,7 +97,9 @@ class RoomHandler(RoomsHandler):
 
 
 class EditHandler(BaseHandler):
-    """GET /rooms/ID/edit: name, topic, members."""
+    """GET /rooms/ID/edit: name, topic, members, and all who could be."""
+
+    is_costly = True
 
     async def get(self, room_id: int) -> None:
         await show_edit(self, room_id)
