@@ -20,6 +20,7 @@ from hai.core import orders
 from hai.core.context import Core
 from hai.core.pictures import Sweeper
 from hai.core.presence import Presence
+from hai.core.reading import Reading
 from hai.core.thumbnail_queue import ThumbnailQueue
 from hai.realtime import server as realtime_server
 from hai.storage.database import Database
@@ -42,7 +43,9 @@ def make_core(config: Config) -> Core:
         config.database_path, durability=config.durability, publish=bus.publish
     )
     executor = ThreadPoolExecutor(CPU_THREADS, thread_name_prefix="cpu")
-    return Core(config, db, bus, Presence(bus), executor)
+    reading = Reading(is_on=config.rate_limits)
+    db.readers.on_cost = reading.charge
+    return Core(config, db, bus, Presence(bus), executor, reading)
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,9 @@
-"""Two people talk quietly beside a room of a thousand at half of its load."""
+"""Two people talk quietly beside a room of a thousand at half of its load, then beside
+one who floods the server with searches (searches.py)."""
 
 import time
 
+from hai.bench import searches
 from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.crowd import Crowd
@@ -15,6 +17,10 @@ WARM_S = 1.0
 
 
 def run(bench: Bench) -> list[Figure]:
+    return [*beside_a_busy_room(bench), *searches.run(bench)]
+
+
+def beside_a_busy_room(bench: Bench) -> list[Figure]:
     community = make(
         bench.folder / "fairness", people=MEMBERS + 2, members=MEMBERS, pairs=1
     )

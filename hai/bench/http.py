@@ -1,9 +1,11 @@
 """Clients of plain HTTP: one that asks again and again, one that uploads.
 
-A `Getter` lives on a connection of a crowd and compares every byte that it gets; an
-upload blocks a thread of its own, which spends its time in the kernel.
+A `Getter` lives on a connection of a crowd and compares every byte that it gets; `Asks`
+asks at a steady rate, and takes as many connections as that needs; an upload blocks a
+thread of its own, which spends its time in the kernel.
 """
 
+import re
 import socket
 import threading
 import time
@@ -68,6 +70,63 @@ class Getter:
                 self.is_done = True
             else:
                 self.ask(client)
+
+
+class Asks:
+    """Asks for one thing at a steady rate, however slow the answers are: each time on
+    a connection that waits for nothing, or on a new one.
+
+    An answer's latency counts from when it was meant to be asked for. refused: the
+    server said 429 or 503, at once.
+    """
+
+    def __init__(self, crowd: Crowd, path: str, token: str, rate: float) -> None:
+        self.crowd = crowd
+        self.request = get_request(path, token)
+        self.rate = rate
+        self.asked = self.answered = self.refused = 0
+        self.latencies_ms: list[float] = []
+        self._free: list[Client] = []
+
+    def begin(self) -> None:
+        self.asked = self.answered = self.refused = 0
+        self.latencies_ms = []
+        self.began_s = time.perf_counter()
+
+    def due(self, now_s: float) -> float:
+        """Ask what should have been asked by now; when the next is due."""
+        while (next_s := self.began_s + self.asked / self.rate) <= now_s:
+            client = self._free.pop() if self._free else self.crowd.adopt(self.hear)
+            client.state, client.unread = next_s, b""
+            client.send(self.request)
+            self.asked += 1
+        return next_s
+
+    def hear(self, client: Client, data: memoryview, now_s: float) -> None:
+        client.unread += bytes(data)
+        head, end, body = client.unread.partition(END_OF_HEAD)
+        if not end or len(body) < _length(head):
+            return
+        self.answered += 1
+        status = int(head.split(b" ", 2)[1])
+        if status == 200:
+            self.latencies_ms.append(1000 * (now_s - client.state))
+        elif status in (429, 503):
+            self.refused += 1
+        else:
+            raise Broken(head.decode("latin1"))
+        self._free.append(client)
+
+    @property
+    def is_answered(self) -> bool:
+        return self.answered >= self.asked
+
+
+def _length(head: bytes) -> int:
+    found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    if found is None:
+        raise Broken(head.decode("latin1"))
+    return int(found[1])
 
 
 def upload(

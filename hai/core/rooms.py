@@ -349,7 +349,7 @@ async def mine_and_open(
     core: Core, who: Identity
 ) -> tuple[list[RoomObject], list[RoomObject]]:
     """(the rooms I am in, the open rooms I may join)."""
-    return await core.db.read(_mine_and_open, who.user_id)
+    return await core.db.read_slow(_mine_and_open, who.user_id)
 
 
 def _mine_and_open(user_id: int) -> tuple[list[RoomObject], list[RoomObject]]:
@@ -388,7 +388,7 @@ async def people_of(
 
     For somebody who may see the room. A room of 10,000 takes 60 ms.
     """
-    users, member_ids = await core.db.read(_people_of, room_id)
+    users, member_ids = await core.db.read_slow(_people_of, room_id)
     for user in users:
         user["presence"] = core.presence.of(user["id"])
     members = [user for user in users if user["id"] in member_ids]

@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ def wanted(orders: tuple[str, ...], order: str, page: int, query: str) -> Wanted
 
 async def users(core: Core, page: Wanted) -> tuple[list[Object], bool]:
     """(people and bots with what they use, there are more)."""
-    found = await core.db.read(
+    found = await core.db.read_slow(
         rows.users, page.query, page.order, PAGE_LIMIT + 1, page.offset
     )
     return [_user(core, row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
@@ -74,7 +75,7 @@ def _user(core: Core, row: rows.UserUsage) -> Object:
 
 async def rooms(core: Core, page: Wanted) -> tuple[list[Object], bool]:
     """(rooms with what is in them, there are more)."""
-    found = await core.db.read(rows.rooms, page.order, PAGE_LIMIT + 1, page.offset)
+    found = await core.db.read_slow(rows.rooms, page.order, PAGE_LIMIT + 1, page.offset)
     return [_known(row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
 
 
@@ -93,8 +94,9 @@ def _known(row: rows.UserUsage | rows.RoomUsage) -> Object:
 class Recent:
     """`whole` for those who ask all day: sums over a million pictures take most of a
     second, so they are a minute old at most, and one who waits counts for all. Sums
-    kept in step with every write would have to be right in each of them. What the
-    disk says is always of now.
+    kept in step with every write would have to be right in each of them. It is read
+    for all, so it goes on when the one who asked first has gone. What the disk says is
+    always of now.
     """
 
     def __init__(self, core: Core, now: Callable[[], float] = time.monotonic) -> None:
@@ -106,10 +108,11 @@ class Recent:
     async def get(self) -> dict[str, int]:
         if self._sums is None or self._now() - self._counted_s >= RECENT_S:
             self._counted_s = self._now()
-            self._sums = asyncio.create_task(self.core.db.read(rows.totals))
+            counting = self.core.db.read_slow(rows.totals)
+            self._sums = asyncio.create_task(counting, context=Context())
         try:
             sums = await asyncio.shield(self._sums)
-        except BaseException:
+        except Exception:
             self._counted_s = -math.inf  # the next one counts
             raise
         return sums | rows.file_sizes(self.core.config.database_path)
@@ -117,7 +120,7 @@ class Recent:
 
 async def whole(core: Core) -> dict[str, int]:
     """Sums over everything, and what the disk says."""
-    sums = await core.db.read(rows.totals)
+    sums = await core.db.read_slow(rows.totals)
     return sums | rows.file_sizes(core.config.database_path)
 
 

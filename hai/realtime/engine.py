@@ -307,6 +307,11 @@ class EngineSocket(Tab, AsyncSocket):
             return self.wire.unsent_bytes > FULL_BYTES
         return self.backlog is not None and self.backlog.is_full
 
+    @property
+    def has_hung_up(self) -> bool:
+        """By polling a request that is taken back says so itself."""
+        return self.wire is not None and self.wire.has_hung_up
+
     def _end_by_client(self) -> None:
         self.is_left = True
         if self.poll is not None:  # its GET ends with a NOOP, as clients expect

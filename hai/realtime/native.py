@@ -122,6 +122,10 @@ class NativeSocket(Tab):
         self.wire.send(PING_FRAME)
         return now_s + PING_INTERVAL_S
 
+    @property
+    def has_hung_up(self) -> bool:
+        return self.wire.has_hung_up
+
     # --- The end ---------------------------------------------------------------------
 
     def end_session(self) -> None:

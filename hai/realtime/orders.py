@@ -29,6 +29,7 @@ MAX_REFUSED, REFUSED_WINDOW_S = 1000, 10.0  # by the limit: this client does not
 CHARS_PER_TOKEN = 1024  # of the limit; parsing a megabyte may take 30 ms
 BULK_CHARS = 16 * 1024  # no order is longer: paid for before it is parsed
 PAGES = frozenset({"get_hais", "get_changes"})  # their answers may be 128 KiB
+WATCH_S = 0.1  # between two looks at a socket that waits for a page
 NAMESPACE_TOKENS = 5  # for a CONNECT or DISCONNECT, which cost 100 us and more
 
 Ack = dict[str, Any]
@@ -48,6 +49,8 @@ class OrderDesk:
         self.in_flight = 0
         self.is_closed = False
         self._refused: dict[Tab, tuple[int, float]] = {}  # how many, since when
+        # Under way, each with when to look next whether its client is still there.
+        self._pages: dict[Tab, dict[asyncio.Future[Ack], asyncio.TimerHandle]] = {}
 
     def start(
         self,
@@ -76,6 +79,7 @@ class OrderDesk:
         tab.in_flight_chars += chars
         self.in_flight += 1
         if name in PAGES:
+            self._watch(tab, future)
             future.add_done_callback(partial(self._finish_page, tab, reply, chars))
             return future
         future.add_done_callback(partial(self._finish, tab, reply, chars))
@@ -119,9 +123,19 @@ class OrderDesk:
         if count >= MAX_REFUSED:
             tab.hang_up(POLICY)
 
+    def _watch(self, tab: Tab, page: "asyncio.Future[Ack]") -> None:
+        """A socket is not read while it waits for a page, so nothing else tells when
+        its client has hung up. What it ordered behind the page is then read."""
+        if tab.has_hung_up:
+            page.cancel()
+        look = asyncio.get_running_loop().call_later(WATCH_S, self._watch, tab, page)
+        self._pages.setdefault(tab, {})[page] = look
+
     def forget(self, tab: Tab) -> None:
-        """The tab is closed."""
+        """The tab is closed: what it only asked for is not looked up any more."""
         self._refused.pop(tab, None)
+        for page in list(self._pages.get(tab, ())):
+            page.cancel()
 
     def _finish(
         self, tab: Tab, reply: Reply, chars: int, future: "asyncio.Future[Ack]"
@@ -147,6 +161,10 @@ class OrderDesk:
     ) -> None:
         """Written before the next order is read, so that the socket knows what it
         owes already."""
+        pages = self._pages[tab]
+        pages.pop(future).cancel()
+        if not pages:
+            del self._pages[tab]
         self._finish(tab, reply, chars, future)
         tab.flush()
 

@@ -29,6 +29,11 @@ class Tab(Outbox):
     in_flight_chars = 0  # of the messages that they came in
     relief: "asyncio.Future[None] | None" = None  # done when in_flight is low again
 
+    @property
+    def has_hung_up(self) -> bool:
+        """Whether its client sends nothing more, seen without reading."""
+        return False
+
     def end_session(self) -> None:
         """Tell `session_ended` to who hears facts here, then close."""
         raise NotImplementedError

@@ -19,6 +19,7 @@ import asyncio
 import codecs
 import logging
 import math
+import select
 import socket
 from typing import Any, Protocol
 
@@ -355,6 +356,15 @@ class WebSocket:
         else:
             self._begin_linger()
         self.owner.on_closed(code)
+
+    @property
+    def has_hung_up(self) -> bool:
+        """Whether the other side's end has come, also behind what is unread."""
+        if self.state == CLOSED:
+            return True
+        poll = select.poll()
+        poll.register(self._fd, select.POLLRDHUP)  # errors and POLLHUP always
+        return bool(poll.poll(0))
 
     def _pause(self) -> None:
         self._waits = True

@@ -48,6 +48,8 @@ class OrderHandler(ApiHandler):
 class ApiRoomsHandler(OrderHandler):
     """GET: the rooms I am in, and those I may join."""
 
+    is_costly = True
+
     async def get(self) -> None:
         mine, open_rooms = await rooms.mine_and_open(self.core, self.user)
         self.write_json({"rooms": mine, "open_rooms": open_rooms})
@@ -97,6 +99,8 @@ class MeHandler(ApiHandler):
 
 class ApiPeopleHandler(ApiHandler):
     """GET: everybody."""
+
+    is_costly = True
 
     async def get(self) -> None:
         self.write_json({"users": await accounts.list_users(self.core)})

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Iterable
+from contextvars import Context
 from typing import Any
 
 from tornado.web import Application, RequestHandler
@@ -92,8 +93,9 @@ class HaiApplication(Application):
                 handler.hang_up()
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Let it go on after its request; `close` waits for it."""
-        task = asyncio.ensure_future(work)
+        """Let it go on after its request, as work of the server's own; `close` waits
+        for it."""
+        task = asyncio.create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._forget)
 
@@ -166,6 +168,11 @@ def _watch(metrics: Metrics, core: Core) -> None:
     metrics.watch("hai_writes_total", lambda: writer.write_count)
     metrics.watch("hai_write_batches_total", lambda: writer.batch_count)
     metrics.watch("hai_writes_waiting", lambda: writer.waiting_count)
+    readers = core.db.readers
+    metrics.watch("hai_reads_total", lambda: readers.read_count)
+    metrics.watch("hai_reads_unwanted_total", lambda: readers.unwanted_count)
+    metrics.watch("hai_reads_refused_total", lambda: readers.refused_count)
+    metrics.watch("hai_reads_waiting", lambda: readers.waiting_count)
     metrics.watch("hai_users_online", lambda: len(core.presence.socket_counts))
     metrics.watch("hai_resident_bytes", resident_bytes)
     metrics.watch("hai_picture_cache_bytes", lambda: core.picture_cache.byte_count)

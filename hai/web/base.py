@@ -6,14 +6,16 @@ becomes a page (for `Accept: text/html`) or JSON here, and nowhere else; other
 exceptions are logged and answered with `busy`, never with a traceback.
 """
 
+import asyncio
 import http
 import logging
+import time
 from typing import Any
 from urllib.parse import quote
 
 from tornado.web import HTTPError
 
-from hai.core import first_state, orders, sessions
+from hai.core import first_state, orders, origin, sessions
 from hai.core.sessions import SESSION_COOKIE, Identity
 from hai.errors import (
     BadRequest,
@@ -25,6 +27,7 @@ from hai.errors import (
     all_errors,
 )
 from hai.ids import MAX_ID
+from hai.storage.readers import asker
 from hai.web.answers import AnsweringHandler
 
 logger = logging.getLogger(__name__)
@@ -34,9 +37,11 @@ BY_STATUS = {error.status: error for error in reversed(all_errors())}
 
 
 class BaseHandler(AnsweringHandler):
-    """Subclasses set `is_public` where nobody needs to be signed in."""
+    """Subclasses set `is_public` where nobody needs to be signed in, and `is_costly`
+    where a GET takes more than 5 ms: it counts (core/reading.py)."""
 
     is_public = False
+    is_costly = False
     identity: Identity | None = None
 
     @property
@@ -45,8 +50,17 @@ class BaseHandler(AnsweringHandler):
         assert self.identity is not None
         return self.identity
 
+    @property
+    def address(self) -> str:
+        """By which strangers are told apart, also behind a proxy."""
+        peer = self.request.remote_ip or ""
+        forwarded_for = self.request.headers.get("X-Forwarded-For", "")
+        found = origin.client_address(self.core.config, peer, forwarded_for)
+        return origin.address_block(found)
+
     async def prepare(self) -> None:
         """Everything that can be refused before a byte of the body is read."""
+        self.task = asyncio.current_task()
         try:
             ids: list[Any] = [path_id(text) for text in self.path_args]
             self.path_args = ids
@@ -54,7 +68,10 @@ class BaseHandler(AnsweringHandler):
             if self.identity is None and not self.is_public:
                 self._ask_to_sign_in()
                 return
+            asker.set(self.user.user_id if self.identity else self.address)
             self.expect_body()
+            if self.is_costly and self.is_question:
+                self.core.reading.admit(self.user.user_id)
             await self.admit(*ids)
         except HaiError as error:
             self.refuse(error)
@@ -98,6 +115,22 @@ class BaseHandler(AnsweringHandler):
         if "state" not in names and self.identity is not None:
             names["state"] = await first_state.for_user(self.core, self.identity)
         self.draw(template, title, **names)
+
+    def draw(self, template: str, title: str, **names: Any) -> None:
+        began_s = time.thread_time()
+        super().draw(template, title, **names)
+        self._charge(began_s)
+
+    def write_json(self, value: Any, status: int = 200) -> None:
+        began_s = time.thread_time()
+        super().write_json(value, status)
+        self._charge(began_s)
+
+    def _charge(self, began_s: float) -> None:
+        """To draw what was costly to read costs as much again."""
+        if self.is_costly and self.is_question and self.identity is not None:
+            cpu_ms = 1000 * (time.thread_time() - began_s)
+            self.core.reading.charge(self.identity.user_id, cpu_ms)
 
     def error_names(self, error: HaiError) -> dict[str, Any]:
         """For a form that is drawn again: what was typed, and what was wrong."""

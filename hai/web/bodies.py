@@ -26,6 +26,7 @@ STRANGERS_FORM_BYTES = 16 * 1024
 MAX_LENGTH_DIGITS = 18  # Python refuses to read numbers of thousands of digits
 LINGER_BYTES = 64 * 1024 * 1024  # of a refused body; a browser's whole upload
 LINGER_S = 5.0
+CLIENT_GONE = 499  # for the log and the metrics: nginx's number for it
 BODY_TIMEOUT_S = 30.0  # for small bodies; a hostile one may come a byte a second
 
 
@@ -40,6 +41,8 @@ class BodyHandler(RequestHandler):
         self.has_begun = False  # some of the body has come
         self.is_refused = False
         self.is_gone = False  # the client closed the connection
+        self.task: asyncio.Task[Any] | None = None  # that answers; ours from `prepare`
+        self.is_cancelled = False
         self._left_over_bytes = 0  # of a refused body, thrown away
         self._form: Form | None = None
 
@@ -127,8 +130,26 @@ class BodyHandler(RequestHandler):
             self.finish()
 
     def on_connection_close(self) -> None:
+        """What was only asked for is not looked up any more; what was ordered is
+        carried out."""
         self.is_gone = True
         super().on_connection_close()
+        if self.is_question and self.task is not None:
+            self.is_cancelled = True
+            self.task.cancel()
+
+    @property
+    def is_question(self) -> bool:
+        """It changes nothing."""
+        return self.request.method in ("GET", "HEAD")
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Nobody is there to read what was cancelled: there is nothing to draw."""
+        if not self.is_cancelled:
+            super().send_error(status_code, **kwargs)
+        elif not self._finished:
+            self.set_status(CLIENT_GONE, "Client Closed Request")
+            self.finish()
 
     @property
     def form(self) -> Form:

@@ -20,6 +20,8 @@ class PeopleHandler(BaseHandler):
     For scripts also ?ids=1,2,3: those people, as {"users": [...]}.
     """
 
+    is_costly = True
+
     async def get(self) -> None:
         if self.wants_json():
             self.write_json({"users": await self.named()})

@@ -22,6 +22,8 @@ class RoomsHandler(FormHandler):
     GET ?q=: of those to join, the ones with these letters.
     """
 
+    is_costly = True
+
     async def show(self, **names: Any) -> None:
         names.setdefault("wanted_room", None)
         mine, open_rooms = await rooms.mine_and_open(self.core, self.user)
@@ -50,6 +52,8 @@ def found_rooms(open_rooms: list[RoomObject], query: str) -> dict[str, Any]:
 
 class RoomHandler(RoomsHandler):
     """GET /rooms/ID: the room, drawn whole; POST: its name, topic and rules."""
+
+    is_costly = False  # it is what people come for
 
     async def get(self, room_id: int) -> None:
         edges = {name: self.query_id(name) for name in ("before", "around", "after")}
@@ -94,7 +98,9 @@ class RoomHandler(RoomsHandler):
 
 
 class EditHandler(BaseHandler):
-    """GET /rooms/ID/edit: name, topic, members."""
+    """GET /rooms/ID/edit: name, topic, members, and all who could be."""
+
+    is_costly = True
 
     async def get(self, room_id: int) -> None:
         await show_edit(self, room_id)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hai.core import accounts, origin, sessions
+from hai.core import accounts, sessions
 from hai.core.sessions import SESSION_COOKIE
 from hai.errors import RateLimited
 from hai.web.base import COOKIE_DAYS, BaseHandler, FormHandler
@@ -13,14 +13,6 @@ class SessionHandler(FormHandler):
     """What everything needs that begins a session."""
 
     max_body_bytes = STRANGERS_FORM_BYTES
-
-    @property
-    def address(self) -> str:
-        """What tries are counted by: who knows where they come from."""
-        peer = self.request.remote_ip or ""
-        forwarded_for = self.request.headers.get("X-Forwarded-For", "")
-        found = origin.client_address(self.core.config, peer, forwarded_for)
-        return origin.address_block(found)
 
     def slow_down(self, name: str = "") -> None:
         """One try of this address, and for this name. Raises RateLimited.

@@ -6,7 +6,17 @@ import socket
 
 import pytest
 
-from hai.bench import bare_loop, fairness, fanout, idle, pictures, posts, storm, upload
+from hai.bench import (
+    bare_loop,
+    fairness,
+    fanout,
+    idle,
+    pictures,
+    posts,
+    searches,
+    storm,
+    upload,
+)
 from hai.bench.bench import Bench
 from hai.bench.crowd import Broken
 from hai.bench.results import Figure, percentile, table
@@ -120,6 +130,7 @@ def small(monkeypatch):
         monkeypatch.setattr(module, "WARM_S", 0.1)
     monkeypatch.setattr(fanout, "RATES", (100,))
     monkeypatch.setattr(fairness, "BUSY_RATE", 50.0)
+    monkeypatch.setattr(searches, "HAIS", 200)
     monkeypatch.setattr(posts, "PAIRS", 3)
     monkeypatch.setattr(posts, "WARM_S", 0.1)
     monkeypatch.setattr(idle, "SOCKETS", 20)

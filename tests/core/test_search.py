@@ -96,3 +96,76 @@ async def test_paging_back_inside_scripts_without_spaces(core, cast):
     assert [h["id"] for h in page["hais"] + rest["hais"]] == [
         h["id"] for h in reversed(sent)
     ]
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Every search has time for one look, at three hais or hits."""
+    monkeypatch.setattr(search, "BUDGET_S", 0)
+    monkeypatch.setattr(search, "FIRST_CANDIDATES", 3)
+
+
+async def parts(core, person, query):
+    """All answers, each asked for from where the one before it stopped."""
+    found = [await search.search(core, person.identity, query)]
+    while found[-1]["has_more"]:
+        before = found[-1]["before"]
+        found.append(await search.search(core, person.identity, query, before=before))
+    return found
+
+
+@pytest.mark.parametrize(("text", "query"), [("平静 {}", "静"), ("calm {}", "calm")])
+async def test_a_search_without_time_is_partial_and_goes_on_until_all_is_found(
+    core, cast, hurried, text, query
+):
+    sent = []
+    for number in range(5):
+        sent.append(await make_hai(core, cast.ada, cast.lab, text.format(number)))
+        await make_hai(core, cast.ada, cast.lounge, "The sea is rough.")
+        await make_hai(core, cast.ada, cast.direct, text.format("for grace"))
+    found = await parts(core, cast.grace, query)
+    assert len(found) > 2
+    assert all(part["is_partial"] for part in found[:-1])
+    assert "is_partial" not in found[-1]
+    assert "before" not in found[-1]
+    ids = [hai["id"] for part in found for hai in part["hais"]]
+    assert ids == sorted(set(ids), reverse=True)
+    assert {hai["id"] for hai in sent} <= set(ids)
+    assert len(ids) == 10
+    for part in found:
+        authors = {hai["user_id"] for hai in part["hais"]}
+        assert {user["id"] for user in part["users"]} == authors
+
+
+@pytest.mark.parametrize(("text", "query"), [("平静", "静"), ("calm", "cal")])
+async def test_where_nothing_is_mine_the_search_goes_on_all_the_same(
+    core, cast, hurried, text, query
+):
+    mine = await make_hai(core, cast.ada, cast.lounge, text)
+    for _ in range(10):
+        await make_hai(core, cast.ada, cast.lab, text)
+    found = await parts(core, cast.linus, query)
+    assert len(found) > 3
+    assert found[0]["hais"] == []
+    assert [hai["id"] for part in found for hai in part["hais"]] == [mine["id"]]
+
+
+async def test_one_that_found_a_whole_page_is_not_partial(core, cast, hurried):
+    for number in range(3):
+        await make_hai(core, cast.ada, cast.lab, f"calm {number}")
+    found = await search.search(core, cast.grace.identity, "calm", limit=2)
+    assert [hai["text"] for hai in found["hais"]] == ["calm 2", "calm 1"]
+    assert found["has_more"]
+    assert "is_partial" not in found
+
+
+async def test_a_long_search_lets_others_read_in_between(core, cast, monkeypatch):
+    """It asks for its turn anew for every few hais."""
+    monkeypatch.setattr(search, "FIRST_CANDIDATES", 3)
+    monkeypatch.setattr(search, "SLICE_S", 0)  # every look is too long
+    monkeypatch.setattr(search, "MIN_CANDIDATES", 2)
+    for _ in range(9):
+        await make_hai(core, cast.ada, cast.lab, "calm")
+    before = core.db.readers.read_count
+    assert len(await texts(core, cast.ada, "calm")) == 9
+    assert core.db.readers.read_count - before == 5  # 3, 2, 2, 2, and none

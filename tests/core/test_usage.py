@@ -10,6 +10,7 @@ from hai.storage import usage as rows
 from hai.storage.database import execute
 from tests.core.test_pictures import upload
 from tests.pictures import picture
+from tests.reads import held, until
 
 MIB = 1024 * 1024
 
@@ -85,3 +86,16 @@ async def test_sums_for_a_scraper_are_counted_once_a_minute(core, cast):
     now[0] = usage.RECENT_S
     both = await asyncio.gather(recent.get(), recent.get())
     assert [sums["pictures"] for sums in both] == [1, 1]
+
+
+async def test_sums_are_counted_once_also_when_who_asked_first_has_gone(core):
+    recent, readers = usage.Recent(core), core.db.readers
+    async with held(core.db):
+        first = asyncio.create_task(recent.get())
+        await until(lambda: readers.waiting_count == 1)
+        first.cancel()
+        await until(first.done)
+        second = asyncio.create_task(recent.get())
+        await asyncio.sleep(0)
+        assert readers.waiting_count == 1
+    assert (await second)["pictures"] == 0
