@@ -67,7 +67,7 @@ class AvatarUpload(Upload):
     async def finish(self) -> Object:
         """All of it has come. Raises PictureTruncated, PictureType, TooLarge."""
         reader = self._reader
-        reader.finish()
+        await self._in_turn(reader.finishing())
         if reader.width * reader.height > MAX_DECODED_PX:
             raise TooLarge(
                 "The picture has too many pixels.", max_pixels=MAX_DECODED_PX
