@@ -71,7 +71,7 @@ class AvatarUpload(Upload):
         Raises PictureTruncated, PictureType, TooLarge.
         """
         reader = self._reader
-        reader.finish()
+        await self._in_turn(reader.finishing())
         if reader.width * reader.height > thumbnails.MAX_PIXELS:
             raise TooLarge(
                 "The picture has too many pixels.", max_pixels=thumbnails.MAX_PIXELS

@@ -9,6 +9,7 @@ from hai.config import Config
 from hai.core.picture_cache import PictureCache
 from hai.core.presence import Presence
 from hai.core.reading import Reading
+from hai.core.turns import Turns
 from hai.storage.database import Database
 
 
@@ -24,6 +25,7 @@ class Core:
     unread: of uploads between two requests, by token hash: (from where, the last
     bytes that their readers have not understood yet) (core/resumable.py).
     picture_cache: small pictures that were served just now.
+    turns: what takes long on the loop, a slice at a time (core/turns.py).
     """
 
     config: Config
@@ -37,3 +39,4 @@ class Core:
     hashes_waiting: int = 0
     unread: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     picture_cache: PictureCache = field(default_factory=PictureCache)
+    turns: Turns = field(default_factory=Turns)

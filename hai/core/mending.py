@@ -7,45 +7,54 @@ can see the picture.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
 
 from hai.core.context import Core
-from hai.core.formats.walk import Edit
+from hai.core.formats.walk import PART, Edit
+from hai.core.turns import Work
 from hai.storage import blobs
 
 HASHED_CHUNKS = 8  # read at once
 
 
-def by_chunk(edits: Iterable[Edit]) -> dict[int, list[Edit]]:
+def by_chunk(edits: list[Edit]) -> Work[dict[int, list[Edit]]]:
     """Chunk number -> its edits, which begin where the chunk does."""
     found: dict[int, list[Edit]] = defaultdict(list)
-    for start, length, data in edits:
-        done = 0
-        while done < length:
-            number, at = divmod(start + done, blobs.CHUNK_BYTES)
-            count = min(length - done, blobs.CHUNK_BYTES - at)
-            found[number].append(Edit(at, count, data[done : done + count]))
-            done += count
+    for number, edit in enumerate(edits):
+        if not number % PART:
+            yield None
+        _share_out(edit, found)
     return found
 
 
-def mend(content: bytearray, edits: Iterable[Edit]) -> None:
+def _share_out(edit: Edit, found: dict[int, list[Edit]]) -> None:
+    start, length, data = edit
+    done = 0
+    while done < length:
+        number, at = divmod(start + done, blobs.CHUNK_BYTES)
+        count = min(length - done, blobs.CHUNK_BYTES - at)
+        found[number].append(Edit(at, count, data[done : done + count]))
+        done += count
+
+
+def mend(content: bytearray, edits: list[Edit]) -> Work[None]:
     """One chunk. It keeps its length, whatever is asked for."""
-    for start, length, data in edits:
+    for number, (start, length, data) in enumerate(edits):
+        if not number % PART:
+            yield None
         end = min(start + length, len(content))
         if start < end:
             content[start:end] = (data or bytes(length))[: end - start]
 
 
 async def mend_stored(
-    core: Core, picture_id: int, edits: dict[int, list[Edit]]
+    core: Core, user_id: int, picture_id: int, edits: dict[int, list[Edit]]
 ) -> bool:
-    """Returns whether anything had to be changed."""
+    """Of a user's picture. Returns whether anything had to be changed."""
     is_changed = False
     for number in sorted(edits):
         chunk = await core.db.read(blobs.read_chunk, picture_id, number)
         content = bytearray(chunk or b"")
-        mend(content, edits[number])
+        await core.turns.run(user_id, mend(content, edits[number]))
         data = bytes(content)
         if data != chunk:
             is_changed = True

@@ -13,29 +13,34 @@ from itertools import groupby, repeat
 from typing import Any
 
 from hai.core.formats import gif, jpeg, mp4, ogg, png, webm, webp
+from hai.core.formats.spans import in_parts, packed, unpacked
 from hai.core.formats.walk import (
+    BREATH,
+    PART,
+    SKIMMED_BYTES,
     Edit,
     Next,
     Pass,
     Rest,
     Seek,
+    Skim,
     SubBlocks,
     Take,
     Walk,
     Wish,
 )
+from hai.core.turns import Work, do
 from hai.errors import PictureTruncated, PictureType
 
 MAX_SIDE_PX = 65_535  # the most that JPEG can say; larger ones are never photographs
 MAGIC_BYTES = 12  # WebP is known by bytes 0 to 3 and 8 to 11, MP4 by 4 to 11
-# A step takes 3 us. An animation of tiny frames has one for twenty bytes; what has
-# many more is made to keep us busy.
-FREE_STEPS = 50_000
-BYTES_PER_STEP = 16
-# Of a film a step takes 7 us, and fragments of a second have one for 300 bytes of a
-# quiet voice; so what it may cost is 0.2 s, and 30 ms for each MiB.
-FILM_FREE_STEPS = 30_000
-FILM_BYTES_PER_STEP = 256
+# A step takes 1 to 5 us, a block in a run of its like, which counts as one, 0.3 us. So
+# many steps are free, and one more for so many bytes; what has more is made to keep us
+# busy. An animation of tiny frames has a step for twenty bytes, a voice in packets of
+# 20 ms one for forty. A photograph has some hundred in all, with many scans too, and a
+# film, whose fragments have thirty, one for 300 bytes of a quiet voice.
+FREE_STEPS, BYTES_PER_STEP = 50_000, 16
+PACES = {"image/jpeg": (10_000, 256), "video/mp4": (30_000, 256)}
 # Between two marks. Ordinary are some hundred; but in the header of a film that goes
 # on for hours the tables of a camera's own tracks may have half of it.
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -52,6 +57,10 @@ SAVED = (
 
 class PictureReader:
     """Follows one picture. `feed` it every byte, then call `finish`.
+
+    All that may take long is there as Work, too (core/turns.py), to be done in slices:
+    `following`, `finishing`, `saving`, `restoring`. Between two of them, and not before
+    one is over, the reader may be looked at.
 
     type, width, height: known once enough has passed; 0 before. In the end:
     head: what the stored picture must begin with instead; b"": as it does.
@@ -92,55 +101,88 @@ class PictureReader:
         return b"" if self.is_whole or self.keeps_metadata else self._rest
 
     def save(self) -> str:
+        return do(self.saving())
+
+    def saving(self) -> Work[str]:
         """All that `restored` needs; of metadata there is nothing in it."""
         state = {name: getattr(self, name) for name in SAVED}
         state["head"] = self.head.hex()
-        state["edits"] = [(at, length, new.hex()) for at, length, new in self.edits]
-        state["answers"] = _written(self._answers)
+        state["edits"] = []
+        for edits in in_parts(self.edits):
+            yield None
+            state["edits"] += [(at, n, new.hex()) for at, n, new in edits if new]
+        state["blanks"] = yield from packed(
+            (at, at + length) for at, length, new in self.edits if not new
+        )
+        state["answers"] = yield from _written(self._answers)
         state["has_begun"] = self._walk is not None
         state["rest"] = self._rest.hex() if self.keeps_metadata else ""
         return json.dumps(state)
 
     @classmethod
     def restored(cls, saved: str, *, keeps_metadata: bool) -> "PictureReader":
+        return do(cls.restoring(saved, keeps_metadata=keeps_metadata))
+
+    @classmethod
+    def restoring(cls, saved: str, *, keeps_metadata: bool) -> Work["PictureReader"]:
         """The reader as it was, but for its `unread` bytes."""
         reader = cls(keeps_metadata=keeps_metadata)
         state = json.loads(saved)
         if state["has_begun"] and not state["is_whole"]:
-            reader._walk_again(state)
+            yield from reader._walk_again(state)
         for name in SAVED:
             setattr(reader, name, state[name])
         reader.head = bytes.fromhex(state["head"])
         reader.edits = [
             Edit(at, length, bytes.fromhex(new)) for at, length, new in state["edits"]
         ]
+        for part in in_parts((yield from unpacked(state.get("blanks", "")))):
+            yield None
+            reader.edits += [Edit(start, end - start) for start, end in part]
         reader._rest = bytes.fromhex(state["rest"])
         reader._kept.clear()
         return reader
 
-    def _walk_again(self, state: dict[str, Any]) -> None:
+    def _walk_again(self, state: dict[str, Any]) -> Work[None]:
         """From the last mark to where it was; what it puts is stored already."""
         self._walk = WALKERS[state["_format"]](self, *state["_marked"])
         self.put_bytes = state["_marked_put_bytes"]
         self._wish = next(self._walk)
         self._forget_answers()
+        yield from self._breathe()
         for answer in _read(state["answers"]):
             if isinstance(self._wish, Take | Pass) and self._wish.is_kept:
                 self.put_bytes += self._wish.length
             self._ask_on(answer)
+            yield None
+            yield from self._breathe()
+            self._kept.clear()
+
+    def _breathe(self) -> Work[None]:
+        """These answers are nothing that has to be known again."""
+        while self._wish is BREATH and not self.is_whole:
+            self._ask_on(b"")
+            yield None
 
     def feed(self, data: bytes) -> bytes:
+        return do(self.following(data))
+
+    def following(self, data: bytes) -> Work[bytes]:
         """Look at the next bytes; returns the bytes to be stored for them."""
         if not self.is_whole:
-            self._follow(data)
+            yield from self._follow(data)
             self._check_steps(len(data))
         kept, self._kept = b"".join(self._kept), []
         return data if self.keeps_metadata else kept
 
     def finish(self) -> None:
+        do(self.finishing())
+
+    def finishing(self) -> Work[None]:
         """The bytes have ended. Raises PictureTruncated if the picture has not."""
         if self._may_end:
             self._ask_on(b"")
+            yield from self._breathe()
         if not self.is_whole:
             if self._walk is None and not _could_begin(self._rest):
                 raise PictureType()
@@ -178,7 +220,7 @@ class PictureReader:
         self._answers.clear()
         self._answer_bytes = 0
 
-    def _follow(self, data: bytes) -> None:
+    def _follow(self, data: bytes) -> Work[None]:
         """Serve the walker's wishes as far as the bytes go."""
         buffer, at = self._rest + data, 0
         if self._walk is None and len(buffer) >= MAGIC_BYTES:
@@ -188,13 +230,13 @@ class PictureReader:
             if answer is None:
                 break
             self._ask_on(answer)
+            yield None
         self._rest = b"" if self.is_whole else buffer[at:]
 
     def _check_steps(self, byte_count: int) -> None:
         self._seen_bytes += byte_count
-        free, bytes_per_step = FREE_STEPS, BYTES_PER_STEP
-        if self._format == "video/mp4":
-            free, bytes_per_step = FILM_FREE_STEPS, FILM_BYTES_PER_STEP
+        usual = FREE_STEPS, BYTES_PER_STEP
+        free, bytes_per_step = PACES.get(self._format, usual)
         if self.step_count > free + self._seen_bytes // bytes_per_step:
             raise PictureType(TOO_MANY_PIECES)
 
@@ -206,8 +248,9 @@ class PictureReader:
     def _ask_on(self, answer: bytes) -> None:
         assert self._walk is not None
         self.step_count += 1
-        self._answers.append(answer)
-        self._answer_bytes += len(answer) + 1
+        if self._wish is not BREATH:
+            self._answers.append(answer)
+            self._answer_bytes += len(answer) + 1
         try:
             self._wish = wish = self._walk.send(answer)
         except StopIteration:
@@ -234,6 +277,8 @@ class PictureReader:
             return self._pass(buffer, at, wish.is_kept)
         if isinstance(wish, Seek):
             return self._seek(buffer, at, wish)
+        if isinstance(wish, Skim):
+            return self._skim(buffer, at, wish)
         if isinstance(wish, Rest):
             if wish.is_kept:
                 self.put(buffer[at:])
@@ -262,16 +307,18 @@ class PictureReader:
             self.put(buffer[at:end])
         return (found.group(), found.end()) if found else (None, end)
 
+    def _skim(self, buffer: bytes, at: int, wish: Skim) -> tuple[bytes, int]:
+        end, count = wish.over(buffer, at, min(len(buffer), at + SKIMMED_BYTES))
+        self.step_count += count - 1  # to look whether there are any is none
+        return (end - at).to_bytes(4, "big"), end
+
     def _pass_sub_blocks(
         self, buffer: bytes, at: int, wish: SubBlocks
     ) -> tuple[bytes | None, int]:
         """In one loop: a hostile GIF may have a sub-block every other byte."""
         start, end = at, len(buffer)
-        at += self._left
-        is_over = False
-        while at < end and not is_over:
-            is_over = buffer[at] == 0
-            at += buffer[at] + 1
+        at, count, is_over = gif.follow_sub_blocks(buffer, at + self._left, end)
+        self.step_count += count
         self._left = max(0, at - end)
         at = min(at, end)
         if wish.is_kept:
@@ -279,12 +326,14 @@ class PictureReader:
         return (b"" if is_over else None), at
 
 
-def _written(answers: list[bytes]) -> list[str | int]:
+def _written(answers: list[bytes]) -> Work[list[str | int]]:
     """As JSON can say them; of empty ones in a row, how many."""
     written: list[str | int] = []
-    for has_content, group in groupby(answers, bool):
-        run = list(group)
-        written += [answer.hex() for answer in run] if has_content else [len(run)]
+    for start in range(0, len(answers), PART):
+        for has_content, group in groupby(answers[start : start + PART], bool):
+            run = list(group)
+            written += [one.hex() for one in run] if has_content else [len(run)]
+        yield None
     return written
 
 

@@ -164,7 +164,7 @@ class ResumableUpload(Upload):
 
     async def keep(self) -> None:
         """Store where it is. Raises NotFound when it is gone, Busy, StorageFull."""
-        at = self._checkpoint(self._chunk_count)
+        at = await self._checkpoint(self._chunk_count)
         if at.received > self._kept_bytes:
             await self.core.db.write_chunk(
                 _keep, self.picture_id, at, chunk_bytes=len(at.tail)
@@ -181,21 +181,22 @@ class ResumableUpload(Upload):
         if len(unread) > MAX_UNREAD:
             del unread[next(iter(unread))]
 
-    def _checkpoint(self, chunk_count: int) -> rows.Checkpoint:
+    async def _checkpoint(self, chunk_count: int) -> rows.Checkpoint:
         received = self._seen_bytes - len(self._reader.unread)
-        tail, reader = bytes(self._buffer), self._reader.save()
+        reader = await self._in_turn(self._reader.saving())
+        tail = bytes(self._buffer)
         return rows.Checkpoint(self.row.id, received, chunk_count, tail, reader)
 
     def _note_kept(self, at: rows.Checkpoint) -> None:
         self._kept_bytes = at.received
         self._kept_s = time.monotonic()
 
-    def _also(self, is_whole: bool) -> Also | None:
+    async def _also(self, is_whole: bool) -> Also | None:
         if is_whole:
             return partial(_complete, self.row.id)
         if self._checksum:
             return None
-        at = self._checkpoint(self._chunk_count + 1)
+        at = await self._checkpoint(self._chunk_count + 1)
         self._note_kept(at)
         return partial(_note_place, at)
 
@@ -269,9 +270,14 @@ def _begin(
 async def resume(core: Core, identity: Identity, token: str) -> ResumableUpload:
     """An upload of one's own, to go on with. Raises NotFound."""
     found = await core.db.read(_get_unfinished, token, identity.user_id)
-    row, reader, has_more = found
+    row, has_more = found
     if has_more:
         await _cut(core, row)
+    reader = None
+    if row.reader:
+        keeps = bool(row.keeps_metadata)
+        work = PictureReader.restoring(row.reader, keeps_metadata=keeps)
+        reader = await core.turns.run(identity.user_id, work)
     upload = ResumableUpload(core, identity, token, row, reader)
     await upload.feed(_unread(core, token, row))
     return upload
@@ -283,20 +289,13 @@ async def _cut(core: Core, row: rows.Row) -> None:
         pass
 
 
-def _get_unfinished(
-    token: str, user_id: int
-) -> tuple[rows.Row, PictureReader | None, bool]:
-    """With its reader, which may take 50 ms: not on the loop; and whether a request
-    that was killed left chunks whose checksum nobody compared. (reader thread)"""
+def _get_unfinished(token: str, user_id: int) -> tuple[rows.Row, bool]:
+    """And whether a request that was killed left chunks whose checksum nobody
+    compared. (reader thread)"""
     row, _ = _get_own(token, user_id)
     if row.completed_at is not None:
         raise NotFound()
-    has_more = blobs.has_chunks_from(row.picture_id or 0, row.chunk_count)
-    if not row.reader:
-        return row, None, has_more
-    keeps = bool(row.keeps_metadata)
-    reader = PictureReader.restored(row.reader, keeps_metadata=keeps)
-    return row, reader, has_more
+    return row, blobs.has_chunks_from(row.picture_id or 0, row.chunk_count)
 
 
 def _unread(core: Core, token: str, row: rows.Row) -> bytes:

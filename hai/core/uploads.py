@@ -22,6 +22,7 @@ from hai.core.objects import picture_object
 from hai.core.picture_types import PictureReader
 from hai.core.sessions import Identity
 from hai.core.thumbnails import MAX_PIXELS, SIDE_PX
+from hai.core.turns import Result, Work
 from hai.errors import StorageFull, TooLarge
 from hai.shapes import PictureObject
 from hai.storage import blobs
@@ -32,8 +33,7 @@ MAX_NAME_CHARS = 255
 
 # Smaller ones are shown as they are: a thumbnail would be hardly less.
 SMALL_BYTES = 64 * 1024
-LOOK_BYTES = 16 * 1024  # followed at once; of a hostile picture that takes 15 ms
-MANY_STEPS = 500  # in that; a photograph has less than ten
+LOOK_BYTES = 16 * 1024  # followed before what is found is acted upon
 RESUMABLE_MS = 3 * DAY_MS  # a weekend without a network
 
 # What is to be done in the transaction that stores a chunk of this picture.
@@ -120,6 +120,8 @@ class Upload:
     async def feed(self, data: bytes) -> None:
         """Take the next bytes; returns when all full chunks are durable.
 
+        A fast line has the next ones there already: others go on in between, also
+        where nothing of them is stored.
         Raises TooLarge, PictureType, Busy, StorageFull.
         """
         self._received_bytes += len(data)
@@ -130,6 +132,7 @@ class Upload:
             self._check_size()
             while len(self._buffer) > blobs.CHUNK_BYTES:
                 await self._store(self._take_chunk())
+        await asyncio.sleep(0)
 
     def _take_chunk(self) -> bytes:
         with memoryview(self._buffer) as view:  # a slice would be one copy more
@@ -155,11 +158,12 @@ class Upload:
 
     async def _look_at(self, data: bytes) -> None:
         """A picture in thousands of pieces is slow to follow: others go between."""
-        steps_before = self._reader.step_count
-        self._buffer += self._reader.feed(data)
+        self._buffer += await self._in_turn(self._reader.following(data))
         self._seen_bytes += len(data)
-        if self._reader.step_count - steps_before > MANY_STEPS:
-            await asyncio.sleep(0)
+
+    async def _in_turn(self, work: Work[Result]) -> Result:
+        """With all that its sender has under way, and others have a slice each."""
+        return await self.core.turns.run(self.identity.user_id, work)
 
     async def finish(self) -> PictureObject:
         """Store the rest; returns the picture object, which is durable then.
@@ -167,7 +171,7 @@ class Upload:
         Raises PictureTruncated, PictureType, Busy, StorageFull.
         """
         reader = self._reader
-        reader.finish()
+        await self._in_turn(reader.finishing())
         self._check_size()
         digest = await self._mend(
             [*reader.edits, Edit(0, len(reader.head), reader.head)]
@@ -202,9 +206,11 @@ class Upload:
 
         Returns the digest of the chunks as they are then.
         """
-        found = mending.by_chunk(edits)
-        mending.mend(self._buffer, found.pop(self._chunk_count, ()))
-        if await mending.mend_stored(self.core, self.picture_id, found):
+        found = await self._in_turn(mending.by_chunk(edits))
+        last = found.pop(self._chunk_count, [])
+        await self._in_turn(mending.mend(self._buffer, last))
+        user_id = self.identity.user_id
+        if await mending.mend_stored(self.core, user_id, self.picture_id, found):
             self._digest = None
         if self._digest is None:
             self._digest = await mending.digest_of(
@@ -212,7 +218,7 @@ class Upload:
             )
         return self._digest
 
-    def _also(self, is_whole: bool) -> Also | None:
+    async def _also(self, is_whole: bool) -> Also | None:
         """What the chunk now to be stored brings with it."""
         return None
 
@@ -231,7 +237,7 @@ class Upload:
             self._chunk_count,
             chunk,
             found,
-            self._also(found is not None),
+            await self._also(found is not None),
             chunk_bytes=len(chunk),
         )
         self._chunk_count += 1

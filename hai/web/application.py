@@ -45,6 +45,10 @@ NAME_TRIES = 1_000  # for one name, from all addresses together
 NAME_TRIES_PER_S = 1
 ORDERS = 100  # over HTTP, of one user, at once
 ORDERS_PER_S = 20  # a busy bot; sockets are the way for more
+# What no picture can be made of: a folder of a kind that is not taken, at once.
+REFUSED_UPLOADS = 60
+REFUSED_UPLOADS_PER_S = 1
+FAULTS = {400, 413, 415, 422}  # of the sender; other refusals befall them
 MAX_UPLOADS = 10  # requests of one user under way: each holds up to 0.4 MiB
 
 
@@ -67,6 +71,9 @@ class HaiApplication(Application):
         self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)
         self.name_tries = Buckets(NAME_TRIES_PER_S, NAME_TRIES, is_on=is_on)
         self.orders = Buckets(ORDERS_PER_S, ORDERS, is_on=is_on)
+        self.refused_uploads = Buckets(
+            REFUSED_UPLOADS_PER_S, REFUSED_UPLOADS, is_on=is_on
+        )
         self.uploads: Counter[int] = Counter()  # user_id -> under way now
         self.receiving: dict[str, TusHandler] = {}  # by the upload's token
         self.avatars = avatars.AvatarMaker(core)
@@ -76,12 +83,18 @@ class HaiApplication(Application):
         super().__init__(rules, None, None, **settings)
 
     def begin_upload(self, user_id: int) -> None:
-        """Raises RateLimited when this user has too many under way."""
+        """Raises RateLimited when this user has too many under way, or when too
+        many of theirs were refused just now: each counts as one until it ends well."""
         if self.uploads[user_id] >= MAX_UPLOADS:
             raise RateLimited("Too many uploads at once.")
+        if not self.refused_uploads.take(user_id):
+            raise RateLimited()
         self.uploads[user_id] += 1
 
-    def end_upload(self, user_id: int) -> None:
+    def end_upload(self, user_id: int, status: int) -> None:
+        """status: what was answered."""
+        if status not in FAULTS:
+            self.refused_uploads.give_back(user_id)
         self.uploads[user_id] -= 1
         if not self.uploads[user_id]:
             del self.uploads[user_id]

@@ -55,6 +55,7 @@ class ReceivingAvatarHandler(BaseHandler):
     """What the form and the API have in common: receiving a picture."""
 
     upload: AvatarBody | None = None
+    is_counted = False
     is_storing = False  # then it goes on, whatever becomes of the connection
 
     def body_limit(self) -> int:
@@ -72,6 +73,8 @@ class ReceivingAvatarHandler(BaseHandler):
             upload = AvatarBody(self.core, self.user, 0, kind)
             self.application.avatars.begin(self.user.user_id)
             self.upload = upload
+            self.application.begin_upload(self.user.user_id)
+            self.is_counted = True
 
     async def body_received(self, chunk: bytes) -> None:
         if self.upload is None:
@@ -104,10 +107,17 @@ class ReceivingAvatarHandler(BaseHandler):
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
+        self._uncount()
         if not self.is_storing:
             self.application.in_background(self.let_go("cut"))
 
+    def _uncount(self) -> None:
+        if self.is_counted:
+            self.is_counted = False
+            self.application.end_upload(self.user.user_id, self.get_status())
+
     def on_finish(self) -> None:
+        self._uncount()
         if not self.is_storing:
             self.application.in_background(self.let_go("refused"))
 

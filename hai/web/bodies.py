@@ -80,6 +80,7 @@ class BodyHandler(RequestHandler):
         self.has_begun = True
         if self.is_refused:
             self._throw_away(chunk)
+            await asyncio.sleep(0)  # a fast line has the next one there already
             return
         try:
             await self.body_received(chunk)

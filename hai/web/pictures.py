@@ -109,7 +109,7 @@ class ReceivingHandler(BaseHandler):
     def _uncount(self) -> None:
         if self.is_counted:
             self.is_counted = False
-            self.application.end_upload(self.user.user_id)
+            self.application.end_upload(self.user.user_id, self.get_status())
 
 
 class FormUploadHandler(ReceivingHandler):

@@ -243,7 +243,7 @@ class TusHandler(BaseHandler):
             del self.application.receiving[self._token]
         if self._is_counted:
             self._is_counted = False
-            self.application.end_upload(self.user.user_id)
+            self.application.end_upload(self.user.user_id, self.get_status())
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
@@ -327,13 +327,13 @@ class TusUploadHandler(TusHandler):
         offset = self.header_number("Upload-Offset")
         checksum = parse_checksum(self.request.headers.get("Upload-Checksum"))
         await self.take_over(token)
+        self.count()
         try:
             upload = await resumable.resume(self.core, self.user, token)
         except NotFound:
             raise UploadOffset() from None  # HEAD tells: whole, or gone meanwhile
         if offset != upload.received_bytes:
             raise UploadOffset(offset=upload.received_bytes)
-        self.count()
         upload.expect(checksum)
         self.receive(upload)
 

@@ -8,6 +8,11 @@ Pillow tells what it reads), and is the same picture, pixel for pixel, wherever 
 could decode what came. Damage can make a file call its own comment pixels or a colour
 profile: nobody can tell such bytes from pixels; the column "as pixels" counts them.
 A batch is made from its seed alone, so a finding can be made again.
+
+Then it is measured how long files of the smallest blocks (tests/blocks.py) and their
+damaged copies take to follow, in CPU time for each KiB. One that takes SLOWEST times as
+long as is usual in the same run is a finding, too: something walks over it again and
+again.
 """
 
 import argparse
@@ -16,6 +21,7 @@ import io
 import random
 import resource
 import signal
+import statistics
 import sys
 import time
 import warnings
@@ -25,7 +31,10 @@ from concurrent.futures import ProcessPoolExecutor
 from PIL import Image
 
 from hai.core.picture_types import PictureReader
+from hai.core.uploads import LOOK_BYTES
 from hai.errors import PictureTruncated, PictureType
+from tests.blocks import KINDS as BLOCKS
+from tests.blocks import made_of
 from tests.metadata import strangers, talkative, tells, told
 from tests.pictures import chunk
 
@@ -42,6 +51,9 @@ KINDS = [
 BATCH = 1_000
 HANG_S = 2  # of CPU, for one input of a few KiB: the most that was seen is 0.02
 STEPS = (7, 300, 1 << 20)  # bytes that come at once
+PACED = 100  # damaged copies of each kind, ...
+COUNTS = (1, 300, 3_000)  # ... of so many blocks
+SLOWEST = 150  # times the median; the most that was seen is 40
 MAX_PX = 4_000_000  # damage to the size makes pictures that take Pillow minutes
 
 
@@ -169,6 +181,44 @@ def run(inputs, seed, processes=2):
     return found
 
 
+# --- How long it takes ---------------------------------------------------------------
+
+
+def cost_us(data):
+    """Of following it as an upload does: CPU time for each KiB that was looked at."""
+    reader, seen_bytes, began_s = PictureReader(), 0, time.process_time()
+    with contextlib.suppress(PictureType, PictureTruncated):
+        for at in range(0, len(data), LOOK_BYTES):
+            seen_bytes += len(data[at : at + LOOK_BYTES])
+            reader.feed(data[at : at + LOOK_BYTES])
+        reader.finish()
+    return 1e6 * (time.process_time() - began_s) / (seen_bytes / 1024)
+
+
+def costs_us(kind, seed):
+    """[(cost, the file)] of one kind of block, cheap ones first."""
+    chance = random.Random(f"{kind} {seed}")
+    files = [
+        damaged(made_of(kind, chance.choice(COUNTS)), chance) for _ in range(PACED)
+    ]
+    return sorted((cost_us(data), data) for data in files)
+
+
+def paces(seed):
+    """{kind of block: (median, most) us per KiB}. Raises AssertionError with a file
+    that takes far longer than is usual, each of three times."""
+    found = {kind: costs_us(kind, seed) for kind in BLOCKS}
+    usual_us = statistics.median(cost for costs in found.values() for cost, _ in costs)
+    for kind, costs in found.items():
+        most_us, data = costs[-1]
+        if most_us > SLOWEST * usual_us:
+            most_us = min(cost_us(data) for _ in range(3))
+        assert most_us <= SLOWEST * usual_us, f"{kind}, {most_us:.0f} us: {data.hex()}"
+    return {
+        kind: (costs[len(costs) // 2][0], costs[-1][0]) for kind, costs in found.items()
+    }
+
+
 def table(found):
     """The lines to print."""
     columns = ("inputs", "refused", "stored", "decoded", "as pixels")
@@ -187,6 +237,8 @@ def main():
     began_s = time.monotonic()
     for line in table(run(given.inputs, given.seed, given.processes)):
         print(line)
+    for kind, (median_us, most_us) in paces(given.seed).items():
+        print(f"{kind:32}{median_us:12,.0f}{most_us:12,.0f} us per KiB at most")
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     took_s = time.monotonic() - began_s
     print(f"no findings; {took_s:,.0f} s, at most {peak_kib // 1024} MiB a process")

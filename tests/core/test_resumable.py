@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from hai import clock, ids
 from hai.core import pictures, resumable, uploads
-from hai.core.formats import mp4
+from hai.core.formats.spans import packed, unpacked
+from hai.core.formats.walk import PART
 from hai.core.picture_types import PictureReader
 from hai.core.sessions import find
+from hai.core.turns import do
 from hai.errors import NotFound, PictureTruncated, PictureType, StorageFull, TooLarge
 from hai.storage import blobs, verify
 from hai.storage.blobs import CHUNK_BYTES
@@ -179,8 +181,9 @@ def test_a_drone_s_hour_of_telemetry_goes_wherever_it_is_cut(is_first):
 
 
 def test_spans_are_packed_and_found_again():
-    for spans in ([], [(0, 1)], [(7, 9), (10, 2**40), (2**62, 2**63 - 1)]):
-        assert mp4.unpacked(mp4.packed(spans)) == spans
+    many = [(3 * number, 3 * number + 1) for number in range(5 * PART + 1)]
+    for spans in ([], [(0, 1)], [(7, 9), (10, 2**40), (2**62, 2**63 - 1)], many):
+        assert do(unpacked(do(packed(spans)))) == spans
 
 
 # --- The upload ----------------------------------------------------------------------

@@ -472,8 +472,9 @@ async def test_a_reader_who_goes_away_is_no_trouble(app, core, client, cast):
 # --- What might go wrong at any byte -------------------------------------------------
 
 
-async def test_no_damage_to_a_form_does_harm(core, client, cast):
+async def test_no_damage_to_a_form_does_harm(app, core, client, cast):
     """Answered with a code of ours, and only whole pictures stay."""
+    app.web.refused_uploads.is_on = False
     chance = random.Random(7)
     body, kind = encode_multipart(
         {"alt": "sea"}, [file(picture()), file(picture("GIF"))]

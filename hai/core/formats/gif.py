@@ -7,6 +7,7 @@ from hai.core.formats.walk import (
     KEEP,
     Pass,
     Reading,
+    Skim,
     SubBlocks,
     Take,
     Walk,
@@ -26,16 +27,58 @@ TIMING_BYTES = 4
 def walk(picture: WalkedPicture, image_count: int | None = None) -> Walk:
     if image_count is None:
         yield from _start(picture)
-        image_count = 0
-    while (block := (yield from _block(picture, image_count))) != END:
+    frames = Frames(picture, image_count or 0)
+    while (block := (yield from _block(picture, frames.count))) != END:
         if block == IMAGE:
             yield from _image(picture)
-            image_count += 1
+            frames.count += 1
         else:
             refuse_unless(block == EXTENSION)
             yield from _extension(picture)
-        picture.is_animated = image_count > 1
+        yield Skim(frames.skim)
+        picture.is_animated = frames.count > 1
     picture.put(END)
+
+
+class Frames:
+    """Counts images; those that are here as a whole, it passes over itself."""
+
+    def __init__(self, picture: WalkedPicture, count: int) -> None:
+        self.picture = picture
+        self.count = count
+
+    def skim(self, buffer: bytes, at: int, end: int) -> tuple[int, int]:
+        """Over images, their timings, and comments, which go."""
+        start, steps = at, 0  # of what stays, and was not put yet
+        while at < end:
+            after, count = _skim_one(buffer, at, end)
+            if not count:
+                break
+            if buffer[at] == IMAGE[0]:
+                self.count += 1
+            elif buffer[at + 1] != TIMING[0]:
+                self.picture.put(buffer[start:at])
+                start = after
+            at = after
+            steps += count
+        self.picture.put(buffer[start:at])
+        return at, steps
+
+
+def _skim_one(buffer: bytes, at: int, end: int) -> tuple[int, int]:
+    """Of one block: (its end, how many it is made of, an image counting twice, for
+    somebody has to draw it); 0: it is not all here, or has to be looked at."""
+    if buffer[at] == IMAGE[0] and at + 10 <= end:
+        chain = at + 11 + _colour_table_bytes(buffer[at + 9])
+    elif buffer[at] == EXTENSION[0] and at + 2 <= end and buffer[at + 1] != 0xFF:
+        chain = at + 2
+    else:
+        return at, 0
+    after, count, is_over = follow_sub_blocks(buffer, chain, end)
+    is_timing = buffer[at : at + 2] == EXTENSION + TIMING
+    if not is_over or (is_timing and (count != 1 or buffer[chain] != TIMING_BYTES)):
+        return at, 0
+    return after, count + 1 + (buffer[at] == IMAGE[0])
 
 
 def _start(picture: WalkedPicture) -> Walk:
@@ -112,3 +155,15 @@ def _loop_count(content: bytes) -> bytes:
 
 def _colour_table_bytes(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def follow_sub_blocks(buffer: bytes, at: int, end: int) -> tuple[int, int, bool]:
+    """Along a chain: (where it goes on, how many were there, whether it is over)."""
+    count = 0
+    while at < end:
+        length = buffer[at]
+        at += length + 1
+        if not length:
+            return at, count, True
+        count += 1
+    return at, count, False

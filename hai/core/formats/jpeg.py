@@ -16,6 +16,7 @@ from hai.core.formats.walk import (
     Pass,
     Reading,
     Seek,
+    Skim,
     Take,
     Walk,
     WalkedPicture,
@@ -25,12 +26,13 @@ from hai.core.formats.walk import (
 EOI, SOS, APP1 = 0xD9, 0xDA, 0xE1
 # Frames that somebody decodes: no hierarchical ones (C5 to C7, CD to CF).
 FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA, 0xCB})
-ALONE = frozenset(range(0xD0, 0xD8))  # restart markers have no length
 APPLICATION = frozenset({*range(0xE0, 0xF0), 0xFE})  # and comments
-# In coded data FF 00 is a stuffed byte, FF D0 to FF D7 restart and FF FF fill.
-AFTER_CODED = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-NEXT = re.compile(rb"\xff[^\x00\xff]")
+DROPPED = APPLICATION - {APP1, 0xE0, 0xE2, 0xEE}  # whatever is in them
+# In coded data FF 00 is a stuffed byte, FF D0 to FF D7 restart and FF FF fill; between
+# segments they are nothing.
+NEXT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
+MAX_TABLES = 16  # in one segment; there are no more than eight of a kind
 JFIF = b"JFIF\x00"
 JFIF_BYTES = 14  # the last two are the size of a preview that follows them
 ICC = b"ICC_PROFILE\x00"
@@ -51,13 +53,11 @@ def walk(
         picture.put((yield Take(2)))
     while True:
         picture.mark(orientation, has_frame, is_coded, has_scan)
-        marker = (yield Seek(AFTER_CODED if is_coded else NEXT, bool(is_coded)))[1]
+        marker = (yield Seek(NEXT, bool(is_coded)))[1]
         if marker == EOI:
             break
         is_coded = marker == SOS
         refuse_unless(bool(has_frame) or not is_coded)
-        if marker in ALONE:
-            continue
         segment = yield from _segment(picture, marker)
         if marker in FRAMES:
             refuse_unless(not has_frame)
@@ -66,10 +66,24 @@ def walk(
             orientation = exif.orientation_of(segment)
             _put_orientation(picture, orientation)
         has_scan = has_scan or is_coded
+        if marker in DROPPED:
+            yield Skim(_skim)
     refuse_unless(bool(has_scan))
     if orientation in exif.TURNED:
         picture.turn()
     picture.put(b"\xff\xd9")
+
+
+def _skim(buffer: bytes, at: int, end: int) -> tuple[int, int]:
+    """Over segments that go, one next to the other."""
+    count = 0
+    while at + 4 <= end and buffer[at] == 0xFF and buffer[at + 1] in DROPPED:
+        length = buffer[at + 2] << 8 | buffer[at + 3]
+        if length < 2 or at + 2 + length > end:
+            break
+        at += 2 + length
+        count += 1
+    return at, count
 
 
 def _segment(picture: WalkedPicture, marker: int) -> Reading:
@@ -116,18 +130,21 @@ def _scan(segment: bytes) -> bytes:
 
 
 def _quantization(segment: bytes) -> bytes:
-    at = 0
+    at = count = 0
     while at < len(segment):
+        count += 1
         refuse_unless(segment[at] < 0x20)  # one or two bytes for each number
         at += 129 if segment[at] & 0x10 else 65
-    refuse_unless(at == len(segment))
+    refuse_unless(at == len(segment) and count <= MAX_TABLES)
     return segment
 
 
 def _huffman(segment: bytes) -> bytes:
-    at = 0
+    at = count = 0
     while at < len(segment):
-        refuse_unless(segment[at] & 0xEC == 0)  # two kinds, four of each
+        count += 1
+        # Two kinds, four of each.
+        refuse_unless(segment[at] & 0xEC == 0 and count <= MAX_TABLES)
         at += 17 + sum(segment[at + 1 : at + 17])
     refuse_unless(at == len(segment))
     return segment

@@ -10,17 +10,13 @@ Fragmented films, which browsers record, say how long they are in each fragment.
 """
 
 import struct
-from array import array
-from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import accumulate
-from operator import attrgetter, itemgetter, sub
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
-from zlib import compress, decompress
 
 from hai.core.formats.mp4_box import (
+    FREE,
     HEADER_BYTES,
     Box,
     box_of,
@@ -32,12 +28,15 @@ from hai.core.formats.mp4_box import (
 )
 from hai.core.formats.mp4_codecs import SOUND, VIDEO
 from hai.core.formats.mp4_track import Budget, Track
+from hai.core.formats.spans import Span, common, in_parts, merged, packed, unpacked
 from hai.core.formats.walk import (
+    BREATH,
     KEEP,
     Edit,
     Next,
     Pass,
     Rest,
+    Skim,
     Take,
     Walk,
     WalkedPicture,
@@ -49,7 +48,8 @@ from hai.errors import PictureTruncated, PictureType
 
 MAX_BRANDS_BYTES = 1024
 MAX_TRACKS = 64
-MAX_DATA_BOXES = 10_000
+MAX_DATA_BOXES = 10_000  # of fragments; a film has one or two
+MAX_EARLY_BOXES = 500  # of these, before the header
 MAX_PLACE = 2**63  # where a file may have samples
 MAX_INDEX_BYTES = 4 * 1024 * 1024  # for seeking among fragments
 KEPT_WHOLE = {
@@ -57,6 +57,8 @@ KEPT_WHOLE = {
     b"sidx": MAX_INDEX_BYTES,
     b"mfra": MAX_INDEX_BYTES,
 }
+STAYING = frozenset([b"mdat", b"moov", b"moof", *KEPT_WHOLE])  # if only parts
+CONTROLS = bytes([*range(0x20), 0x7F])
 MADE_OF_BOXES = {  # of fragments: what stays in each
     b"moof": frozenset([b"mfhd", b"traf"]),
     b"traf": frozenset([b"tfhd", b"tfdt", b"trun"]),
@@ -71,8 +73,6 @@ OTHER_CODEC = (
     "This video is coded in a way that few browsers play: please send it as"
     " H.264 with AAC, the most compatible format."
 )
-
-Span = tuple[int, int]  # from, to
 
 
 class Known(NamedTuple):
@@ -130,7 +130,8 @@ class Movie:
         *numbers: int,
     ) -> Walk:
         """From a mark on, to the end of the box with samples if it was in one."""
-        self.packed_holes, self.holes = packed_holes, unpacked(packed_holes)
+        self.packed_holes = packed_holes
+        self.holes = yield from unpacked(packed_holes)
         self.tracks = [Known(*track) for track in tracks]
         self.data = tuple((start, end) for start, end in data)
         self.durations, self.ends = dict(durations), dict(ends)
@@ -149,7 +150,22 @@ class Movie:
             yield from self._top(box)
             if box.is_last:
                 break
-        self._finish()
+            yield Skim(self._skim)
+        yield from self._finish()
+
+    def _skim(self, buffer: bytes, at: int, end: int) -> tuple[int, int]:
+        """Over boxes that go, and are not inside any other."""
+        count, put = 0, self.picture.put
+        while at + HEADER_BYTES <= end:
+            length, name = struct.unpack_from(">I4s", buffer, at)
+            if length < HEADER_BYTES or at + length > end:
+                break
+            if name in STAYING or not _is_name(name):
+                break
+            put(buffer[at : at + 4] + FREE + bytes(length - HEADER_BYTES))
+            at += length
+            count += 1
+        return at, count
 
     def brands(self) -> Walk:
         box = yield from box_of((yield Take(HEADER_BYTES)))
@@ -184,7 +200,7 @@ class Movie:
         else:
             yield from freed(self.picture, box)
 
-    def _finish(self) -> None:
+    def _finish(self) -> Walk:
         if not self._is_complete:
             raise PictureTruncated()
         kept_tracks = [track for track in self.tracks if track.is_kept]
@@ -194,8 +210,9 @@ class Movie:
         )
         self.picture.duration_ms = max(told, *ends)
         # Samples that came after the header were overwritten as they passed.
-        for start, end in _common(self.holes, self.data):
-            self.picture.edits.append(Edit(start, end - start))
+        for part in in_parts(common(self.holes, self.data)):
+            yield BREATH
+            self.picture.edits += [Edit(start, end - start) for start, end in part]
 
     # ---- Samples ----
 
@@ -210,6 +227,7 @@ class Movie:
         start = self.picture.put_bytes
         self.samples_end = start + box.length
         if not self.has_header:
+            refuse_unless(len(self.data) < MAX_EARLY_BOXES)
             self.data += ((start, self.samples_end),)
         yield from self._samples_on()
 
@@ -236,7 +254,7 @@ class Movie:
             left -= part.all_bytes
             yield from self._header_part(part, tracks)
         yield from blank(self.picture, left)
-        self._judge(tracks)
+        yield from self._judge(tracks)
 
     def _header_part(self, part: Box, tracks: list[Track]) -> Walk:
         if part.name == b"mvhd":
@@ -264,7 +282,7 @@ class Movie:
         yield from blank(self.picture, 24)
         yield from keep(self.picture, 4)
 
-    def _judge(self, tracks: list[Track]) -> None:
+    def _judge(self, tracks: list[Track]) -> Walk:
         """All tracks are known now: what is it, and can it be played?"""
         kept_kinds = {track.kind for track in tracks if track.is_kept}
         lost_kinds = {track.kind for track in tracks} - kept_kinds
@@ -272,9 +290,11 @@ class Movie:
             raise PictureType(OTHER_CODEC)
         lost = [track for track in tracks if not track.is_kept]
         refuse_unless(not (lost and self.is_fragmented))
-        self.holes = _merged(span for track in lost for span in track.samples())
+        self.holes = yield from merged(
+            sample for track in lost for sample in track.samples()
+        )
         refuse_unless(not self.holes or self.holes[-1][1] < MAX_PLACE)
-        self.packed_holes = packed(self.holes)
+        self.packed_holes = yield from packed(self.holes)
         self.tracks = [
             Known(track.id, track.is_kept, track.timescale, track.duration)
             for track in tracks
@@ -366,42 +386,6 @@ def _total(row_bytes: int, rows: bytes) -> bytes:
     return sum(numbers[:: row_bytes // 4]).to_bytes(8, "big")
 
 
-def packed(spans: list[Span]) -> str:
-    """In their order and apart from one another: a few letters for each."""
-    ends = [end for span in spans for end in span]
-    steps = array("Q", map(sub, ends, [0, *ends]))
-    return b64encode(compress(steps.tobytes(), 1)).decode() if spans else ""
-
-
-def unpacked(text: str) -> list[Span]:
-    steps = array("Q", decompress(b64decode(text)) if text else b"")
-    ends = accumulate(steps)
-    return list(zip(ends, ends, strict=True))
-
-
 def _is_name(name: bytes) -> bool:
     """Of a box: four signs, as a rule letters (QuickTime has a copyright sign)."""
-    return all(byte >= 0x20 and byte != 0x7F for byte in name)
-
-
-def _merged(samples: Iterable[tuple[int, int]]) -> list[Span]:
-    """Spans in their order, none of which touches the next."""
-    spans: list[Span] = []
-    for start, length in sorted(samples):
-        if spans and start <= spans[-1][1]:
-            spans[-1] = spans[-1][0], max(spans[-1][1], start + length)
-        elif length:
-            spans.append((start, start + length))
-    return spans
-
-
-def _common(some: Sequence[Span], others: Sequence[Span]) -> Iterator[Span]:
-    """What is in both; each is in its order."""
-    index = 0
-    for start, end in some:
-        while index < len(others) and others[index][1] <= start:
-            index += 1
-        at = index
-        while at < len(others) and others[at][0] < end:
-            yield max(start, others[at][0]), min(end, others[at][1])
-            at += 1
+    return len(name.translate(None, CONTROLS)) == len(name)

@@ -16,6 +16,7 @@ from hai.core.formats.walk import (
     KEEP,
     Next,
     Pass,
+    Skim,
     Take,
     Walk,
     WalkedPicture,
@@ -117,24 +118,52 @@ def _comments(picture: WalkedPicture, place: Place) -> Walk:
 
 def _sound(picture: WalkedPicture, place: Place) -> Generator[Wish, bytes, int]:
     """Returns the granule at which it ends."""
-    last_granule, kind = place.last_granule, 0
-    while not kind & IS_LAST:
-        picture.mark(place.serial, place.skipped, True, True, last_granule)
+    pages = Pages(picture, place.serial, place.last_granule)
+    while True:
+        picture.mark(place.serial, place.skipped, True, True, pages.last_granule)
         header = yield Next(HEADER_BYTES)
         if not header:  # some recorders do not say which page is the last
             break
         page = yield from _page(header)
         if page.serial != place.serial:
             yield Pass(page.length, DROP)
-            continue
-        kind = page.kind
-        refuse_unless(not kind & IS_FIRST)
-        last_granule = max(last_granule, page.granule)
-        picture.put(page.start)
-        yield Pass(page.length, KEEP)
-    if not last_granule:
+        else:
+            refuse_unless(not page.kind & IS_FIRST)
+            pages.last_granule = max(pages.last_granule, page.granule)
+            picture.put(page.start)
+            yield Pass(page.length, KEEP)
+            if page.kind & IS_LAST:
+                break
+        yield Skim(pages.skim)
+    if not pages.last_granule:
         raise PictureTruncated()
-    return last_granule
+    return pages.last_granule
+
+
+class Pages:
+    """Of sound: those that are here as a whole, and neither first nor last."""
+
+    def __init__(self, picture: WalkedPicture, serial: int, last_granule: int) -> None:
+        self.picture = picture
+        self.serial = serial
+        self.last_granule = last_granule
+
+    def skim(self, buffer: bytes, at: int, end: int) -> tuple[int, int]:
+        count = 0
+        while at + HEADER_BYTES <= end:
+            magic, version, kind, granule, serial, _, _ = HEADER.unpack_from(buffer, at)
+            content = at + HEADER_BYTES + buffer[at + HEADER_BYTES - 1]
+            after = content + sum(buffer[at + HEADER_BYTES : content])
+            if content > end or after > end or kind & (IS_FIRST | IS_LAST):
+                break
+            if magic != CAPTURE or version:
+                break
+            if serial == self.serial:
+                self.last_granule = max(self.last_granule, granule)
+                self.picture.put(buffer[at:after])
+            at = after
+            count += 1
+        return at, count
 
 
 def _checked(start: bytes, content: bytes) -> bytes:

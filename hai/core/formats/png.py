@@ -2,12 +2,14 @@
 
 import struct
 import zlib
+from functools import partial
 
 from hai.core.formats import exif
 from hai.core.formats.walk import (
     DROP,
     KEEP,
     Pass,
+    Skim,
     Take,
     Walk,
     WalkedPicture,
@@ -34,6 +36,8 @@ LOOKS = {
     b"fcTL": (26, 26),
     b"fdAT": (4, MAX_LENGTH),
 }
+LOOKED_INTO = frozenset({b"IEND", b"eXIf", b"acTL"})
+START = struct.Struct(">I4s")
 IS_ANCILLARY = 0x20  # of a chunk name's first byte: lower case
 CRC_BYTES = 4
 
@@ -46,7 +50,7 @@ def walk(picture: WalkedPicture, has_exif: int | None = None) -> Walk:
     while True:
         picture.mark(has_exif)
         start = yield Take(8)
-        length, name = struct.unpack(">I4s", start)
+        length, name = START.unpack(start)
         refuse_unless(length <= MAX_LENGTH)
         if name == b"IEND":
             break
@@ -59,8 +63,26 @@ def walk(picture: WalkedPicture, has_exif: int | None = None) -> Walk:
             yield Pass(length + CRC_BYTES, KEEP)
         else:
             yield Pass(length + CRC_BYTES, DROP)
+        yield Skim(partial(_skim, picture))
     refuse_unless(length == 0)
     picture.put(start + (yield Take(CRC_BYTES)))
+
+
+def _skim(picture: WalkedPicture, buffer: bytes, at: int, end: int) -> tuple[int, int]:
+    """Over chunks that are not looked into, small ones in one piece if they stay."""
+    start, count = at, 0  # of what stays, and was not put yet
+    while at + 12 <= end:
+        length, name = START.unpack_from(buffer, at)
+        after = at + length + 12
+        if after > end or name in LOOKED_INTO:
+            break
+        if not is_kept(name, length):
+            picture.put(buffer[start:at])
+            start = after
+        at = after
+        count += 1
+    picture.put(buffer[start:at])
+    return at, count
 
 
 def is_kept(name: bytes, length: int) -> bool:

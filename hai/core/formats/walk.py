@@ -56,6 +56,18 @@ class SubBlocks(NamedTuple):
     is_kept: bool
 
 
+class Skim(NamedTuple):
+    """Pass over the blocks that are here as a whole, in one loop.
+
+    over: is given the buffer, where they begin and where to stop; puts what stays of
+    them; returns where they end and how many they were. Whatever is not as usual it
+    leaves to the walker. The answer is how many bytes were passed. There is none
+    while bytes are awaited, so a mark has to come next.
+    """
+
+    over: Callable[[bytes, int, int], tuple[int, int]]
+
+
 class Next(NamedTuple):
     """Give me the next so many bytes, or b"" if the file ends here."""
 
@@ -68,7 +80,11 @@ class Rest(NamedTuple):
     is_kept: bool
 
 
-Wish = Take | Pass | Seek | SubBlocks | Next | Rest
+BREATH = Pass(0, DROP)
+PART = 512  # rows of a table that are computed with between two breaths, in 0.3 ms
+SKIMMED_BYTES = 16 * 1024  # at most at once; of the smallest blocks that takes 1 ms
+
+Wish = Take | Pass | Seek | SubBlocks | Skim | Next | Rest
 Walk = Generator[Wish, bytes, None]
 Reading = Generator[Wish, bytes, bytes]
 
@@ -119,6 +135,11 @@ def refuse_unless(is_right: bool) -> None:
     """Raises PictureType: no decoder would take it."""
     if not is_right:
         raise PictureType()
+
+
+def breathe() -> Walk:
+    """Between two parts of a long computation: others may go on."""
+    yield BREATH
 
 
 def blank(sink: Sink, length: int) -> Walk:

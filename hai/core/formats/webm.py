@@ -23,6 +23,7 @@ from hai.core.formats.walk import (
     Next,
     Pass,
     Sink,
+    Skim,
     Take,
     Walk,
     WalkedPicture,
@@ -131,6 +132,18 @@ def _length_of_number(first: int) -> int:
     """How many bytes EBML's number has whose first byte this is."""
     refuse_unless(first != 0)
     return 9 - first.bit_length()
+
+
+def _short_length(buffer: bytes, at: int) -> tuple[int, int]:
+    """A length of one or two bytes: (where it ends, what it is); -1: another one.
+
+    The buffer has two bytes from there.
+    """
+    first = buffer[at]
+    if first & 0x80:
+        return at + 1, (first & 0x7F if first != 0xFF else -1)
+    length = (first & 0x3F) << 8 | buffer[at + 1]
+    return at + 2, (length if first & 0x40 and length != 0x3FFF else -1)
 
 
 def _head(picture: WalkedPicture) -> Walk:
@@ -242,6 +255,7 @@ class Segment:
             element = yield from _element(start)
             refuse_unless(self.picture.put_bytes + element.all_bytes <= self.end)
             yield from self._follow(element)
+            yield Skim(self._skim)
         is_whole = self.picture.put_bytes == self.end or self.end == 2**62
         if not (self.has_blocks and is_whole):
             raise PictureTruncated()
@@ -328,10 +342,38 @@ class Segment:
             yield from _void(self.picture, element.all_bytes, element.length - 4)
             return
         refuse_unless(number in self.kinds)
-        self.has_blocks = True
-        self._count(self.cluster_at + int.from_bytes(start[1:3], "big", signed=True))
+        self._time(start[1:3])
         self.picture.put(element.header + start)
         yield Pass(element.length - 4, KEEP)
+
+    def _skim(self, buffer: bytes, at: int, end: int) -> tuple[int, int]:
+        """Over short blocks of tracks that stay, and short Voids."""
+        end = min(end, at + self.end - self.picture.put_bytes)
+        start, count = at, 0  # of what stays, and was not put yet
+        while at + 3 <= end:
+            content, length = _short_length(buffer, at + 1)
+            after = content + length
+            if length < 0 or after > end:
+                break
+            if buffer[at] == SIMPLE_BLOCK and length >= 4:
+                if (buffer[content] ^ 0x80) not in self.kinds:
+                    break
+                self._time(buffer[content + 1 : content + 3])
+            elif buffer[at] == VOID and content == at + 2 and not self.is_in_info:
+                self.picture.put(buffer[start:content])
+                self.picture.put(bytes(length))
+                start = after
+            else:
+                break
+            at = after
+            count += 1
+        self.picture.put(buffer[start:at])
+        return at, count
+
+    def _time(self, place: bytes) -> None:
+        """Of a block that stays, in its cluster."""
+        self.has_blocks = True
+        self._count(self.cluster_at + int.from_bytes(place, "big", signed=True))
 
     def _count(self, at: int) -> None:
         if at > self.counted:

@@ -8,12 +8,14 @@ strange overwritten with zeros instead of left out.
 
 import struct
 from collections.abc import Generator
+from functools import partial
 
 from hai.core.formats import exif
 from hai.core.formats.walk import (
     DROP,
     KEEP,
     Pass,
+    Skim,
     Take,
     Walk,
     WalkedPicture,
@@ -30,6 +32,8 @@ LOOKS_FLAGS = 0x20 | 0x10 | IS_ANIMATED  # colour profile, alpha
 PIXELS = {b"VP8 ": 10, b"VP8L": 5}  # -> how many bytes tell the size
 FRAME_PARTS = frozenset({b"ALPH", *PIXELS})
 LOOKS = frozenset({b"ICCP", b"ANIM", *FRAME_PARTS})
+LOOKED_INTO = frozenset({b"EXIF", b"ANMF", *PIXELS})
+START = struct.Struct("<4sI")
 
 
 def walk(picture: WalkedPicture, *state: int) -> Walk:
@@ -54,7 +58,7 @@ def walk(picture: WalkedPicture, *state: int) -> Walk:
 def _next(left: int) -> Generator[Wish, bytes, tuple[bytes, int, int]]:
     """The next chunk: its name, its length, and what is left after it."""
     refuse_unless(left >= 8)
-    name, length = struct.unpack("<4sI", (yield Take(8)))
+    name, length = START.unpack((yield Take(8)))
     left -= 8 + length + (length & 1)
     refuse_unless(left >= 0)
     return name, length, left
@@ -92,11 +96,30 @@ def _parts(
             yield from _kept(picture, name, length)
         else:
             yield Pass(length + (length & 1), DROP)
+        skimmed = yield Skim(partial(_skim, picture, left))
+        left -= int.from_bytes(skimmed, "big")
     refuse_unless(bool(has_pixels))
     yield Pass(left, DROP)
     flags = flags & LOOKS_FLAGS | (HAS_EXIF if orientation > 1 else 0)
     picture.head = _riff(picture) + _start(b"VP8X", EXTENDED_BYTES)
     picture.head += bytes([flags, 0, 0, 0]) + canvas.to_bytes(6, "little")
+
+
+def _skim(
+    picture: WalkedPicture, left: int, buffer: bytes, at: int, end: int
+) -> tuple[int, int]:
+    """Over chunks of the file that are not looked into."""
+    end, count = min(end, at + left), 0
+    while at + 8 <= end:
+        name, length = START.unpack_from(buffer, at)
+        after = at + 8 + length + (length & 1)
+        if after > end or name in LOOKED_INTO:
+            break
+        if name in LOOKS:
+            picture.put(buffer[at : at + 8 + length] + bytes(length & 1))
+        at = after
+        count += 1
+    return at, count
 
 
 def _kept(picture: WalkedPicture, name: bytes, length: int) -> Walk:
@@ -152,7 +175,7 @@ def _frame(picture: WalkedPicture, length: int) -> Walk:
 
 
 def _start(name: bytes, length: int) -> bytes:
-    return struct.pack("<4sI", name, length)
+    return START.pack(name, length)
 
 
 def _riff(picture: WalkedPicture) -> bytes:
