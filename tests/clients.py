@@ -199,7 +199,11 @@ class Socket(Heard):
     ):
         headers = credentials(token, cookie and {COOKIE: cookie})
         await self.client.connect(
-            url, headers=headers, auth=auth, transports=transports, wait_timeout=5
+            url,
+            headers=headers,
+            auth=auth,
+            transports=transports,
+            wait_timeout=PATIENCE_S,
         )
         return self
 
