@@ -15,7 +15,7 @@ from hai.bench.results import percentile
 from hai.bench.story import Reading, Story
 from hai.bench.wire import ACK, PONG_FRAME, send_hai_frame
 
-DRAIN_S = 10.0  # for what is still on its way when the last hai was sent
+DRAIN_S = 30.0  # for what is still on its way when the last hai was sent
 SAMPLES = 200_000  # latencies that the percentiles are taken of
 
 _runs = count(1)

@@ -31,7 +31,7 @@ from hai.realtime.socket_server import SocketServer
 from hai.realtime.transport import EngineHandler
 from hai.storage import rooms
 
-DRAIN_S = 5.0  # for orders under way when the server stops
+DRAIN_S = 15.0  # for orders under way when the server stops
 GOODBYE_S = 1.0  # for the last polls, and for the clients' close frames
 
 

@@ -52,8 +52,8 @@ BUDGET_BYTES = 256 * 1024  # unsent to one reader; the client catches up by rev
 FULL_BYTES = BUDGET_BYTES // 4  # more than this unsent: read no more orders
 OWED_BYTES = BUDGET_BYTES // 2  # more than this only while it is being taken
 # A burst comes within milliseconds, and on a long line what was taken of it is
-# acknowledged a round trip later.
-PATIENCE_S = 1.0
+# acknowledged a round trip later; a busy machine reads a second late.
+PATIENCE_S = 5.0
 RECEIVE_BYTES = 64 * 1024
 MAX_FRAMES_A_TURN = 64  # then others have their turn; 64 orders take about 5 ms
 MAX_FRAGMENTS = 1024  # in one message

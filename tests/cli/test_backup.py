@@ -224,7 +224,7 @@ def child_running(pid, program):
 
 
 def soon(find):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (found := find()):
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import threading
 
 import pytest
 
@@ -62,6 +63,9 @@ async def test_what_does_not_sign_in(core, name, password):
 async def test_a_sign_in_that_waited_finds_what_changed_meanwhile(core, what):
     owner = await make_user(core, "ada", role="owner")
     grace = await make_user(core, "grace", password=PASSWORD)
+    let_go = threading.Event()
+    for _ in range(core.executor._max_workers):
+        core.executor.submit(let_go.wait)
     signing_in = asyncio.create_task(
         sessions.sign_in(core, "grace", PASSWORD, "A browser")
     )
@@ -77,6 +81,7 @@ async def test_a_sign_in_that_waited_finds_what_changed_meanwhile(core, what):
                 User.update(password_hash=new_hash).where(User.id == grace.id).execute()
             )
         )
+    let_go.set()
     with pytest.raises(errors.Unauthorized):
         await signing_in
 

@@ -121,7 +121,7 @@ async def test_a_rule_that_is_lifted_in_the_middle_takes_no_more(
 ):
     """Each slice looks again, on the writer's thread, at what holds then."""
     monkeypatch.setattr(expiry, "SLICE_HAIS", 1)
-    sent = [await send_old(core, cast.grace, cast.lab, days=31) for _ in "1234"]
+    sent = [await send_old(core, cast.grace, cast.lab, days=31) for _ in range(40)]
     await keep(core, cast.ada, cast.lab, 30, is_confirmed=True)
     taking = asyncio.create_task(expiry.run(core))
     while await core.db.read(GonePicture.select().count) == 0:

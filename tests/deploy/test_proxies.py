@@ -12,7 +12,7 @@ from tests.clients import Client, NativeSocket, Socket, encode_multipart
 from tests.factories import make_user
 from tests.pictures import big_png, file, picture
 
-PATIENCE_S = 5
+PATIENCE_S = 60
 HANDSHAKE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",

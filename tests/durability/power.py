@@ -156,7 +156,7 @@ def child_of(wrapper):
 def kill_under(wrapper):
     """Kill what runs under strace, which then ends too; killed itself it lets go."""
     os.kill(child_of(wrapper), signal.SIGKILL)
-    wrapper.wait(timeout=20)
+    wrapper.wait(timeout=60)
 
 
 def strace(trace, data, *more, names=NAMES):

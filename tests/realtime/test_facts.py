@@ -199,7 +199,7 @@ class TestSessionEnd:
             if row["id"] == await session_id_of(core, cast, any_socket, ending)
         ]
         await sessions.end(core, cast.ada.id, row["id"])
-        await asyncio.wait_for(ending.closed.wait(), 5)
+        await asyncio.wait_for(ending.closed.wait(), 60)
         assert ending.named("session_ended") in ([{}], [])  # [] over polling
         await other.settle()
         assert not other.closed.is_set()

@@ -192,7 +192,9 @@ async def test_one_write_a_turn_however_many_facts(io_loop):
     for number in range(20):
         tell(Fact(str(number).encode(), b"4"), sockets, flusher)
     sockets[3].push(Fact(b"mine"))
-    await asyncio.sleep(0.01)
+    while not all(socket.writes for socket in sockets):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)  # for a second one, if there were
     assert {socket.writes for socket in sockets} == {1}
     whole = b"".join(frame(f"4{number}".encode()) for number in range(20))
     assert sockets[0].frames == whole
@@ -243,27 +245,28 @@ async def test_a_long_flush_yields_to_the_loop(io_loop, monkeypatch):
     assert turns > 1000 / 64
 
 
-def busy_flusher(io_loop):
-    """One whose last flush took 8 ms, so that the next turn takes 12."""
+def busy_flusher(io_loop, last_flush_s=0.008):
+    """One whose last flush took so long, so that the next turn takes half more."""
     flusher = Flusher(io_loop.asyncio_loop)
-    flusher._spent_s = 0.008
+    flusher._spent_s = last_flush_s
     flusher._end_turn()
     return flusher
 
 
 async def test_a_busy_flusher_lets_its_turns_grow(io_loop):
+    began_s = io_loop.asyncio_loop.time()
     flusher = busy_flusher(io_loop)
     sockets = [FastSocket(flusher) for _ in range(FEW_SOCKETS + 1)]
-    began_s = io_loop.asyncio_loop.time()
     tell(Fact(b"fact"), sockets, flusher)
     while not sockets[-1].writes:
         await asyncio.sleep(0.001)
-    assert 0.008 <= io_loop.asyncio_loop.time() - began_s < 0.1
+    assert io_loop.asyncio_loop.time() - began_s >= 0.0119
 
 
-async def test_a_small_room_does_not_wait_for_a_large_one(io_loop):
+async def test_a_small_room_does_not_wait_for_a_large_one(io_loop, monkeypatch):
     """By express; who is in both rooms gets all of it, in order, at once."""
-    flusher = busy_flusher(io_loop)
+    monkeypatch.setattr("hai.realtime.outbox.MAX_TURN_S", 600)  # however slow we are
+    flusher = busy_flusher(io_loop, last_flush_s=400)
     sockets = [FastSocket(flusher) for _ in range(FEW_SOCKETS + 1)]
     tell(Fact(b"1"), sockets, flusher)
     tell(Fact(b"2"), sockets[:2], flusher)

@@ -140,6 +140,7 @@ class TestLimits:
         await raw.upgrade(path, {"Authorization": f"Bearer {cast.ada.token}"})
         raw.send("[]" if path == "/ws" else "40")
         app.realtime.desk.limit.burst = 10
+        app.realtime.desk.limit.per_second = 50  # fewer than even a slow client sends
         closing = asyncio.ensure_future(raw.close_code())
         order = '["unknown",{}]' if path == "/ws" else '42["unknown",{}]'
         while not closing.done():
@@ -159,6 +160,7 @@ class TestLimits:
         sid = (await ada.get(path)).text.split('"')[3]
         assert (await ada.post(f"{path}&sid={sid}", body=b"40")).status == 200
         app.realtime.desk.limit.burst = 10
+        app.realtime.desk.limit.per_second = 0
         orders = "\x1e".join(['42["unknown",{}]'] * 400)
         answer = await ada.post(f"{path}&sid={sid}", body=orders.encode())
         assert answer.status == 400
@@ -194,6 +196,7 @@ class TestLimits:
     @pytest.mark.parametrize("packet", ["40", "41", "40/eliza,", "41/eliza,"])
     async def test_coming_and_going_has_a_limit(self, app, cast, packet):
         """CONNECT and DISCONNECT are no orders, and cost more."""
+        app.realtime.desk.limit.per_second = 0
         raw = await Raw.open(app.port)
         headers = {"Authorization": f"Bearer {cast.ada.token}"}
         await raw.upgrade("/socket.io/?EIO=4&transport=websocket", headers)

@@ -307,7 +307,7 @@ async def begin(app, cast, data, part):
 
 
 async def until(check):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not check():
             await asyncio.sleep(0.01)
 

@@ -51,6 +51,8 @@ async def test_who_comes_at_the_limit_waits_and_is_served(limited, expect_log):
     asking = [asyncio.ensure_future(ask(limited.port)) for _ in range(8)]
     while not limited._say_at or limited._handlers:
         await asyncio.sleep(0.01)
+    while not any(one.done() for one in asking):
+        await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     served = [one for one in asking if one.done()]
     assert 0 < len(served) < 8

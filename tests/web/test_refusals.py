@@ -23,12 +23,12 @@ async def talk(app, head, body=b"", *, repeat=1, lines=None):
         for _ in range(repeat):
             writer.write(body)
             taken += len(body)
-            await asyncio.wait_for(writer.drain(), 5)
+            await asyncio.wait_for(writer.drain(), 60)
     except (ConnectionError, TimeoutError):
         pass
     answer = b""
     try:
-        answer = await asyncio.wait_for(reader.read(65536), 5)
+        answer = await asyncio.wait_for(reader.read(65536), 60)
     except ConnectionError:
         pass
     writer.close()
@@ -264,7 +264,7 @@ async def test_who_waits_for_our_word_gets_one_answer_only(app, cast):
     head = head_of("POST", "/rooms", BIG, cast.ada.token) + "\r\nExpect: 100-continue"
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     writer.write(head.encode() + b"\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert answer.startswith(b"HTTP/1.1 413")
     assert answer.count(b"HTTP/1.1") == 1
@@ -276,10 +276,10 @@ async def test_who_may_send_is_told_to_go_on(app, cast):
     head += "\r\nExpect: 100-continue\r\nAccept: application/json"
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     writer.write(head.encode() + b"\r\n\r\n")
-    assert b"100" in await asyncio.wait_for(reader.readline(), 5)
+    assert b"100" in await asyncio.wait_for(reader.readline(), 60)
     writer.write(body)
     await reader.readline()
-    assert b" 201 " in await asyncio.wait_for(reader.readline(), 5)
+    assert b" 201 " in await asyncio.wait_for(reader.readline(), 60)
     writer.close()
 
 
