@@ -11,7 +11,6 @@ import logging
 import re
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -20,7 +19,7 @@ from tornado.ioloop import IOLoop
 from hai import config as settings
 from hai.app import make_app, open_core
 from tests.clients import Client, NativeSocket, Socket
-from tests.factories import make_room, make_user
+from tests.ready import Ready
 from tests.served import Served
 
 BROWSER_TESTS = Path(__file__).with_name("browser")
@@ -156,8 +155,22 @@ def config(tmp_path, config_flags):
     return settings.load(flags, {})
 
 
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory):
+    """Databases made once, to be copied: see tests/ready.py."""
+    return Ready(tmp_path_factory.mktemp("ready"))
+
+
 @pytest.fixture
-def app(io_loop, config):
+def beginning(request, io_loop, config, ready):
+    """The database that the test's server or core opens; gives its cast, if any."""
+    names = request.fixturenames
+    kind = {"has_server": needs_server(request), "has_cast": "cast" in names}
+    return io_loop.run_sync(lambda: ready.copy(config, **kind))
+
+
+@pytest.fixture
+def app(io_loop, config, beginning):
     """A whole server, started: `app.core`, `app.url`, `app.port`."""
     app = make_app(config)
     io_loop.run_sync(app.start)
@@ -166,7 +179,7 @@ def app(io_loop, config):
 
 
 @pytest.fixture
-def core(request, io_loop, config):
+def core(request, io_loop, config, beginning):
     """The core: of the test's server if it has one, else opened without edges."""
     if needs_server(request):
         yield request.getfixturevalue("app").core
@@ -183,28 +196,14 @@ def needs_server(request):
 
 
 @pytest.fixture
-def cast(io_loop, core):
+def cast(core, beginning):
     """The people and rooms of most tests.
 
     ada is the owner, grace and linus are members. All are in the open `lounge`; ada
     and grace are in the closed `lab` and write to each other in `direct`. So linus is
     the one who must not hear of those two.
     """
-
-    async def gather():
-        ada = await make_user(core, "ada", role="owner")
-        grace = await make_user(core, "grace")
-        linus = await make_user(core, "linus")
-        return SimpleNamespace(
-            ada=ada,
-            grace=grace,
-            linus=linus,
-            lounge=await make_room(core, ada, grace, linus, name="Lounge"),
-            lab=await make_room(core, ada, grace, name="Lab", kind="closed"),
-            direct=await make_room(core, ada, grace, kind="direct"),
-        )
-
-    return io_loop.run_sync(gather)
+    return beginning
 
 
 # --- Its clients ---------------------------------------------------------------------
