@@ -11,6 +11,7 @@ import logging
 import re
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -313,17 +314,42 @@ def served(serve):
 MICROPHONE = ["--use-fake-device-for-media-stream"]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """Debian's Chromium, one for a module's tests; `chromium.new_context()`.
-
-    Not for the session: until Playwright is stopped its loop counts as running in
-    this thread, and no async test could run after it.
-    """
+@pytest.fixture(scope="session")
+def browsers():
+    """Debian's Chromium, one for all tests of a worker; the last is the one to use."""
     playwright = pytest.importorskip("playwright.sync_api").sync_playwright().start()
-    browser = playwright.chromium.launch(
-        executable_path="/usr/bin/chromium", args=["--no-sandbox", *MICROPHONE]
-    )
-    yield browser
-    browser.close()
+    started = []
+
+    def start():
+        options = ["--no-sandbox", *MICROPHONE]
+        path = "/usr/bin/chromium"
+        started.append(playwright.chromium.launch(executable_path=path, args=options))
+
+    start()
+    yield SimpleNamespace(start=start, started=started)
+    for browser in started:
+        browser.close()
     playwright.stop()
+
+
+@pytest.fixture
+def chromium(browsers):
+    """`chromium.new_context()`; one that has died is followed by another."""
+    if not browsers.started[-1].is_connected():
+        browsers.start()
+    return browsers.started[-1]
+
+
+@pytest.fixture(autouse=True)
+def no_loop_runs(request):
+    """Until it is stopped Playwright's loop counts as running in this thread.
+
+    It rests in a greenlet of its own, so that other tests may run theirs meanwhile.
+    """
+    if "chromium" in request.fixturenames:
+        yield
+        return
+    resting = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(resting)
