@@ -21,9 +21,9 @@ from hai.errors import RateLimited
 from hai.events import FACTS, SessionEnded
 from hai.metrics import Metrics, resident_bytes
 from hai.web import routes
-from hai.web.assets import Assets, find_folder, url_rules
+from hai.web.assets import Assets, own_assets, url_rules
 from hai.web.base import BaseHandler, NotFoundHandler
-from hai.web.templates import Templates
+from hai.web.templates import own_templates
 from hai.web.tus import TusHandler
 
 logger = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ def build(
     assets: Assets | None = None,
 ) -> HaiApplication:
     """The application; `socket_rules` are the realtime edge's own."""
-    assets = assets or Assets()
+    assets = assets or own_assets()
     metrics = metrics or Metrics()
     _watch(metrics, core)
     return HaiApplication(
@@ -169,7 +169,7 @@ def build(
         assets,
         # Sockets first: after a restart everybody comes at once, by those two.
         [*socket_rules, *routes.url_rules(), *url_rules(assets)],
-        template_loader=Templates(str(find_folder("templates"))),
+        template_loader=own_templates(),
         default_handler_class=NotFoundHandler,
         cross_origin_protection=True,
     )

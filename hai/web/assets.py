@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,12 @@ class Assets:
         if asset := self.by_name.get(PLAIN_NAMES.get(name, name)):
             return asset, False
         raise HTTPError(404)
+
+
+@cache
+def own_assets() -> Assets:
+    """Hai's own, compressed once in a process, however many servers it runs."""
+    return Assets()
 
 
 class AssetHandler(RequestHandler):
