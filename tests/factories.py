@@ -9,7 +9,10 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
-from hai.core import accounts, avatars, orders, sessions
+from hai.core import orders
+from hai.core.identity import sessions
+from hai.core.people import accounts
+from hai.core.pictures import avatars
 
 _numbers = count(1)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from hai import config
 from hai.app import open_core
-from hai.core import accounts, rooms
 from hai.core.context import Core
-from hai.core.sessions import Identity
+from hai.core.identity.sessions import Identity
+from hai.core.people import accounts
+from hai.core.talk import rooms
 from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
 from hai.storage.writer import Transaction

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from hai.bench.bench import Bench
 from hai.bench.community import add_talk, make
-from hai.bench.crowd import Crowd
-from hai.bench.http import Asks
+from hai.bench.load.clients import ClientPool
+from hai.bench.load.http import Asks
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
 
@@ -32,11 +32,13 @@ class Waits:
     reads_ms: float
 
 
-class Place:
+class Attack:
     """Two who talk, one of them who reads, and one who searches."""
 
-    def __init__(self, crowd: Crowd, pair: QuietPair, reads: Asks, flood: Asks) -> None:
-        self.crowd, self.pair, self.reads, self.flood = crowd, pair, reads, flood
+    def __init__(
+        self, pool: ClientPool, pair: QuietPair, reads: Asks, flood: Asks
+    ) -> None:
+        self.pool, self.pair, self.reads, self.flood = pool, pair, reads, flood
         self.wrong = 0
 
     def waits(self, seconds: float, *, is_flooded: bool) -> Waits:
@@ -45,7 +47,7 @@ class Place:
         self.reads.begin()
         self.flood.begin()
         busy = [self.pair.due, self.reads.due, *[self.flood.due] * is_flooded]
-        self.crowd.run(
+        self.pool.run(
             time.perf_counter() + seconds,
             due=lambda now_s: min(due(now_s) for due in busy),
         )
@@ -55,7 +57,7 @@ class Place:
 
     def _drain(self) -> None:
         self.pair.end()
-        self.crowd.run(
+        self.pool.run(
             time.perf_counter() + DRAIN_S,
             is_done=lambda: self.reads.is_answered and self.flood.is_answered,
         )
@@ -67,15 +69,15 @@ def run(bench: Bench) -> list[Figure]:
     talk_id, pair_id = community.pair_room_ids
     add_talk(community, talk_id, [f"{TEXT} {number}" for number in range(HAIS)])
     searcher, reader = community.tokens[0], community.tokens[-1]
-    with bench.serve(community) as server, Crowd(server.port) as crowd:
-        pair = QuietPair(crowd, server, community)
+    with bench.serve(community) as server, ClientPool(server.port) as pool:
+        pair = QuietPair(pool, server, community)
         page = f"/api/v1/rooms/{pair_id}/hais?limit=40"
-        reads = Asks(crowd, page, reader, READ_RATE)
-        flood = Asks(crowd, f"/search?q={quote(QUERY)}", searcher, SEARCH_RATE)
-        place = Place(crowd, pair, reads, flood)
-        place.waits(bench.seconds / 5, is_flooded=False)
-        quiet = place.waits(bench.seconds, is_flooded=False)
-        flooded = place.waits(bench.seconds, is_flooded=True)
+        reads = Asks(pool, page, reader, READ_RATE)
+        flood = Asks(pool, f"/search?q={quote(QUERY)}", searcher, SEARCH_RATE)
+        attack = Attack(pool, pair, reads, flood)
+        attack.waits(bench.seconds / 5, is_flooded=False)
+        quiet = attack.waits(bench.seconds, is_flooded=False)
+        flooded = attack.waits(bench.seconds, is_flooded=True)
     bench.say(_words("alone", quiet))
     bench.say(_words(f"beside {SEARCH_RATE:.0f} searches/s", flooded))
     bench.say(
@@ -87,7 +89,7 @@ def run(bench: Bench) -> list[Figure]:
         _ratio("hais", flooded.hais_ms, quiet.hais_ms),
         Figure("fairness", "p99 of reads beside searches", flooded.reads_ms, "ms"),
         _ratio("reads", flooded.reads_ms, quiet.reads_ms),
-        Figure("fairness", "lost or refused beside searches", place.wrong, "", "<= 0"),
+        Figure("fairness", "lost or refused beside searches", attack.wrong, "", "<= 0"),
     ]
 
 

@@ -24,9 +24,11 @@ from typing import Any
 
 from hai import clock, errors
 from hai.bots.base import Bot
-from hai.core import accounts, first_state, orders
+from hai.core import orders
 from hai.core.context import Core
-from hai.core.sessions import Identity
+from hai.core.identity.sessions import Identity
+from hai.core.people import accounts
+from hai.core.talk import first_state
 from hai.events import HaiSent, RoomChanged, UserChanged
 from hai.shapes import HaiObject, UserObject
 from hai.storage import rooms

@@ -24,7 +24,7 @@ from typing import Any
 from hai.app import open_core
 from hai.config import Config
 from hai.errors import Busy, HaiError, all_errors
-from hai.storage.faults import Unusable
+from hai.storage.sqlite.faults import Unusable
 
 logger = logging.getLogger(__name__)
 

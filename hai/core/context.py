@@ -21,9 +21,9 @@ class Core:
     reading: what people's reads have cost (core/reading.py).
     set_up_token: lets a stranger make the first owner; printed at the start.
     url: where it serves, while it does.
-    hashes_waiting: passwords at the executor now (core/passwords.py).
+    hashes_waiting: passwords at the executor now (core/identity/passwords.py).
     unread: of uploads between two requests, by token hash: (from where, the last
-    bytes that their readers have not understood yet) (core/resumable.py).
+    bytes that their readers have not understood yet) (core/pictures/resumable.py).
     picture_cache: small pictures that were served just now.
     turns: what takes long on the loop, a slice at a time (core/turns.py).
     """

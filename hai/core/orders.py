@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from hai import errors
-from hai.core import (
+from hai.core import fields
+from hai.core.context import Core
+from hai.core.fields import Field
+from hai.core.identity.sessions import Identity
+from hai.core.pictures import stored
+from hai.core.talk import (
     changes,
-    fields,
     hais,
-    pictures,
     reactions,
     reads,
     rooms,
-    typing_marks,
+    typing,
 )
-from hai.core.context import Core
-from hai.core.fields import Field
-from hai.core.sessions import Identity
 from hai.storage.readers import asker
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ _TABLE = (
     ),
     Order(
         "describe_picture",
-        pictures.describe_sent,
+        stored.describe_sent,
         {"picture_id": fields.ID, "alt": fields.ALT},
         "hai",
         "Say what a picture of one's own hai shows",
@@ -95,7 +95,7 @@ _TABLE = (
         "",
         "Everything up to this hai has been seen",
     ),
-    Order("start_typing", typing_marks.start, _ROOM, "", "Tell the room for 5 s"),
+    Order("start_typing", typing.start, _ROOM, "", "Tell the room for 5 s"),
     Order(
         "get_hais",
         hais.page,

@@ -11,19 +11,24 @@ from functools import partial
 from typing import Any
 
 from hai import errors
-from hai.realtime import frames
-from hai.realtime.door import Door, Visitor
-from hai.realtime.engine import MAX_PAYLOAD_BYTES, Engine
 from hai.realtime.orders import Ack, OrderDesk
-from hai.realtime.outbox import (
+from hai.realtime.presence import Tabs
+from hai.realtime.wire import frames
+from hai.realtime.wire.engine import MAX_PAYLOAD_BYTES, Engine
+from hai.realtime.wire.handshake import Door, Visitor
+from hai.realtime.wire.outbox import (
     NO_NATIVE_FRAMES,
     SESSION_ENDED,
     Fact,
 )
-from hai.realtime.packets import Memory, dumps, loads
-from hai.realtime.presence import Tab, Tabs
-from hai.realtime.transport import SocketHandler
-from hai.realtime.websocket import WebSocket
+from hai.realtime.wire.packets import (
+    Memory,
+    dumps,
+    loads,
+)
+from hai.realtime.wire.tab import Tab
+from hai.realtime.wire.transport import SocketHandler
+from hai.realtime.wire.websocket import WebSocket
 
 PING_INTERVAL_S = 20.0
 MAX_MISTAKES = 10

@@ -15,10 +15,10 @@ from typing import Any
 
 from hai import clock, errors
 from hai.core.context import Core
+from hai.core.identity.sessions import Identity
 from hai.core.rate_limits import Buckets
-from hai.core.sessions import Identity
-from hai.realtime.frames import POLICY
-from hai.realtime.presence import Tab
+from hai.realtime.wire.frames import POLICY
+from hai.realtime.wire.tab import Tab
 
 # Sustained and in a burst, per session. Above what the busiest page or bot does,
 # below what one session could do to everybody else.

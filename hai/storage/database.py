@@ -21,10 +21,15 @@ from typing import Any, TypeVar
 from peewee import DatabaseError, SqliteDatabase
 
 from hai import errors
-from hai.storage import epoch, faults, migrations, models
-from hai.storage.faults import Unusable
+from hai.storage import models
 from hai.storage.readers import Readers
-from hai.storage.reserve import RESERVE_NAME
+from hai.storage.sqlite import (
+    epoch,
+    faults,
+    migrations,
+)
+from hai.storage.sqlite.faults import Unusable
+from hai.storage.sqlite.reserve import RESERVE_NAME
 from hai.storage.writer import BUSY_TIMEOUT_MS, Aside, Write, Writer
 from hai.units import CHUNK_BYTES
 

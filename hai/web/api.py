@@ -7,12 +7,13 @@ openapi.json is made from the same two tables.
 
 from typing import Any
 
-from hai.core import accounts, first_state, rooms
 from hai.core.objects import Created
 from hai.core.orders import ORDERS
+from hai.core.people import accounts
+from hai.core.talk import first_state, rooms
 from hai.web import openapi
-from hai.web.base import BaseHandler
 from hai.web.hais import SendHandler
+from hai.web.http.base import BaseHandler
 from hai.web.pictures import FormUploadHandler
 
 

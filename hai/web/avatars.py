@@ -5,16 +5,16 @@ the whole picture, and its middle is taken. Programs do the same at `me/avatar`.
 An avatar's address changes with the picture, so a copy is good for ever.
 """
 
-from hai.core import avatars
+from hai.core.pictures import avatars
 from hai.errors import BadRequest
 from hai.shapes import UserObject
-from hai.web import headers
 from hai.web.accounts import SettingsHandler
-from hai.web.base import BaseHandler
-from hai.web.bodies import BODY_TIMEOUT_S, FORM_BYTES
-from hai.web.forms import Form
+from hai.web.http import headers
+from hai.web.http.base import BaseHandler
+from hai.web.http.bodies import BODY_TIMEOUT_S, FORM_BYTES
+from hai.web.http.forms import Form
+from hai.web.http.multipart_body import UploadBody
 from hai.web.pictures import CACHING, SLOWEST_BYTES_PER_S
-from hai.web.uploads import UploadBody
 
 
 class AvatarBody(UploadBody):

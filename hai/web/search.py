@@ -3,14 +3,14 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from hai.core import first_state, search
-from hai.web.base import BaseHandler
+from hai.core.talk import first_state, search
+from hai.web.http.base import BaseHandler
 
 
 class SearchHandler(BaseHandler):
     """GET /search?q=&before=: as a page, or as JSON for programs.
 
-    One that ran out of time says so, and where to go on (core/search.py).
+    One that ran out of time says so, and where to go on (core/talk/search.py).
 
     Not compressed: the page holds what was asked and what is private, so another
     site could guess at hais by the length of answers (the attack named BREACH).

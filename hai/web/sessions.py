@@ -2,11 +2,16 @@
 
 from typing import Any
 
-from hai.core import accounts, sessions
-from hai.core.sessions import SESSION_COOKIE
+from hai.core.identity import sessions
+from hai.core.identity.sessions import SESSION_COOKIE
+from hai.core.people import accounts
 from hai.errors import RateLimited
-from hai.web.base import COOKIE_DAYS, BaseHandler, FormHandler
-from hai.web.bodies import STRANGERS_FORM_BYTES
+from hai.web.http.base import (
+    COOKIE_DAYS,
+    BaseHandler,
+    FormHandler,
+)
+from hai.web.http.bodies import STRANGERS_FORM_BYTES
 
 
 class SessionHandler(FormHandler):

@@ -13,7 +13,7 @@ from hai.bots.dispatcher import (
     ensure_bot_user,
 )
 from hai.bots.eliza import Eliza
-from hai.core import accounts
+from hai.core.people import accounts
 from hai.events import HaiSent, TypingStarted
 from tests.factories import make_hai, make_user, order
 

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from hai.core import posters
+from hai.core.pictures import posters
 from tests.browser.tabs import PHONE, live, offline, online, said, sent_all, write
 from tests.videos import made
 

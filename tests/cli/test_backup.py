@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hai.storage import backup
-from hai.storage.migrations import MIGRATIONS
+from hai.storage.sqlite import backup
+from hai.storage.sqlite.migrations import MIGRATIONS
 from tests.served import RUN, run_command
 
 

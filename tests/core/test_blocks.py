@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from hai.core.formats.walk import PART, SKIMMED_BYTES
-from hai.core.picture_types import PictureReader
-from hai.core.uploads import LOOK_BYTES
+from hai.core.pictures.arriving import LOOK_BYTES
+from hai.core.pictures.formats.walk import PART, SKIMMED_BYTES
+from hai.core.pictures.reader import PictureReader
 from hai.errors import PictureTruncated, PictureType
 from tests import videos
 from tests.blocks import KINDS, film_of_holes, gif_of_sub_blocks, made_of
-from tests.core.test_resumable import in_pieces
+from tests.core.pictures.test_resumable import in_pieces
 from tests.pictures import TYPES, animated, picture
 
 STEPS = (1, 5, 61, 1000, LOOK_BYTES, 1 << 20)

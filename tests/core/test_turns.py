@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from hai.core.pictures.arriving import Upload
 from hai.core.turns import Turns, do
-from hai.core.uploads import Upload
 from tests.blocks import made_of
 from tests.pictures import picture
 

@@ -24,7 +24,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hai.storage import verify
+from hai.storage.sqlite import verify
 from tests.durability import swarm
 from tests.durability.stage import stage
 from tests.durability.swarm import Http, NativeClient, upload

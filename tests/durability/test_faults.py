@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from hai.storage.migrations import MIGRATIONS
+from hai.storage.sqlite.migrations import MIGRATIONS
 from tests.durability import swarm
 from tests.durability.power import child_of, strace
 from tests.durability.stage import Stage

@@ -188,7 +188,7 @@ class TestPresence:
 
 class TestSessionEnd:
     async def test_its_tabs_hear_it_and_close(self, cast, core, any_socket):
-        from hai.core import sessions
+        from hai.core.identity import sessions
 
         ending, other = await any_socket(cast.ada), await any_socket(cast.grace)
         for one in (ending, other):
@@ -206,7 +206,7 @@ class TestSessionEnd:
 
 
 async def session_id_of(core, cast, any_socket, socket):
-    from hai.core import sessions
+    from hai.core.identity import sessions
 
     native = type(socket).__name__ == "NativeSocket"
     token = cast.ada.token if native else cast.ada.cookie

@@ -10,8 +10,8 @@ from engineio import packet as eio
 from hai.ids import room_room, user_room
 from hai.realtime.directory import Directory
 from hai.realtime.fanout import FanoutManager
-from hai.realtime.frames import frame
-from hai.realtime.outbox import (
+from hai.realtime.wire.frames import frame
+from hai.realtime.wire.outbox import (
     FEW_SOCKETS,
     NO_FRAMES,
     NO_NATIVE_FRAMES,
@@ -21,7 +21,7 @@ from hai.realtime.outbox import (
     Outbox,
     tell,
 )
-from hai.realtime.packets import Packet
+from hai.realtime.wire.packets import Packet
 
 PEOPLE = range(1, 7)
 
@@ -234,7 +234,7 @@ async def test_a_cancelled_fact_is_not_written(io_loop):
 
 
 async def test_a_long_flush_yields_to_the_loop(io_loop, monkeypatch):
-    monkeypatch.setattr("hai.realtime.outbox.SLICE_S", 0)
+    monkeypatch.setattr("hai.realtime.wire.outbox.SLICE_S", 0)
     flusher = Flusher(io_loop.asyncio_loop)
     sockets = [FastSocket(flusher) for _ in range(1000)]
     tell(Fact(b"fact"), sockets, flusher)
@@ -265,7 +265,9 @@ async def test_a_busy_flusher_lets_its_turns_grow(io_loop):
 
 async def test_a_small_room_does_not_wait_for_a_large_one(io_loop, monkeypatch):
     """By express; who is in both rooms gets all of it, in order, at once."""
-    monkeypatch.setattr("hai.realtime.outbox.MAX_TURN_S", 600)  # however slow we are
+    monkeypatch.setattr(
+        "hai.realtime.wire.outbox.MAX_TURN_S", 600
+    )  # however slow we are
     flusher = busy_flusher(io_loop, last_flush_s=400)
     sockets = [FastSocket(flusher) for _ in range(FEW_SOCKETS + 1)]
     tell(Fact(b"1"), sockets, flusher)

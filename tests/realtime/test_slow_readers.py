@@ -6,8 +6,8 @@ import socket as sockets
 
 import pytest
 
-from hai.realtime import websocket
-from hai.realtime.outbox import Fact
+from hai.realtime.wire import websocket
+from hai.realtime.wire.outbox import Fact
 from tests.factories import make_hai
 from tests.realtime.raw import CLOSE, Raw
 

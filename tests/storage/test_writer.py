@@ -8,9 +8,10 @@ import pytest
 
 from hai import errors
 from hai.events import TypingStarted
-from hai.storage import database, reserve, wal
+from hai.storage import database
 from hai.storage import writer as writer_module
 from hai.storage.database import Database
+from hai.storage.sqlite import reserve, wal
 
 
 @pytest.fixture

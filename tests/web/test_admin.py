@@ -6,7 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from hai.core import admin, expiry, resets, sessions
+from hai.core.identity import sessions
+from hai.core.people import admin, resets
+from hai.core.pictures import expiry
 from tests.clients import credentials, encode_multipart
 from tests.core.test_retention import send_old
 from tests.factories import make_user

@@ -9,9 +9,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.core.test_thumbnails import a_picture, bomb, png_of
-from tests.core.test_videos import FRAGMENTED, tiny_fragment
-from tests.core.test_videos import HOSTILE as FILMS
+from tests.core.pictures.test_thumbnails import a_picture, bomb, png_of
+from tests.core.pictures.test_videos import FRAGMENTED, tiny_fragment
+from tests.core.pictures.test_videos import HOSTILE as FILMS
 from tests.pictures import picture
 
 ROOM_BYTES = 20 * 1000 * 1000  # what all of them together may cost the server

@@ -9,9 +9,9 @@ import struct
 
 import pytest
 
-from hai.storage import reserve
 from hai.storage.blobs import CHUNK_BYTES
 from hai.storage.models import Chunk, Picture
+from hai.storage.sqlite import reserve
 from tests.clients import encode_multipart
 from tests.factories import make_hai, order
 from tests.metadata import SECRET, riff_chunk, strangers, talkative, webp

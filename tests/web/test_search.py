@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from hai.core import reading, search, sessions
+from hai.core import reading
+from hai.core.identity import sessions
+from hai.core.talk import search
 from hai.storage import search_index
 from hai.storage.readers import MAX_WAITING_SLOW
 from tests.factories import make_hai, make_user

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hai.core import sessions
+from hai.core.identity import sessions
 from tests.factories import make_user
 
 HTML = {"Accept": "text/html"}

@@ -12,12 +12,13 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from hai.core import admin, sessions
+from hai.core.identity import sessions
+from hai.core.people import admin
 from hai.storage.blobs import CHUNK_BYTES
 from hai.storage.models import Chunk, Picture, UnfinishedUpload
 from hai.web import tus
 from tests import videos
-from tests.core.test_resumable import long_one
+from tests.core.pictures.test_resumable import long_one
 from tests.factories import make_hai, order
 from tests.metadata import SECRET, strangers, talkative
 from tests.pictures import TYPES, big_png, picture
