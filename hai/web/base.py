@@ -11,7 +11,7 @@ import logging
 from typing import Any
 from urllib.parse import quote
 
-from tornado.web import HTTPError
+from tornado.web import HTTPError, RequestHandler
 
 from hai.core import first_state, orders, sessions
 from hai.core.sessions import Identity
@@ -135,6 +135,8 @@ class BaseHandler(AnsweringHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Translate what was raised. Called by Tornado, which cleared the answer."""
+        if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
         raised = (kwargs.get("exc_info") or (None, None))[1]
         if isinstance(raised, HaiError):
             error, status = raised, raised.status
@@ -186,6 +188,7 @@ class FormHandler(BaseHandler):
 class NotFoundHandler(BaseHandler):
     """Every URL that the table does not know. Reads no body."""
 
+    SUPPORTED_METHODS = RequestHandler.SUPPORTED_METHODS  # none of them finds anything
     is_public = True
     max_body_bytes = 0
 
