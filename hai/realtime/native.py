@@ -10,6 +10,8 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from tornado.web import stream_request_body
+
 from hai import errors
 from hai.realtime.orders import Ack, OrderDesk
 from hai.realtime.presence import Tabs
@@ -158,8 +160,11 @@ class NativeSocket(Tab):
             self.relief.set_result(None)
 
 
+@stream_request_body
 class NativeHandler(SocketHandler):
-    """The handshake. All checks come before the 101."""
+    """The handshake. All checks come before the 101, and before a body is read."""
+
+    SUPPORTED_METHODS = ("GET",)
 
     def initialize(self, server: NativeServer) -> None:
         self.server = server
@@ -174,6 +179,9 @@ class NativeHandler(SocketHandler):
             self.refuse(error)
             return
         self.visitor = visitor
+
+    def data_received(self, chunk: bytes) -> None:
+        """Never called: what has a body is refused."""
 
     def get(self) -> None:
         try:

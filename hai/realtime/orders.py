@@ -29,7 +29,7 @@ MAX_REFUSED, REFUSED_WINDOW_S = 1000, 10.0  # by the limit: this client does not
 CHARS_PER_TOKEN = 1024  # of the limit; parsing a megabyte may take 30 ms
 BULK_CHARS = 16 * 1024  # no order is longer: paid for before it is parsed
 PAGES = frozenset({"get_hais", "get_changes"})  # their answers may be 128 KiB
-WATCH_S = 0.1  # between two looks at a socket that waits for a page
+WATCH_S = 0.5  # before the first look at a socket that waits for a page; then twice it
 NAMESPACE_TOKENS = 5  # for a CONNECT or DISCONNECT, which cost 100 us and more
 
 Ack = dict[str, Any]
@@ -123,12 +123,18 @@ class OrderDesk:
         if count >= MAX_REFUSED:
             tab.hang_up(POLICY)
 
-    def _watch(self, tab: Tab, page: "asyncio.Future[Ack]") -> None:
+    def _watch(
+        self, tab: Tab, page: "asyncio.Future[Ack]", after_s: float = WATCH_S
+    ) -> None:
         """A socket is not read while it waits for a page, so nothing else tells when
-        its client has hung up. What it ordered behind the page is then read."""
-        if tab.has_hung_up:
+        its client has hung up. What it ordered behind the page is then read.
+
+        Ever less often: thousands may wait at once after a restart.
+        """
+        if after_s > WATCH_S and tab.has_hung_up:
             page.cancel()
-        look = asyncio.get_running_loop().call_later(WATCH_S, self._watch, tab, page)
+        later = asyncio.get_running_loop().call_later
+        look = later(after_s, self._watch, tab, page, 2 * after_s)
         self._pages.setdefault(tab, {})[page] = look
 
     def forget(self, tab: Tab) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import fcntl
 import hashlib
+import http
 import json
 import logging
 import socket
@@ -19,7 +20,7 @@ from typing import Any, ClassVar
 
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
-from tornado.web import RequestHandler, stream_request_body
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from hai import errors
 from hai.realtime.wire import frames
@@ -36,8 +37,6 @@ SWITCHING = (
     b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
 )
 EARLY_BYTES = 64 * 1024  # frames that came in one piece with the handshake
-LINGER_BYTES = 16 * 1024 * 1024  # of a refused body, thrown away as they come
-LINGER_S = 5.0
 # A polling answer this long does not fit the first packets on a new connection.
 WATCHED_BYTES = 16 * 1024
 WATCH_S = 0.02  # between two looks
@@ -49,6 +48,7 @@ class SocketHandler(RequestHandler):
     """What both endpoints need: refusals, and the WebSocket handshake."""
 
     is_refused = False
+    refusal_status = 0  # where it is not that of the error
     log_level = logging.DEBUG  # of what was not refused
 
     def set_default_headers(self) -> None:
@@ -65,41 +65,27 @@ class SocketHandler(RequestHandler):
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Tornado would log the whole request, and the sid with it."""
-        logger.error("%s failed", self._request_summary(), exc_info=(typ, value, tb))
+        if not isinstance(value, HTTPError):
+            logger.error(
+                "%s failed", self._request_summary(), exc_info=(typ, value, tb)
+            )
 
-    def refuse(self, error: errors.HaiError) -> None:
-        """Answer and close, but not before a POST's body has come: to close on
-        unread bytes resets the connection, and the answer might not arrive."""
-        answer = json.dumps({"error": error.as_dict()})
-        self.set_status(error.status)
-        self.set_header("Content-Type", "application/json; charset=UTF-8")
-        self.set_header("Content-Length", str(len(answer)))
-        self.set_header("Connection", "close")
-        self.write(answer)
+    def refuse(self, error: errors.HaiError, status: int = 0) -> None:
+        """Answer before anything of it is done."""
         self.is_refused = True
-        connection = self.request.connection
-        if self.request.method == "POST" and isinstance(connection, HTTP1Connection):
-            connection.set_max_body_size(LINGER_BYTES)
-            self.flush()
-            asyncio.get_running_loop().call_later(LINGER_S, self.hang_up)
-        else:
-            self.hang_up()
+        self.set_status(status or self.refusal_status or error.status)
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.finish(json.dumps({"error": error.as_dict()}))
 
-    def hang_up(self) -> None:
-        """The end of a refusal. The header alone closes nothing."""
-        connection = self.request.connection
-        if self._finished or not isinstance(connection, HTTP1Connection):
-            return
-        if connection.stream.closed():
-            return
-        self.finish().add_done_callback(lambda _: connection.close())
-
-    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """After a refusal all is said, whatever ends its body."""
-        if self.is_refused:
-            self.hang_up()
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """What Tornado refuses by itself, and what went wrong here."""
+        if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
+            self.refuse(errors.BadRequest("Wrong method."), status_code)
+        elif status_code == errors.Forbidden.status:
+            self.refuse(errors.Forbidden())
         else:
-            super().send_error(status_code, **kwargs)
+            self.refuse(errors.Busy(), status_code)
 
     @property
     def is_upgrade(self) -> bool:
@@ -108,13 +94,17 @@ class SocketHandler(RequestHandler):
     def check_handshake(self) -> None:
         """Raises BadRequest for what is no WebSocket handshake (version 13)."""
         headers = self.request.headers
+        if self.request.version == "HTTP/1.0":
+            raise errors.BadRequest("WebSockets need HTTP/1.1, also behind a proxy.")
         connection = headers.get("Connection", "").lower()
         if self.request.method != "GET" or not self.is_upgrade:
             raise errors.BadRequest("This is for WebSockets.")
+        if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+            raise errors.BadRequest("A handshake has no body.")
         if "upgrade" not in [token.strip() for token in connection.split(",")]:
             raise errors.BadRequest("Connection must be Upgrade.")
         if headers.get("Sec-WebSocket-Version") != "13":
-            self.set_header("Sec-WebSocket-Version", "13")
+            self._require_upgrade()
             raise errors.BadRequest("Only WebSocket version 13.")
         try:
             key = base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)
@@ -122,6 +112,13 @@ class SocketHandler(RequestHandler):
             key = b""
         if len(key) != KEY_BYTES:
             raise errors.BadRequest("Sec-WebSocket-Key must be 16 bytes.")
+
+    def _require_upgrade(self) -> None:
+        """What is refused is refused with 426 (RFC 6455, 4.4; RFC 9110, 15.5.22)."""
+        self.refusal_status = http.HTTPStatus.UPGRADE_REQUIRED
+        self.set_header("Sec-WebSocket-Version", "13")
+        self.set_header("Upgrade", "websocket")
+        self.set_header("Connection", "Upgrade")
 
     def accept(self) -> tuple[socket.socket, bytes] | None:
         """Answer 101 and take the socket over from Tornado.
@@ -262,16 +259,12 @@ class EngineHandler(SocketHandler):
             self.body.append(chunk)
 
     async def post(self) -> None:
-        if self.is_refused:
-            self.hang_up()
-            return
         assert self.socket is not None
         body, self.body = b"".join(self.body), []
         try:
             await self.socket.take_payload(body)
         except Malformed as error:
             self.refuse(self._broken(f"Malformed payload: {error}."))
-            self.hang_up()
             return
         self.set_header("Content-Type", "text/html")  # as the reference does
         self.finish(b"ok")
@@ -345,6 +338,7 @@ class EngineHandler(SocketHandler):
     def on_connection_close(self) -> None:
         """The client took its request back: its session is over, so that nothing
         is lost in a poll that nobody reads or a body that never came."""
+        super().on_connection_close()
         if (self.is_polling or self.is_posting) and self.socket is not None:
             reason = self.engine.reason.TRANSPORT_ERROR
             self.socket.end(reason, frames.LOST, say=False)

@@ -10,6 +10,7 @@ what a page holds.
 import base64
 import gzip
 import hashlib
+import http
 import json
 import re
 from collections.abc import Iterable
@@ -207,6 +208,8 @@ def own_assets() -> Assets:
 class AssetHandler(RequestHandler):
     """Serves one asset from memory; knows no session."""
 
+    SUPPORTED_METHODS = ("GET", "HEAD")
+
     def initialize(self, assets: Assets) -> None:
         self.assets = assets
 
@@ -243,6 +246,8 @@ class AssetHandler(RequestHandler):
             self.set_header(name, value)
         self.set_header("Server", "Hai")
         self.set_header("Content-Security-Policy", headers.NOTHING_POLICY)
+        if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
         error = NotFound() if status_code == NotFound.status else BadRequest()
         self.finish({"error": error.as_dict()})
 

@@ -13,7 +13,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-from tornado.web import HTTPError
+from tornado.web import HTTPError, RequestHandler
 
 from hai.core import orders, origin
 from hai.core.identity import sessions
@@ -170,6 +170,8 @@ class BaseHandler(AnsweringHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Translate what was raised. Called by Tornado, which cleared the answer."""
+        if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
         raised = (kwargs.get("exc_info") or (None, None))[1]
         if isinstance(raised, HaiError):
             error, status = raised, raised.status
@@ -221,6 +223,7 @@ class FormHandler(BaseHandler):
 class NotFoundHandler(BaseHandler):
     """Every URL that the table does not know. Reads no body."""
 
+    SUPPORTED_METHODS = RequestHandler.SUPPORTED_METHODS  # none of them finds anything
     is_public = True
     max_body_bytes = 0
 

@@ -1,11 +1,10 @@
 """How a request's body is received: bounded, and refused before it is read.
 
 Every handler of ours streams, so `prepare` runs when the headers are there. A
-request that nobody may make, or whose body is too long, is answered at once;
-what still comes of its body is thrown away for a while, because closing a
-socket with unread bytes resets the connection and the client may never see
-why. A body that is welcome is collected (at most `max_body_bytes`) and parsed
-when a handler asks for a field.
+request that nobody may make, or whose body is too long, is answered at once
+(connection.py says what then becomes of the body, and of the connection). A body
+that is welcome is collected (at most `max_body_bytes`) and parsed when a handler
+asks for a field.
 """
 
 import asyncio
@@ -24,8 +23,6 @@ FORM_BYTES = 64 * 1024  # forms of ours have a few short fields
 # Of strangers we hold less: a password of 1,024 characters is 12 KiB in a form.
 STRANGERS_FORM_BYTES = 16 * 1024
 MAX_LENGTH_DIGITS = 18  # Python refuses to read numbers of thousands of digits
-LINGER_BYTES = 64 * 1024 * 1024  # of a refused body; a browser's whole upload
-LINGER_S = 5.0
 CLIENT_GONE = 499  # for the log and the metrics: nginx's number for it
 BODY_TIMEOUT_S = 30.0  # for small bodies; a hostile one may come a byte a second
 
@@ -38,12 +35,10 @@ class BodyHandler(RequestHandler):
 
     def initialize(self, *args: Any, **settings: Any) -> None:
         self.body = bytearray()
-        self.has_begun = False  # some of the body has come
         self.is_refused = False
         self.is_gone = False  # the client closed the connection
         self.task: asyncio.Task[Any] | None = None  # that answers; ours from `prepare`
         self.is_cancelled = False
-        self._left_over_bytes = 0  # of a refused body, thrown away
         self._form: Form | None = None
 
     def has_body(self) -> bool:
@@ -71,17 +66,7 @@ class BodyHandler(RequestHandler):
     def body_timeout_s(self) -> float:
         return BODY_TIMEOUT_S
 
-    def _awaits_our_word(self) -> bool:
-        """The client sends its body only when told to go on: it never will."""
-        expects = self.request.headers.get("Expect", "").lower() == "100-continue"
-        return expects and not self.has_begun
-
     async def data_received(self, chunk: bytes) -> None:
-        self.has_begun = True
-        if self.is_refused:
-            self._throw_away(chunk)
-            await asyncio.sleep(0)  # a fast line has the next one there already
-            return
         try:
             await self.body_received(chunk)
         except HaiError as error:
@@ -95,40 +80,16 @@ class BodyHandler(RequestHandler):
         self.body += chunk
 
     def refuse(self, error: HaiError) -> None:
-        """Answer now; what is still to come of the body goes nowhere."""
+        """Answer now; what becomes of the body the connection knows."""
         if self.is_refused or self._finished:
             return
         self.is_refused = True
         self.write_refusal(error)
-        if not self.has_body() or self._awaits_our_word():
-            self.finish()
-            return
-        connection: Any = self.request.connection
-        connection.set_max_body_size(sys.maxsize)
-        # The method that would have answered ends the refusal instead.
-        setattr(self, str(self.request.method).lower(), self._end_refusal)
-        self._send_refusal()
-        asyncio.get_running_loop().call_later(LINGER_S, self._end_refusal)
+        self.finish()
 
     def write_refusal(self, error: HaiError) -> None:
         """Set the status and write the answer, but do not finish."""
         raise NotImplementedError
-
-    def _send_refusal(self) -> None:
-        length = sum(len(part) for part in self._write_buffer)
-        self.set_header("Content-Length", str(length))
-        self.set_header("Connection", "close")
-        self.flush()
-
-    def _throw_away(self, chunk: bytes) -> None:
-        self._left_over_bytes += len(chunk)
-        if self._left_over_bytes > LINGER_BYTES:
-            self._end_refusal()
-
-    def _end_refusal(self, *args: Any, **names: Any) -> None:
-        """Finishing with an unread body also closes the connection."""
-        if not (self._finished or self.is_gone):
-            self.finish()
 
     def on_connection_close(self) -> None:
         """What was only asked for is not looked up any more; what was ordered is

@@ -5,11 +5,10 @@ second. Here the last descriptors are kept for the database and for child proces
 when the others are used up nothing is accepted until there are some again, new
 connections wait in the kernel's queue, and one line says so.
 
-Headers that are too long are answered: Tornado would end the connection without a word.
+Connections are ours (connection.py), and so are those that are on their way out.
 """
 
-import contextlib
-import json
+import asyncio
 import logging
 import os
 import resource
@@ -18,9 +17,9 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.iostream import IOStream, UnsatisfiableReadError
+from tornado.iostream import IOStream
 
-from hai.errors import TooLarge
+from hai.web.http.connection import Peer, ServerConnection, Stream, linger
 
 logger = logging.getLogger(__name__)
 
@@ -29,63 +28,38 @@ PAUSE_S = 0.5
 SAY_EVERY_S = 60.0
 
 
-def _long_head_answer() -> bytes:
-    error = TooLarge("The headers of this request are too long.")
-    body = json.dumps({"error": error.as_dict()})
-    head = (
-        "HTTP/1.1 431 Request Header Fields Too Large",
-        "Content-Type: application/json",
-        "X-Content-Type-Options: nosniff",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-    )
-    return "\r\n".join((*head, "", body)).encode()
-
-
-LONG_HEAD_ANSWER = _long_head_answer()
-
-
-class Stream(IOStream):
-    """One connection, which ends with an answer when a head has no end.
-
-    Who still sends then may lose it, as with any answer before the end of a request.
-    """
-
-    _is_in_head = False
-
-    def read_until_regex(self, *args: Any, **kwargs: Any) -> Any:
-        self._is_in_head = True  # only heads are read in this way
-        return super().read_until_regex(*args, **kwargs)
-
-    def read_until(self, *args: Any, **kwargs: Any) -> Any:
-        self._is_in_head = False  # the length of a chunk of a body
-        return super().read_until(*args, **kwargs)
-
-    def close(self, exc_info: Any = False) -> None:
-        is_long_head = isinstance(exc_info, UnsatisfiableReadError) and self._is_in_head
-        if is_long_head and not (self.closed() or self.writing()):
-            with contextlib.suppress(OSError):
-                self.write_to_fd(memoryview(LONG_HEAD_ANSWER))
-        super().close(exc_info)
-
-
 class Listener(HTTPServer):
     """Tornado's server, which rests when files run out."""
-
-    def handle_stream(self, stream: IOStream, address: Any) -> None:
-        """Tornado makes streams of its own class; nothing was read of this one yet."""
-        ours = Stream(
-            stream.socket,
-            max_buffer_size=stream.max_buffer_size,
-            read_chunk_size=stream.read_chunk_size,
-        )
-        super().handle_stream(ours, address)
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._last_file = soft - KEPT_FILES
         self._say_at = 0.0
+        self._lingering: set[asyncio.Task[None]] = set()
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Tornado makes streams of its own class; nothing was read of this one yet."""
+        ours = Stream(
+            stream.socket,
+            self._linger,
+            max_buffer_size=stream.max_buffer_size,
+            read_chunk_size=stream.read_chunk_size,
+        )
+        served = ServerConnection(ours, self.conn_params, Peer(address[0]))
+        self._connections.add(served)
+        served.start_serving(self)
+
+    def _linger(self, sock: socket.socket) -> None:
+        task = asyncio.ensure_future(linger(sock))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+    async def close_all_connections(self) -> None:
+        await super().close_all_connections()
+        for task in self._lingering:
+            task.cancel()
+        await asyncio.gather(*self._lingering, return_exceptions=True)
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         super()._handle_connection(connection, address)

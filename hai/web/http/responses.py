@@ -10,6 +10,8 @@ import re
 from functools import partial
 from typing import Any
 
+from tornado.web import RequestHandler
+
 from hai.core.context import Core
 from hai.core.fields import MAX_NAME_CHARS
 from hai.errors import BadRequest
@@ -18,6 +20,8 @@ from hai.web.http import headers
 from hai.web.http.bodies import BodyHandler
 from hai.web.http.shared import HaiApplication
 from hai.web.views.page import UI_METHODS
+
+METHODS = RequestHandler.SUPPORTED_METHODS
 
 # What a page may say on top after a form was done: ?done=KEY.
 NOTICES = {
@@ -46,6 +50,17 @@ class AnsweringHandler(BodyHandler):
     application: HaiApplication
     always_json = False  # the API answers programs only
     may_compress = True  # pages; see search.py for the one that may not
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """What a class has no method for is answered 405 before all else is asked."""
+        super().__init_subclass__(**settings)
+        if "SUPPORTED_METHODS" not in vars(cls):
+            cls.SUPPORTED_METHODS = tuple(filter(cls._has, METHODS))
+
+    @classmethod
+    def _has(cls, method: str) -> bool:
+        name = "get" if method == "HEAD" else method.lower()
+        return getattr(cls, name) is not getattr(RequestHandler, name)
 
     def set_default_headers(self) -> None:
         for name, value in headers.SAFE.items():

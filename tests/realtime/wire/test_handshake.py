@@ -42,16 +42,22 @@ def bearer(person):
 
 
 async def refused(app, raw, path, headers, status, **options):
-    """The answer is no 101, the connection ends, and no session came of it."""
+    """The answer is no 101, a connection that might become a WebSocket ends, and no
+    session came of it."""
     one = await raw()
     if path.endswith("polling"):
         assert await one.request("GET", path, headers) == status
     else:
         assert await one.upgrade(path, headers, **options) == status
-    assert one.json["error"]["code"]
-    assert await one.is_ended()
+    code = one.json["error"]["code"]
+    if path.endswith("polling") or headers.get("Upgrade", "") is None:
+        assert "connection" not in one.headers
+        assert await one.request("GET", "/healthz") == 200
+    else:
+        assert "close" in one.headers["connection"]
+        assert await one.is_ended()
     assert app.realtime.socket_count == 0
-    return one.json["error"]["code"]
+    return code
 
 
 PATHS = [ENGINE + "websocket", ENGINE + "polling", "/ws"]
@@ -136,13 +142,57 @@ def with_limit(config, limit):
         {"Sec-WebSocket-Key": "short"},
         {"Sec-WebSocket-Key": "!!!"},
         {"Sec-WebSocket-Key": "é" * 22 + "=="},
-        {"Sec-WebSocket-Version": "8"},
-        {"Sec-WebSocket-Version": None},
+        {"Content-Length": "2"},
+        {"Transfer-Encoding": "chunked"},
     ],
 )
 async def test_what_is_no_handshake(app, cast, raw, path, header):
     headers = cookie(cast.ada) | header
     assert await refused(app, raw, path, headers, 400) == "bad_request"
+
+
+@pytest.mark.parametrize("path", [ENGINE + "websocket", "/ws"])
+@pytest.mark.parametrize("version", ["8", "0", "14", "13, 8", "x", None])
+async def test_another_version_of_websockets_is_told_which_one(
+    cast, raw, path, version
+):
+    one = await raw()
+    headers = cookie(cast.ada) | {"Sec-WebSocket-Version": version}
+    assert await one.upgrade(path, headers) == 426
+    assert one.json["error"]["code"] == "bad_request"
+    assert one.headers["sec-websocket-version"] == "13"
+    assert one.headers["upgrade"] == "websocket"
+    assert one.headers["connection"] == "Upgrade, close"
+    assert await one.is_ended()
+
+
+@pytest.mark.parametrize("connection", ["Upgrade", "keep-alive, Upgrade", "keep-alive"])
+@pytest.mark.parametrize("path", [ENGINE + "websocket", "/ws"])
+async def test_http_1_0_has_no_websockets(app, cast, raw, path, connection):
+    one = await raw()
+    lines = cookie(cast.ada) | {
+        "Upgrade": "websocket",
+        "Connection": connection,
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    one.write(f"GET {path} HTTP/1.0\r\n{head}\r\n".encode())
+    assert await one.answer() == 400
+    assert one.json["error"]["code"] == "bad_request"
+    assert one.headers["connection"] == "close" and await one.is_ended()
+    assert app.realtime.socket_count == 0
+
+
+async def test_ws_is_no_place_to_post_to(raw, caplog):
+    """Anybody may try; that is one line of the access log, and no traceback."""
+    with caplog.at_level(logging.DEBUG):
+        one = await raw()
+        for method in ("POST", "PUT", "DELETE", "BREW"):
+            assert await one.request(method, "/ws") == 405
+            assert one.headers["allow"] == "GET"
+    assert "Traceback" not in caplog.text
+    assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 
 @pytest.mark.parametrize(

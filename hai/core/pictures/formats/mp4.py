@@ -157,7 +157,8 @@ class Movie:
             yield from self._top(box)
             if box.is_last:
                 break
-            yield Skim(self._skim)
+            if box.name not in STAYING:
+                yield Skim(self._skim)
         yield from self._finish()
 
     def _skim(self, buffer: bytes, at: int, end: int) -> tuple[int, int]:

@@ -96,8 +96,9 @@ def _parts(
             yield from _kept(picture, name, length)
         else:
             yield Pass(length + (length & 1), DROP)
-        skimmed = yield Skim(partial(_skim, picture, left))
-        left -= int.from_bytes(skimmed, "big")
+        if name not in LOOKED_INTO:
+            skimmed = yield Skim(partial(_skim, picture, left))
+            left -= int.from_bytes(skimmed, "big")
     refuse_unless(bool(has_pixels))
     yield Pass(left, DROP)
     flags = flags & LOOKS_FLAGS | (HAS_EXIF if orientation > 1 else 0)
