@@ -31,6 +31,11 @@ class Answer:
         return self.body.decode()
 
     @property
+    def markup(self):
+        """A page in one line: where its template breaks lines means nothing."""
+        return " ".join(self.text.split()).replace(" >", ">")
+
+    @property
     def json(self):
         return json.loads(self.body)
 

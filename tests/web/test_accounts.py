@@ -118,7 +118,7 @@ async def test_without_an_invitation_nobody_joins(client, ada, path, words):
     form = {"name": "eve", "display_name": "Eve", "password": PASSWORD}
     assert (await client().get(path)).code == "not_found"
     assert (await client().post(path, form=form)).code == "not_found"
-    page = (await client().get(path, headers=HTML)).text
+    page = (await client().get(path, headers=HTML)).markup
     assert words in page
     assert "only for others to see" not in page
 

@@ -206,7 +206,7 @@ async def test_pictures_are_removed_after_one_has_been_asked(core, client, cast)
     form = {"days": "30"}
     asked = await act(client, cast, cast.ada, "pictures/remove", form)
     assert asked.status == 409 and "This removes 1 picture" in asked.text
-    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', asked.text))
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', asked.markup))
     assert fields == {"days": "30", "is_confirmed": "on"}
     done = await act(client, cast, cast.ada, "pictures/remove", fields)
     assert done.location.endswith("?done=removing")
@@ -244,7 +244,7 @@ async def test_a_room_asks_before_its_rule_removes_something(core, client, cast)
         shown = await client(person).get(path, headers=HTML)
         assert "Deep · pictures are kept 30 days" in shown.text
     about = await client(cast.grace).get(f"{path}/edit", headers=HTML)
-    assert "Pictures are kept here 30 days" in about.text
+    assert "Pictures are kept here 30 days" in about.markup
 
 
 async def test_gone_pictures_are_told_to_open_pages(any_socket, core, client, cast):

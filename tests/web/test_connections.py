@@ -11,7 +11,7 @@ import json
 import pytest
 
 from hai.storage.models import Hai
-from hai.web import bodies, connection
+from hai.web.http import bodies, connection
 from hai.web.http.connection import DRAINED_BYTES
 
 PATIENCE_S = 30  # a safety net: nothing here waits for it

@@ -281,7 +281,7 @@ async def test_every_deed_says_who_and_to_whom(core, cast):
 
 
 def test_every_deed_that_is_noted_has_words_and_none_has_words_in_vain():
-    call = re.compile(r"deeds\.note\(\s*tx,\s*([^,]+),")
+    call = re.compile(r"audit\.note\(\s*tx,\s*([^,]+),")
     sources = [path.read_text() for path in Path("hai").rglob("*.py")]
     noted = {name for text in sources for name in call.findall(text)}
     assert noted == {f'"{name}"' for name in audit.DEEDS}

@@ -334,7 +334,7 @@ def test_plain_text_costs_a_few_calls():
 def test_the_parser_comes_with_the_first_mark():
     code = """
 import sys
-from hai.core.formatting import to_html
+from hai.core.talk.formatting import to_html
 assert to_html("plain") is None and "markdown_it" not in sys.modules
 assert to_html("*not plain*") and "linkify_it" not in str(to_html("*a*"))
 """
