@@ -124,7 +124,7 @@ def _add_users(tx: Transaction, names: list[tuple[str, str]]) -> list[int]:
     stored = user_rows.since(revs[0] - 1, len(names))
     for row in stored:
         tx.publish(UserChanged(user_object(*row)))
-    return [row[0] for row in stored]
+    return [row.id for row in stored]
 
 
 def _enter_common_rooms(tx: Transaction, user_ids: list[int]) -> None:

@@ -5,7 +5,7 @@ transaction, so that a page is one moment of the database.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from hai import errors
 from hai.core import hais
@@ -56,7 +56,7 @@ def _get(
     counter, current_epoch = server_row()
     if (epoch is not None and epoch != current_epoch) or since_rev > counter:
         raise errors.EpochChanged(epoch=current_epoch)
-    found = _rows_since(user_id, since_rev, limit + 1)
+    found = _changes_since(user_id, since_rev, limit + 1)
     kept = _fitting(found[:limit])
     has_more = len(kept) < len(found)
     page = _as_page(kept, since_rev)
@@ -64,7 +64,7 @@ def _get(
         user["presence"] = core.presence.of(user["id"])
     page["epoch"], page["has_more"] = current_epoch, has_more
     if has_more:
-        return {**page, "rev": kept[-1][0]}
+        return {**page, "rev": kept[-1].rev}
     return {**page, "rev": counter, "online_user_ids": _online(core, user_id)}
 
 
@@ -78,36 +78,33 @@ def _online(core: Core, user_id: int) -> list[int]:
     return sorted(one for one in company if core.presence.is_online(one))
 
 
-Row = tuple[int, str, Any]  # rev, kind, object
+class Change(NamedTuple):
+    """kind: of value, a "user", "room" (with its revs), "removed" (an id) or "hai"."""
+
+    rev: int
+    kind: str
+    value: Any
 
 
-def _rows_since(user_id: int, since_rev: int, limit: int) -> list[Row]:
+def _changes_since(user_id: int, since_rev: int, limit: int) -> list[Change]:
     """The first rows of all kinds, in the order of their revs."""
-    users = [
-        (row[1], "user", user_object(*row)) for row in user_rows.since(since_rev, limit)
+    changes = [
+        Change(row.rev, "user", user_object(*row))
+        for row in user_rows.since(since_rev, limit)
     ]
-    rooms = [
-        (
-            began_rev if began_rev > since_rev else room["rev"],
-            "room",
-            (room, began_rev, made_rev),
-        )
-        for room, began_rev, made_rev in room_rows.mine_changed(
-            user_id, since_rev, limit
-        )
-    ]
-    removed = [
-        (rev, "removed", room_id)
-        for rev, room_id in room_rows.ended(user_id, since_rev, limit)
-    ]
-    found = hai_objects(hai_rows.since(user_id, since_rev, limit))
-    sent = [(hai["rev"], "hai", hai) for hai in found]
-    rows: list[Row] = [*users, *rooms, *removed, *sent]
-    rows.sort(key=lambda row: row[0])
-    return rows[:limit]
+    for mine in room_rows.mine_changed(user_id, since_rev, limit):
+        is_new = mine.began_rev > since_rev
+        rev = mine.began_rev if is_new else mine.room["rev"]
+        changes.append(Change(rev, "room", mine))
+    for rev, room_id in room_rows.ended(user_id, since_rev, limit):
+        changes.append(Change(rev, "removed", room_id))
+    for hai in hai_objects(hai_rows.since(user_id, since_rev, limit)):
+        changes.append(Change(hai["rev"], "hai", hai))
+    changes.sort(key=lambda change: change.rev)
+    return changes[:limit]
 
 
-def _fitting(rows: list[Row]) -> list[Row]:
+def _fitting(rows: list[Change]) -> list[Change]:
     """As many of the first as fit 128 KiB, at least one."""
     budget = hais.PAGE_BYTES
     for count, (_, kind, value) in enumerate(rows):
@@ -121,26 +118,26 @@ def _size(kind: str, value: Any) -> int:
     if kind == "hai":
         return hais.size(value)
     if kind == "room":  # each member may come as a user
-        texts = value[0].get("name", "") + value[0].get("topic", "")
-        members = len(value[0].get("member_ids", ()))
+        texts = value.room.get("name", "") + value.room.get("topic", "")
+        members = len(value.room.get("member_ids", ()))
         return OBJECT_BYTES * (1 + members) + UTF8_BYTES * len(texts)
     if kind == "user":
         return OBJECT_BYTES + UTF8_BYTES * len(value["name"] + value["display_name"])
     return OBJECT_BYTES
 
 
-def _as_page(rows: list[Row], since_rev: int) -> Ack:
-    users = {user["id"]: user for _, kind, user in rows if kind == "user"}
-    rooms = [value for _, kind, value in rows if kind == "room"]
-    new = [row for row in rooms if row[1] > since_rev]
-    left = [room_id for _, kind, room_id in rows if kind == "removed"]
-    came_back = [room["id"] for room, _, made_rev in new if made_rev <= since_rev]
-    new_ids = {user_id for row in new for user_id in row[0].get("member_ids", ())}
+def _as_page(changes: list[Change], since_rev: int) -> Ack:
+    users = {user["id"]: user for _, kind, user in changes if kind == "user"}
+    mine = [value for _, kind, value in changes if kind == "room"]
+    new = [one for one in mine if one.began_rev > since_rev]
+    left = [room_id for _, kind, room_id in changes if kind == "removed"]
+    came_back = [one.room["id"] for one in new if one.made_rev <= since_rev]
+    new_ids = {user_id for one in new for user_id in one.room.get("member_ids", ())}
     for row in user_rows.find(new_ids - users.keys()):
-        users[row[0]] = user_object(*row)
+        users[row.id] = user_object(*row)
     return {
         "users": list(users.values()),
-        "rooms": [room for room, _, _ in rooms],
-        "hais": [hai for _, kind, hai in rows if kind == "hai"],
+        "rooms": [one.room for one in mine],
+        "hais": [hai for _, kind, hai in changes if kind == "hai"],
         "removed_room_ids": left + came_back,
     }

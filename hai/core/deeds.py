@@ -52,23 +52,11 @@ async def page(
     A deed is {id, done_at, name, details?, actor?, user_id?, user?, room_id?, room?}.
     """
     found = await core.db.read(rows.page, before, user_id, limit + 1)
-    return [_deed(*row) for row in found[:limit]], len(found) > limit
+    return [_deed(row) for row in found[:limit]], len(found) > limit
 
 
-def _deed(
-    id_: int, done_at: int, name: str, details: str | None, actor: str | None, *to: Any
-) -> dict[str, Any]:
-    user_id, user, room_id, room = to
-    given = {
-        "details": details,
-        "actor": actor,
-        "user_id": user_id,
-        "user": user,
-        "room_id": room_id,
-        "room": room,
-    }
-    known = {key: value for key, value in given.items() if value is not None}
-    return {"id": id_, "done_at": done_at, "name": name} | known
+def _deed(row: rows.DeedRow) -> dict[str, Any]:
+    return {key: value for key, value in row._asdict().items() if value is not None}
 
 
 async def forget_old(core: Core) -> None:

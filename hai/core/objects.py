@@ -23,8 +23,8 @@ def hai_objects(rows: Iterable[tuple[Any, ...]]) -> list[HaiObject]:
     for any number of hais. (any thread)"""
     hais = [_hai(*row) for row in rows]
     by_id = {hai["id"]: hai for hai in hais if "deleted_at" not in hai}
-    for hai_id, *picture in hai_rows.pictures_of(list(by_id)):
-        by_id[hai_id]["pictures"].append(picture_object(*picture))
+    for row in hai_rows.pictures_of(list(by_id)):
+        by_id[row.hai_id]["pictures"].append(picture_object(*row[1:]))
     for hai_id, position, *about, gone_at in retention.gone_pictures_of(list(by_id)):
         gone = gone_picture_object(*about, gone_at=gone_at)
         by_id[hai_id]["pictures"].insert(position, gone)
@@ -87,8 +87,8 @@ def picture_object(
     is_animated: int = 0,
     blur: str | None = None,
     thumbnail_type: str | None = None,
-    thumbnail_width: int = 0,
-    thumbnail_height: int = 0,
+    thumbnail_width: int | None = None,
+    thumbnail_height: int | None = None,
     duration_ms: int = 0,
 ) -> PictureObject:
     picture: Any = {

@@ -37,10 +37,9 @@ def require_member(user_id: int, room_id: int) -> str:
     access = rows.access(user_id, room_id)
     if access is None:
         raise errors.NotFound()
-    kind, _, is_member, _, _ = access
-    if not is_member:
-        raise errors.Forbidden() if kind == "open" else errors.NotFound()
-    return kind
+    if not access.is_member:
+        raise errors.Forbidden() if access.kind == "open" else errors.NotFound()
+    return access.kind
 
 
 def can_change(who: Identity, room_id: int) -> bool:
@@ -48,17 +47,17 @@ def can_change(who: Identity, room_id: int) -> bool:
     access = rows.access(who.user_id, room_id)
     if access is None:
         return False
-    kind, created_by_id, is_member, _, _ = access
-    is_in_charge = created_by_id == who.user_id or who.is_admin
-    return bool(is_member) and is_in_charge and kind != "direct"
+    is_in_charge = access.created_by_id == who.user_id or who.is_admin
+    return bool(access.is_member) and is_in_charge and access.kind != "direct"
 
 
 def can_change_receipts(who: Identity, room_id: int) -> bool:
     """Whether this user may turn them on and off: in a direct room nobody is in
     charge, and each of its people may end what tells of them. (any thread)"""
     access = rows.access(who.user_id, room_id)
-    is_of_direct = access is not None and access[0] == "direct" and bool(access[2])
-    return is_of_direct or can_change(who, room_id)
+    if access is not None and access.kind == "direct":
+        return bool(access.is_member)
+    return can_change(who, room_id)
 
 
 def create(
@@ -247,9 +246,9 @@ def _join(tx: Transaction, user_id: int, room_id: int) -> Ack:
     """(writer thread)"""
     _require_users([user_id])  # their order may have waited behind their deactivation
     access = rows.access(user_id, room_id)
-    if access is None or (access[0] != "open" and not access[2]):
+    if access is None or (access.kind != "open" and not access.is_member):
         raise errors.NotFound()
-    if not access[2]:
+    if not access.is_member:
         enter(tx, room_id, user_id)
     return {"room": rows.find_mine(user_id, room_id)}
 
@@ -343,7 +342,7 @@ def _require_removable(who: Identity, room_id: int, user_id: int) -> None:
 def is_member(user_id: int, room_id: int) -> bool:
     """(any thread)"""
     access = rows.access(user_id, room_id)
-    return access is not None and bool(access[2])
+    return access is not None and bool(access.is_member)
 
 
 async def mine_and_open(
@@ -370,9 +369,9 @@ async def show(core: Core, who: Identity, room_id: int) -> RoomObject:
 def _show(user_id: int, room_id: int) -> RoomObject:
     """(reader thread)"""
     access = rows.access(user_id, room_id)
-    if access is None or not (access[2] or access[0] == "open"):
+    if access is None or not (access.is_member or access.kind == "open"):
         raise errors.NotFound()
-    if access[2]:
+    if access.is_member:
         return rows.find_mine(user_id, room_id)
     room = rows.find(room_id)
     # What only its members are told:

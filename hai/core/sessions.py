@@ -67,7 +67,9 @@ async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
     """A new browser session's token. Raises Unauthorized, after equal time
     whether the name or the password was wrong."""
     row = core.db.read_now(rows.password_of, name.strip())
-    is_right = await passwords.verify(core, password, row[1] if row else None)
+    is_right = await passwords.verify(
+        core, password, row.password_hash if row else None
+    )
     if row is None or not is_right:
         raise errors.Unauthorized(NO_FIT)
     agent = user_agent[:MAX_USER_AGENT_CHARS]
@@ -75,13 +77,13 @@ async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
 
 
 def _sign_in(
-    tx: Transaction, name: str, proven: tuple[int, str | None], user_agent: str
+    tx: Transaction, name: str, proven: rows.Credentials, user_agent: str
 ) -> str:
     """Unless they were deactivated meanwhile, or have another password: looking at
     one takes a while. (writer thread)"""
     if rows.password_of(name) != proven:
         raise errors.Unauthorized(NO_FIT)
-    return insert(tx, proven[0], "browser", user_agent)
+    return insert(tx, proven.user_id, "browser", user_agent)
 
 
 def start(

@@ -23,32 +23,6 @@ USER_ORDERS = tuple(rows.USER_ORDERS)
 ROOM_ORDERS = tuple(rows.ROOM_ORDERS)
 
 Object = dict[str, Any]
-USER_KEYS = [
-    "id",
-    "name",
-    "display_name",
-    "kind",
-    "role",
-    "deactivated_at",
-    "max_bytes",
-    "created_at",
-    "avatar_rev",
-    "picture_bytes",
-    "picture_count",
-    "seen_at",
-    "session_count",
-]
-ROOM_KEYS = [
-    "id",
-    "kind",
-    "name",
-    "member_count",
-    "picture_days",
-    "created_at",
-    "picture_bytes",
-    "picture_count",
-    "sent_at",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +64,8 @@ async def user(core: Core, user_id: int) -> Object:
     return _user(core, row)
 
 
-def _user(core: Core, row: tuple[Any, ...]) -> Object:
-    known = zip(USER_KEYS, row, strict=True)
-    found = {key: value for key, value in known if value is not None}
+def _user(core: Core, row: rows.UserUsage) -> Object:
+    found = _known(row)
     avatar_rev = found.pop("avatar_rev", None)
     if avatar_rev is not None and "deactivated_at" not in found:
         found["avatar_url"] = f"/avatars/{found['id']}/{avatar_rev}"
@@ -102,7 +75,7 @@ def _user(core: Core, row: tuple[Any, ...]) -> Object:
 async def rooms(core: Core, page: Wanted) -> tuple[list[Object], bool]:
     """(rooms with what is in them, there are more)."""
     found = await core.db.read(rows.rooms, page.order, PAGE_LIMIT + 1, page.offset)
-    return [_room(row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
+    return [_known(row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
 
 
 async def room(core: Core, room_id: int) -> Object:
@@ -110,12 +83,11 @@ async def room(core: Core, room_id: int) -> Object:
     row = await core.db.read(rows.room, room_id)
     if row is None:
         raise errors.NotFound()
-    return _room(row)
+    return _known(row)
 
 
-def _room(row: tuple[Any, ...]) -> Object:
-    known = zip(ROOM_KEYS, row, strict=True)
-    return {key: value for key, value in known if value is not None}
+def _known(row: rows.UserUsage | rows.RoomUsage) -> Object:
+    return {key: value for key, value in row._asdict().items() if value is not None}
 
 
 class Recent:

@@ -1,26 +1,36 @@
 """Avatars: one small BLOB of each user who has one, and its mark at the user."""
 
 import hashlib
+from typing import NamedTuple
 
 from hai.errors import PictureDamaged
 from hai.storage.database import execute
 from hai.storage.writer import Transaction
 
 
-def find(user_id: int, avatar_rev: int) -> tuple[str, bytes, bytes] | None:
-    """(type, sha256, bytes) of an active user's, unless it is another by now.
+class AvatarRow(NamedTuple):
+    type: str
+    sha256: bytes
+    content: bytes
+
+
+def find(user_id: int, avatar_rev: int) -> AvatarRow | None:
+    """An active user's, unless it is another by now.
 
     Raises PictureDamaged. (any thread)
     """
-    row: tuple[str, bytes, bytes] | None = execute(
+    row = execute(
         "SELECT a.type, a.sha256, a.bytes FROM users u JOIN avatars a"
         " ON a.user_id = u.id"
         " WHERE u.id = ? AND u.avatar_rev = ? AND u.deactivated_at IS NULL",
         (user_id, avatar_rev),
     ).fetchone()
-    if row and hashlib.sha256(row[2]).digest() != row[1]:
+    if row is None:
+        return None
+    found = AvatarRow._make(row)
+    if hashlib.sha256(found.content).digest() != found.sha256:
         raise PictureDamaged(user_id=user_id)
-    return row
+    return found
 
 
 def put(

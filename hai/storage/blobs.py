@@ -262,17 +262,18 @@ def delete_slice(tx: Transaction, cutoff_at: int) -> bool:
     ).fetchone()
     if row is None:
         return False
+    (picture_id,) = row
     # Unseen first: a picture half of whose chunks are gone must not be served.
     tx.execute(
         "UPDATE pictures SET completed_at = NULL, uploaded_at = 0 WHERE id = ?", row
     )
     tx.execute("DELETE FROM thumbnails WHERE picture_id = ?", row)
-    if _is_shared(row[0]):
+    if _is_shared(picture_id):
         return True
     deleted = tx.execute(
         "DELETE FROM chunks WHERE id IN"
         " (SELECT id FROM chunks WHERE picture_id = ? LIMIT ?)",
-        (row[0], SLICE_CHUNKS),
+        (picture_id, SLICE_CHUNKS),
     )
     if deleted.rowcount < SLICE_CHUNKS:
         tx.execute("DELETE FROM pictures WHERE id = ?", row)

@@ -1,6 +1,6 @@
 """Who did what to whom: the statements behind core/deeds.py."""
 
-from typing import Any
+from typing import NamedTuple
 
 from hai.storage.database import execute
 from hai.storage.writer import Transaction
@@ -14,6 +14,20 @@ FROM deeds d LEFT JOIN users a ON a.id = d.actor_id
 WHERE d.id < ? AND (?2 IS NULL OR d.user_id = ?2)
 ORDER BY d.id DESC LIMIT ?3
 """
+
+
+class DeedRow(NamedTuple):
+    """actor: None for the operator."""
+
+    id: int
+    done_at: int
+    name: str
+    details: str | None
+    actor: str | None
+    user_id: int | None
+    user: str | None
+    room_id: int | None
+    room: str | None
 
 
 def insert(
@@ -33,13 +47,10 @@ def insert(
     )
 
 
-def page(before: int | None, user_id: int | None, limit: int) -> list[tuple[Any, ...]]:
-    """(id, done_at, name, details, actor's name, user's id and name, room's id and
-    name), newest first. (any thread)"""
-    rows: list[tuple[Any, ...]] = execute(
-        PAGE, (2**62 if before is None else before, user_id, limit)
-    ).fetchall()
-    return rows
+def page(before: int | None, user_id: int | None, limit: int) -> list[DeedRow]:
+    """Newest first. (any thread)"""
+    edge = 2**62 if before is None else before
+    return list(map(DeedRow._make, execute(PAGE, (edge, user_id, limit))))
 
 
 def forget_before(tx: Transaction, cutoff_at: int) -> None:

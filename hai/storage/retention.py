@@ -35,11 +35,11 @@ FROM pictures WHERE hai_id IN (SELECT value FROM json_each(?))
 
 def count_older(owner: str, id_: int, before_at: int) -> tuple[int, int]:
     """(pictures, their bytes) of one of OWNERS, sent before. (any thread)"""
-    row = execute(
+    count, byte_count = execute(
         f"SELECT count(*), coalesce(sum(p.bytes), 0) {OLDER.format(of=OWNERS[owner])}",
         (id_, before_at),
     ).fetchone()
-    return int(row[0]), int(row[1])
+    return int(count), int(byte_count)
 
 
 def find_older(owner: str, id_: int, before_at: int, limit: int) -> list[int]:
@@ -49,7 +49,7 @@ def find_older(owner: str, id_: int, before_at: int, limit: int) -> list[int]:
         " ORDER BY p.hai_id LIMIT ?",
         (id_, before_at, limit),
     )
-    return [row[0] for row in rows]
+    return [hai_id for (hai_id,) in rows]
 
 
 def rooms_with_limit() -> list[tuple[int, int]]:
@@ -74,7 +74,7 @@ def with_pictures(hai_ids: list[int], before_at: int) -> list[int]:
         " ORDER BY id",
         (json.dumps(hai_ids), before_at),
     )
-    return [row[0] for row in rows]
+    return [hai_id for (hai_id,) in rows]
 
 
 def take_pictures(tx: Transaction, hai_ids: list[int]) -> None:

@@ -5,7 +5,7 @@ without the fields that are absent.
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from hai.shapes import RoomObject
 from hai.storage.database import execute
@@ -13,6 +13,57 @@ from hai.storage.writer import Transaction
 
 MEMBER_IDS_LIMIT = 100  # larger rooms carry their count only
 UNREAD_LIMIT = 1_000  # counting stops here, so that a long absence stays cheap
+
+
+class Access(NamedTuple):
+    """What a user may do in a room depends on this. read_hai_id: None for no member."""
+
+    kind: str
+    created_by_id: int | None
+    is_member: int
+    read_hai_id: int | None
+    member_count: int
+
+
+class RoomRow(NamedTuple):
+    """A room as everyone who hears of it may see it."""
+
+    id: int
+    rev: int
+    kind: str
+    name: str | None
+    topic: str | None
+    member_count: int
+    last_hai_id: int | None
+    picture_days: int
+    has_receipts: int
+
+
+class ChangedRoom(NamedTuple):
+    """With the revs of its membership: of the last time it began, and of the first."""
+
+    room: RoomObject
+    began_rev: int
+    made_rev: int
+
+
+class MyRoomRow(NamedTuple):
+    """The same with one member's own; rev is the higher of the room's and theirs."""
+
+    id: int
+    rev: int
+    kind: str
+    name: str | None
+    topic: str | None
+    member_count: int
+    last_hai_id: int | None
+    picture_days: int
+    has_receipts: int
+    read_hai_id: int
+    unread: int
+    began_rev: int
+    made_rev: int
+
 
 ACCESS = """
 SELECT r.kind, r.created_by_id, m.id IS NOT NULL, m.read_hai_id, r.member_count
@@ -107,22 +158,21 @@ ON CONFLICT (room_id, user_id) DO UPDATE SET
 """
 
 
-def access(user_id: int, room_id: int) -> tuple[str, int, bool, int, int] | None:
-    """(kind, created_by, is_member, read_hai_id, member_count) (any thread)"""
-    row: tuple[str, int, bool, int, int] | None = execute(
-        ACCESS, (user_id, room_id)
-    ).fetchone()
-    return row
+def access(user_id: int, room_id: int) -> Access | None:
+    """None: there is no such room. (any thread)"""
+    row = execute(ACCESS, (user_id, room_id)).fetchone()
+    return None if row is None else Access._make(row)
 
 
 def find(room_id: int) -> RoomObject:
     """The room as everyone who hears of it may see it. (any thread)"""
-    return with_members(_as_room(execute(ROOM, (room_id,)).fetchone()))
+    return with_members(_as_room(RoomRow._make(execute(ROOM, (room_id,)).fetchone())))
 
 
 def find_mine(user_id: int, room_id: int) -> RoomObject:
     """The same with what is this user's own in it. (any thread)"""
-    return with_members(_as_my_room(execute(ONE_MINE, (user_id, room_id)).fetchone()))
+    row = execute(ONE_MINE, (user_id, room_id)).fetchone()
+    return with_members(_as_my_room(MyRoomRow._make(row)))
 
 
 def with_members(room: RoomObject) -> RoomObject:
@@ -139,24 +189,27 @@ def with_members(room: RoomObject) -> RoomObject:
 
 def all_mine(user_id: int) -> list[RoomObject]:
     """All rooms of a user; member_ids of the direct ones. (any thread)"""
-    rooms = {row[0]: _as_my_room(row) for row in execute(ALL_MINE, (user_id,))}
+    rows = map(MyRoomRow._make, execute(ALL_MINE, (user_id,)))
+    rooms = {row.id: _as_my_room(row) for row in rows}
     for room_id, member_id in execute(MEMBERS_OF_DIRECT, (user_id,)):
         rooms[room_id].setdefault("member_ids", []).append(member_id)
     return list(rooms.values())
 
 
-def mine_changed(
-    user_id: int, since_rev: int, limit: int
-) -> list[tuple[RoomObject, int, int]]:
-    """(room, began_rev, made_rev) of what changed since, in the order of revs; a
-    room that is new since then in the order of its began_rev. (any thread)"""
-    rows = execute(MINE_CHANGED, (user_id, since_rev, limit)).fetchall()
-    return [(with_members(_as_my_room(row)), row[11], row[12]) for row in rows]
+def mine_changed(user_id: int, since_rev: int, limit: int) -> list[ChangedRoom]:
+    """What changed since, in the order of revs; a room that is new since then in the
+    order of its began_rev. (any thread)"""
+    found = execute(MINE_CHANGED, (user_id, since_rev, limit)).fetchall()
+    rows = map(MyRoomRow._make, found)
+    return [
+        ChangedRoom(with_members(_as_my_room(row)), row.began_rev, row.made_rev)
+        for row in rows
+    ]
 
 
 def company(user_id: int, most_members: int) -> list[int]:
     """Who is with this one in a small room, themselves included. (any thread)"""
-    return [row[0] for row in execute(COMPANY, (user_id, most_members))]
+    return [one for (one,) in execute(COMPANY, (user_id, most_members))]
 
 
 def ended(user_id: int, since_rev: int, limit: int) -> list[tuple[int, int]]:
@@ -171,12 +224,14 @@ def ended(user_id: int, since_rev: int, limit: int) -> list[tuple[int, int]]:
 
 def open_to(user_id: int) -> list[RoomObject]:
     """Open rooms that this user has not joined, by name. (any thread)"""
-    return [_as_room(row) for row in execute(OPEN_ROOMS, (user_id,))]
+    return [
+        _as_room(row) for row in map(RoomRow._make, execute(OPEN_ROOMS, (user_id,)))
+    ]
 
 
 def member_ids(room_id: int, limit: int = MEMBER_IDS_LIMIT) -> list[int]:
     """The lowest ids first; limit -1 takes all. (any thread)"""
-    return [row[0] for row in execute(MEMBER_IDS, (room_id, limit))]
+    return [user_id for (user_id,) in execute(MEMBER_IDS, (room_id, limit))]
 
 
 def all_memberships() -> list[tuple[int, int]]:
@@ -189,7 +244,8 @@ def all_memberships() -> list[tuple[int, int]]:
 
 def for_everyone() -> list[int]:
     """Ids of the rooms that new people join by themselves. (any thread)"""
-    return [row[0] for row in execute("SELECT id FROM rooms WHERE is_for_everyone = 1")]
+    rows = execute("SELECT id FROM rooms WHERE is_for_everyone = 1")
+    return [room_id for (room_id,) in rows]
 
 
 def begin_membership(tx: Transaction, room_id: int, user_id: int) -> None:
@@ -232,7 +288,7 @@ def of_user(user_id: int) -> list[int]:
         " ORDER BY m.room_id",
         (user_id,),
     )
-    return [row[0] for row in rows]
+    return [room_id for (room_id,) in rows]
 
 
 def left_at(user_id: int, ended_at: int) -> list[int]:
@@ -242,7 +298,7 @@ def left_at(user_id: int, ended_at: int) -> list[int]:
         " ORDER BY room_id",
         (user_id, ended_at),
     )
-    return [row[0] for row in rows]
+    return [room_id for (room_id,) in rows]
 
 
 def mark_read(tx: Transaction, room_id: int, user_id: int, hai_id: int) -> bool:
@@ -275,27 +331,26 @@ def mark_all_read(tx: Transaction, markers: list[tuple[int, int, int]]) -> None:
     )
 
 
-def _as_room(row: tuple[Any, ...]) -> RoomObject:
-    room_id, rev, kind, name, topic, member_count, last_hai_id, days, receipts = row[:9]
-    room: Any = {"id": room_id, "rev": rev, "kind": kind}
-    if name is not None:
-        room["name"] = name
-    if topic:
-        room["topic"] = topic
-    room["member_count"] = member_count
-    if last_hai_id is not None:
-        room["last_hai_id"] = last_hai_id
-    if days:
-        room["picture_days"] = days
-    if receipts:
+def _as_room(row: RoomRow | MyRoomRow) -> RoomObject:
+    room: Any = {"id": row.id, "rev": row.rev, "kind": row.kind}
+    if row.name is not None:
+        room["name"] = row.name
+    if row.topic:
+        room["topic"] = row.topic
+    room["member_count"] = row.member_count
+    if row.last_hai_id is not None:
+        room["last_hai_id"] = row.last_hai_id
+    if row.picture_days:
+        room["picture_days"] = row.picture_days
+    if row.has_receipts:
         room["has_receipts"] = True
     found: RoomObject = room
     return found
 
 
-def _as_my_room(row: tuple[Any, ...]) -> RoomObject:
+def _as_my_room(row: MyRoomRow) -> RoomObject:
     room = _as_room(row)
-    if row[9]:
-        room["my_read_hai_id"] = row[9]
-    room["unread"] = row[10]
+    if row.read_hai_id:
+        room["my_read_hai_id"] = row.read_hai_id
+    room["unread"] = row.unread
     return room

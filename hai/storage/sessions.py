@@ -1,6 +1,6 @@
 """The statements that every request and every connect run."""
 
-from typing import Any
+from typing import NamedTuple
 
 from hai.storage.database import execute
 from hai.storage.writer import Transaction
@@ -17,16 +17,25 @@ WHERE name = ? AND kind = 'person' AND deactivated_at IS NULL
 """
 
 
-def find(token_hash: bytes) -> tuple[Any, ...] | None:
+class Credentials(NamedTuple):
+    """Who has a name, and what their password is checked against, if they have one."""
+
+    user_id: int
+    password_hash: str | None
+
+
+def find(token_hash: bytes) -> tuple[int, int, str, int, str, str] | None:
     """(session_id, user_id, kind, seen_at, role, user_kind) (any thread)"""
-    row: tuple[Any, ...] | None = execute(FIND, (token_hash,)).fetchone()
+    row: tuple[int, int, str, int, str, str] | None = execute(
+        FIND, (token_hash,)
+    ).fetchone()
     return row
 
 
-def password_of(name: str) -> tuple[int, str | None] | None:
-    """(user_id, password_hash) (any thread)"""
-    row: tuple[int, str | None] | None = execute(PASSWORD_OF, (name,)).fetchone()
-    return row
+def password_of(name: str) -> Credentials | None:
+    """(any thread)"""
+    row = execute(PASSWORD_OF, (name,)).fetchone()
+    return None if row is None else Credentials._make(row)
 
 
 def touch(tx: Transaction, session_id: int) -> None:

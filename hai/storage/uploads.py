@@ -130,7 +130,7 @@ def unfinished_of(user_id: int) -> list[int]:
         " ORDER BY touched_at, id",
         (user_id,),
     )
-    return [row[0] for row in rows.fetchall()]
+    return [upload_id for (upload_id,) in rows.fetchall()]
 
 
 def promised_bytes(user_id: int) -> int:
@@ -158,7 +158,7 @@ def delete(tx: Transaction, upload_ids: list[int]) -> None:
     rows: list[Any] = tx.execute(
         f"DELETE FROM uploads WHERE id IN ({marks}) RETURNING picture_id", upload_ids
     ).fetchall()
-    pictures = [row[0] for row in rows if row[0] is not None]
+    pictures = [picture_id for (picture_id,) in rows if picture_id is not None]
     if pictures:
         blobs.discard(tx, pictures)
 
@@ -173,7 +173,7 @@ def expire(tx: Transaction, cutoff_at: int) -> bool:
         f" ORDER BY touched_at LIMIT {EXPIRED_AT_ONCE}",
         (cutoff_at,),
     ).fetchall()
-    unfinished = [row[0] for row in rows if row[1] is None]
+    unfinished = [id_ for id_, completed_at in rows if completed_at is None]
     if unfinished:
         delete(tx, unfinished)
     for upload_id, completed_at in rows:

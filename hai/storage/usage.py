@@ -7,7 +7,7 @@ the order does not need.
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from hai.storage import blobs, uploads
 from hai.storage.database import execute
@@ -69,9 +69,40 @@ ONE_ROOM = USED.format(owner="room", of="WHERE room_id = ?") + ROOMS.format(
 )
 
 
-def users(query: str, order: str, limit: int, offset: int) -> list[tuple[Any, ...]]:
-    """(id, name, display_name, kind, role, deactivated_at, max_bytes, created_at,
-    avatar_rev, bytes, pictures, last seen, open sessions). (any thread)"""
+class UserUsage(NamedTuple):
+    """A row of USERS. session_count: of those that have not ended."""
+
+    id: int
+    name: str
+    display_name: str
+    kind: str
+    role: str
+    deactivated_at: int | None
+    max_bytes: int | None
+    created_at: int
+    avatar_rev: int | None
+    picture_bytes: int
+    picture_count: int
+    seen_at: int | None
+    session_count: int
+
+
+class RoomUsage(NamedTuple):
+    """A row of ROOMS. sent_at: of the last hai."""
+
+    id: int
+    kind: str
+    name: str | None
+    member_count: int
+    picture_days: int
+    created_at: int
+    picture_bytes: int
+    picture_count: int
+    sent_at: int | None
+
+
+def users(query: str, order: str, limit: int, offset: int) -> list[UserUsage]:
+    """(any thread)"""
     spellings = list(
         dict.fromkeys((query, query.lower(), query.upper(), query.title()))
     )
@@ -82,30 +113,27 @@ def users(query: str, order: str, limit: int, offset: int) -> list[tuple[Any, ..
         bytes=BYTES, where=where, order=USER_ORDERS[order]
     )
     given = spellings if query else []
-    found: list[tuple[Any, ...]] = execute(sql, (*given, limit, offset)).fetchall()
-    return found
+    return list(map(UserUsage._make, execute(sql, (*given, limit, offset))))
 
 
-def user(user_id: int) -> tuple[Any, ...] | None:
+def user(user_id: int) -> UserUsage | None:
     """The same of one, whose pictures alone are looked at. (any thread)"""
-    row: tuple[Any, ...] | None = execute(ONE_USER, (user_id, user_id, 1, 0)).fetchone()
-    return row
+    row = execute(ONE_USER, (user_id, user_id, 1, 0)).fetchone()
+    return None if row is None else UserUsage._make(row)
 
 
-def rooms(order: str, limit: int, offset: int) -> list[tuple[Any, ...]]:
-    """(id, kind, name, member_count, picture_days, created_at, bytes, pictures,
-    last sent). (any thread)"""
+def rooms(order: str, limit: int, offset: int) -> list[RoomUsage]:
+    """(any thread)"""
     sql = USED.format(owner="room", of="") + ROOMS.format(
         where="1", order=ROOM_ORDERS[order]
     )
-    found: list[tuple[Any, ...]] = execute(sql, (limit, offset)).fetchall()
-    return found
+    return list(map(RoomUsage._make, execute(sql, (limit, offset))))
 
 
-def room(room_id: int) -> tuple[Any, ...] | None:
+def room(room_id: int) -> RoomUsage | None:
     """The same of one, whose pictures alone are looked at. (any thread)"""
-    row: tuple[Any, ...] | None = execute(ONE_ROOM, (room_id, room_id, 1, 0)).fetchone()
-    return row
+    row = execute(ONE_ROOM, (room_id, room_id, 1, 0)).fetchone()
+    return None if row is None else RoomUsage._make(row)
 
 
 def taken_bytes() -> int:

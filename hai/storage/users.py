@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import NamedTuple
 
 from hai.storage.database import execute
 
@@ -14,31 +14,44 @@ COLUMNS = (
 )
 
 
-def find(user_ids: Iterable[int]) -> list[tuple[Any, ...]]:
-    """Rows of COLUMNS, unknown ids left out. (any thread)"""
-    rows: list[tuple[Any, ...]] = execute(
+class UserRow(NamedTuple):
+    """COLUMNS, in their order."""
+
+    id: int
+    rev: int
+    name: str
+    display_name: str
+    kind: str
+    role: str
+    avatar_rev: int | None
+    deactivated_at: int | None
+
+
+def find(user_ids: Iterable[int]) -> list[UserRow]:
+    """Unknown ids left out. (any thread)"""
+    rows = execute(
         f"SELECT {COLUMNS} FROM users WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(user_ids)),),
     ).fetchall()
-    return rows
+    return list(map(UserRow._make, rows))
 
 
-def since(since_rev: int, limit: int) -> list[tuple[Any, ...]]:
+def since(since_rev: int, limit: int) -> list[UserRow]:
     """Users changed above since_rev, in the order of their revs."""
-    rows: list[tuple[Any, ...]] = execute(
+    rows = execute(
         f"SELECT {COLUMNS} FROM users WHERE rev > ? ORDER BY rev LIMIT ?",
         (since_rev, limit),
     ).fetchall()
-    return rows
+    return list(map(UserRow._make, rows))
 
 
-def active() -> list[tuple[Any, ...]]:
+def active() -> list[UserRow]:
     """Everybody, by display name. (any thread)"""
-    rows: list[tuple[Any, ...]] = execute(
+    rows = execute(
         f"SELECT {COLUMNS} FROM users WHERE deactivated_at IS NULL"
         " ORDER BY display_name COLLATE NOCASE, id"
     ).fetchall()
-    return rows
+    return list(map(UserRow._make, rows))
 
 
 def has_person() -> bool:
@@ -59,7 +72,7 @@ def people_ids() -> list[int]:
         "SELECT id FROM users WHERE kind = 'person' AND deactivated_at IS NULL"
         " ORDER BY id"
     )
-    return [row[0] for row in rows]
+    return [user_id for (user_id,) in rows]
 
 
 def active_ids(user_ids: Iterable[int]) -> set[int]:
@@ -69,7 +82,7 @@ def active_ids(user_ids: Iterable[int]) -> set[int]:
         " AND id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(user_ids)),),
     )
-    return {row[0] for row in rows}
+    return {user_id for (user_id,) in rows}
 
 
 def max_bytes(user_id: int) -> int | None:

@@ -410,12 +410,13 @@ def _look_at_picture(
         ).fetchone()
         if row is None:
             break
-        if row[2] is not None and hashlib.sha256(row[1]).digest() != row[2]:
+        offset, chunk, chunk_sha256 = row
+        if chunk_sha256 is not None and hashlib.sha256(chunk).digest() != chunk_sha256:
             return f"its bytes in chunk {number} are not those that were stored"
-        if row[0] != found_bytes or last_chunk_bytes != CHUNK_BYTES:
+        if offset != found_bytes or last_chunk_bytes != CHUNK_BYTES:
             return f"chunk {number} is in the wrong place"
-        digest.update(row[1])
-        last_chunk_bytes = len(row[1])
+        digest.update(chunk)
+        last_chunk_bytes = len(chunk)
         found_bytes += last_chunk_bytes
     if found_bytes != byte_count:
         return f"has {found_bytes} of {byte_count} bytes"
