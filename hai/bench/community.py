@@ -65,7 +65,7 @@ async def _all(work: Iterable[Awaitable[Any]]) -> list[Any]:
 
 def _add_room(tx: Transaction, user_ids: list[int]) -> int:
     """(writer thread)"""
-    room_id = rooms.insert(tx, "closed", name="Bench")
+    room_id = room_rows.insert(tx, "closed", name="Bench")
     for user_id in user_ids:
         room_rows.begin_membership(tx, room_id, user_id)
     room_rows.touch(tx, room_id)
