@@ -18,13 +18,14 @@ from hai.bus import Bus
 from hai.config import Config
 from hai.core import orders
 from hai.core.context import Core
-from hai.core.pictures import Sweeper
+from hai.core.pictures.stored import Sweeper
+from hai.core.pictures.thumbnail_queue import ThumbnailQueue
 from hai.core.presence import Presence
-from hai.core.thumbnail_queue import ThumbnailQueue
+from hai.core.reading import Reading
 from hai.realtime import server as realtime_server
 from hai.storage.database import Database
 from hai.web import application
-from hai.web.listener import Listener
+from hai.web.http.listener import Listener
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ def make_core(config: Config) -> Core:
         config.database_path, durability=config.durability, publish=bus.publish
     )
     executor = ThreadPoolExecutor(CPU_THREADS, thread_name_prefix="cpu")
-    return Core(config, db, bus, Presence(bus), executor)
+    reading = Reading(is_on=config.rate_limits)
+    db.readers.on_cost = reading.charge
+    return Core(config, db, bus, Presence(bus), executor, reading)
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@
     `-- UploadVersion 412       `-- UploadChecksum 460
 
 `code` is for programs and never changes, `message` is for people and may.
-Each edge translates in one place: web/base.py, realtime/orders.py, cli.
+Each edge translates in one place: web/http/base.py, realtime/orders.py, cli.
 """
 
 from typing import Any, ClassVar

@@ -96,3 +96,33 @@ class ErrorObject(TypedDict):
     code: str  # one of errors.py
     message: str  # for people
     details: NotRequired[dict[str, Any]]
+
+
+# --- Acks: what an order is answered with when nothing was wrong ---------------------
+
+
+class HaiAck(TypedDict):
+    hai: HaiObject
+
+
+class HaisAck(TypedDict):
+    """Oldest first. has_more: in the direction asked for."""
+
+    hais: list[HaiObject]
+    has_more: bool
+
+
+class ChangedObjects(TypedDict):
+    users: list[UserObject]
+    rooms: list[RoomObject]
+    hais: list[HaiObject]
+    removed_room_ids: list[int]
+
+
+class ChangesAck(ChangedObjects):
+    """A page of what changed. online_user_ids: on the last one."""
+
+    rev: int
+    epoch: str
+    has_more: bool
+    online_user_ids: NotRequired[list[int]]

@@ -14,7 +14,7 @@ import socketio
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
-PATIENCE_S = 5  # how long a test waits for what must come
+PATIENCE_S = 30  # how long a test waits for what must come
 COOKIE = "hai_session"
 
 
@@ -199,7 +199,11 @@ class Socket(Heard):
     ):
         headers = credentials(token, cookie and {COOKIE: cookie})
         await self.client.connect(
-            url, headers=headers, auth=auth, transports=transports, wait_timeout=5
+            url,
+            headers=headers,
+            auth=auth,
+            transports=transports,
+            wait_timeout=PATIENCE_S,
         )
         return self
 

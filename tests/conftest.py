@@ -10,7 +10,6 @@ import inspect
 import logging
 import re
 from contextlib import AsyncExitStack
-from pathlib import Path
 from types import SimpleNamespace
 
 import hypothesis
@@ -20,11 +19,10 @@ from tornado.ioloop import IOLoop
 from hai import config as settings
 from hai.app import make_app, open_core
 from tests.clients import Client, NativeSocket, Socket
-from tests.factories import make_room, make_user
+from tests.ready import Ready
 from tests.served import Served
 
-BROWSER_TESTS = Path(__file__).with_name("browser")
-TEST_TIMEOUT_S = 30  # a test takes a fraction of a second; the machine may be busy
+TEST_TIMEOUT_S = 180  # above what a test waits for one thing: that says more
 
 
 def pytest_addoption(parser):
@@ -45,15 +43,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Let async tests run on the loop; leave the slow ones out unless asked for.
-
-    What fails before a browser is tried once more, and then listed as a rerun: Chromium
-    crashes by itself once in some thousand pages, and two busy cores let a page wait.
-    What fails twice running is a failure.
-    """
+    """Let async tests run on the loop; leave the slow ones out unless asked for."""
     for item in items:
-        if BROWSER_TESTS in item.path.parents:
-            item.add_marker(pytest.mark.flaky(reruns=1))
         is_async = inspect.iscoroutinefunction(getattr(item, "obj", None))
         if is_async and not item.get_closest_marker("gen_test"):
             item.add_marker(pytest.mark.gen_test(timeout=TEST_TIMEOUT_S))
@@ -156,17 +147,31 @@ def config(tmp_path, config_flags):
     return settings.load(flags, {})
 
 
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory):
+    """Databases made once, to be copied: see tests/ready.py."""
+    return Ready(tmp_path_factory.mktemp("ready"))
+
+
 @pytest.fixture
-def app(io_loop, config):
+def beginning(request, io_loop, config, ready):
+    """The database that the test's server or core opens; gives its cast, if any."""
+    names = request.fixturenames
+    kind = {"has_server": needs_server(request), "has_cast": "cast" in names}
+    return io_loop.run_sync(lambda: ready.copy(config, **kind))
+
+
+@pytest.fixture
+def app(io_loop, config, beginning):
     """A whole server, started: `app.core`, `app.url`, `app.port`."""
     app = make_app(config)
     io_loop.run_sync(app.start)
     yield app
-    io_loop.run_sync(app.stop, timeout=20)
+    io_loop.run_sync(app.stop, timeout=TEST_TIMEOUT_S)
 
 
 @pytest.fixture
-def core(request, io_loop, config):
+def core(request, io_loop, config, beginning):
     """The core: of the test's server if it has one, else opened without edges."""
     if needs_server(request):
         yield request.getfixturevalue("app").core
@@ -183,28 +188,14 @@ def needs_server(request):
 
 
 @pytest.fixture
-def cast(io_loop, core):
+def cast(core, beginning):
     """The people and rooms of most tests.
 
     ada is the owner, grace and linus are members. All are in the open `lounge`; ada
     and grace are in the closed `lab` and write to each other in `direct`. So linus is
     the one who must not hear of those two.
     """
-
-    async def gather():
-        ada = await make_user(core, "ada", role="owner")
-        grace = await make_user(core, "grace")
-        linus = await make_user(core, "linus")
-        return SimpleNamespace(
-            ada=ada,
-            grace=grace,
-            linus=linus,
-            lounge=await make_room(core, ada, grace, linus, name="Lounge"),
-            lab=await make_room(core, ada, grace, name="Lab", kind="closed"),
-            direct=await make_room(core, ada, grace, kind="direct"),
-        )
-
-    return io_loop.run_sync(gather)
+    return beginning
 
 
 # --- Its clients ---------------------------------------------------------------------
@@ -312,19 +303,45 @@ def served(serve):
 
 # One that beeps; whether a page may use it is still asked for.
 MICROPHONE = ["--use-fake-device-for-media-stream"]
+# Debian's wrapper asks for rasterization by a GPU; there is none to test with.
+CHROMIUM = ["--no-sandbox", "--disable-gpu", *MICROPHONE]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """Debian's Chromium, one for a module's tests; `chromium.new_context()`.
-
-    Not for the session: until Playwright is stopped its loop counts as running in
-    this thread, and no async test could run after it.
-    """
+@pytest.fixture(scope="session")
+def browsers():
+    """Debian's Chromium, one for all tests of a worker; the last is the one to use."""
     playwright = pytest.importorskip("playwright.sync_api").sync_playwright().start()
-    browser = playwright.chromium.launch(
-        executable_path="/usr/bin/chromium", args=["--no-sandbox", *MICROPHONE]
-    )
-    yield browser
-    browser.close()
+    started = []
+
+    def start():
+        path = "/usr/bin/chromium"
+        started.append(playwright.chromium.launch(executable_path=path, args=CHROMIUM))
+
+    start()
+    yield SimpleNamespace(start=start, started=started)
+    for browser in started:
+        browser.close()
     playwright.stop()
+
+
+@pytest.fixture
+def chromium(browsers):
+    """`chromium.new_context()`; one that has died is followed by another."""
+    if not browsers.started[-1].is_connected():
+        browsers.start()
+    return browsers.started[-1]
+
+
+@pytest.fixture(autouse=True)
+def no_loop_runs(request):
+    """Until it is stopped Playwright's loop counts as running in this thread.
+
+    It rests in a greenlet of its own, so that other tests may run theirs meanwhile.
+    """
+    if "chromium" in request.fixturenames:
+        yield
+        return
+    resting = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(resting)

@@ -6,9 +6,13 @@ They go through `hai.core`, as the edges do, so what they make is told on the bu
 import secrets
 from dataclasses import dataclass, field
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
-from hai.core import accounts, avatars, orders, sessions
+from hai.core import orders
+from hai.core.identity import sessions
+from hai.core.people import accounts
+from hai.core.pictures import avatars
 
 _numbers = count(1)
 
@@ -59,6 +63,21 @@ async def make_room(core, owner, *members, name=None, kind="open"):
         payload = {"name": name, "kind": kind, "member_ids": member_ids}
         ack = await order(core, owner, "create_room", payload)
     return ack["room"]
+
+
+async def make_cast(core):
+    """The people and rooms of most tests: see the fixture `cast`."""
+    ada = await make_user(core, "ada", role="owner")
+    grace = await make_user(core, "grace")
+    linus = await make_user(core, "linus")
+    return SimpleNamespace(
+        ada=ada,
+        grace=grace,
+        linus=linus,
+        lounge=await make_room(core, ada, grace, linus, name="Lounge"),
+        lab=await make_room(core, ada, grace, name="Lab", kind="closed"),
+        direct=await make_room(core, ada, grace, kind="direct"),
+    )
 
 
 async def make_hai(core, author, room, text="hai!", **payload):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "run.py"
 
 
-def run_command(data, *arguments, stdin="", env=None, timeout_s=60):
+def run_command(data, *arguments, stdin="", env=None, timeout_s=300):
     """Run `run.py ARGUMENTS --data DATA` to its end; return the CompletedProcess."""
     command = [sys.executable, str(RUN), *map(str, arguments), "--data", str(data)]
     return subprocess.run(
@@ -91,6 +91,6 @@ class Served:
         """End it and return its exit code."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(how)
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         self.process.stdout.close()
         return code

@@ -10,7 +10,7 @@ import peewee
 import pytest
 
 from hai.app import make_app
-from hai.storage.faults import Unusable
+from hai.storage.sqlite.faults import Unusable
 
 
 def threads():

@@ -36,14 +36,27 @@ ALLOWED = {  # library -> where it may be imported, as patterns of module names
     "tornado": r"hai\.((web|realtime|app)\b|bench\.stock(_pictures)?$)",
     "multipart": r"hai\.(web|core)\b",
     "nltk": r"hai\.bots\.eliza$",
-    "PIL": r"hai\.core\.thumbnails$",
-    "argon2": r"hai\.core\.passwords$",
-    "markdown_it": r"hai\.core\.formatting$",
+    "PIL": r"hai\.core\.pictures\.thumbnails$",
+    "argon2": r"hai\.core\.identity\.passwords$",
+    "markdown_it": r"hai\.core\.talk\.formatting$",
     "uvloop": r"hai\.cli\.serve$",
 }
 
 # Too heavy to import before they are needed: loaded by importlib in the one file above.
 LATE = {"nltk", "PIL", "argon2", "markdown_it", "uvloop"}
+
+# Wings of a folder, the lower ones first: each imports those before it only.
+# "" is the files of the folder itself that the wings build on; what stands above them
+# all is listed.
+WINGS = {
+    "hai.core": ["", "identity", "talk", "people", "pictures"],
+    "hai.bench": ["load", ""],
+    "hai.realtime": ["wire", ""],
+    "hai.storage": ["sqlite", ""],
+    "hai.web": ["views", "http", ""],
+}
+ABOVE_WINGS = {"hai.core.orders"}
+MAX_FILES = 20  # in one folder; more of them have become a wing
 
 
 @cache
@@ -59,7 +72,7 @@ def modules():
 def imports_of(name):
     """Yield (line, module) for each import statement anywhere in a module.
 
-    `from hai.core import rooms` counts as hai.core.rooms.
+    `from hai.core import rooms` counts as hai.core.talk.rooms.
     """
     for node in ast.walk(modules()[name]):
         if isinstance(node, ast.Import):
@@ -326,3 +339,38 @@ def test_scripts_import_downwards_only():
             elif is_ours and (JS_LEVELS[folder] > mine or mine == 0):
                 wrong.append(f"{path.name} imports {imported}")
     assert wrong == []
+
+
+def wing_of(folder, name):
+    """The wing of a module within a folder: its place in WINGS."""
+    if name in ABOVE_WINGS:
+        return len(WINGS[folder])
+    wing = name.removeprefix(f"{folder}.").split(".")[0]
+    return WINGS[folder].index(wing if wing in WINGS[folder] else "")
+
+
+@pytest.mark.parametrize("folder", WINGS)
+def test_wings_import_one_way(folder):
+    inside = [
+        (name, line, imported)
+        for name, line, imported in edges()
+        if name.startswith(f"{folder}.") and imported.startswith(f"{folder}.")
+    ]
+    assert inside
+    back = [
+        f"{name}:{line} imports {imported}"
+        for name, line, imported in inside
+        if wing_of(folder, imported) > wing_of(folder, name)
+    ]
+    assert back == []
+
+
+def test_no_folder_is_crowded():
+    folders = {path.parent for path in (ROOT / "hai").rglob("*.py")}
+    assert len(folders) > 10
+    crowded = {
+        str(folder.relative_to(ROOT)): len(list(folder.glob("*.py")))
+        for folder in folders
+        if len(list(folder.glob("*.py"))) > MAX_FILES
+    }
+    assert crowded == {}

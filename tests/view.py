@@ -5,7 +5,7 @@ race tests compare it with a fresh first state. It is the plain version of what
 static/js/models does.
 """
 
-from hai.core import first_state
+from hai.core.talk import first_state
 from hai.storage.rooms import MEMBER_IDS_LIMIT
 
 # A room's rev also counts its reader's marker, which no fact carries.

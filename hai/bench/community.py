@@ -1,20 +1,23 @@
 """The people and rooms that a scenario needs, in a data folder of their own."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hai import config
 from hai.app import open_core
-from hai.core import accounts, rooms
 from hai.core.context import Core
-from hai.core.sessions import Identity
+from hai.core.identity.sessions import Identity
+from hai.core.people import accounts
+from hai.core.talk import rooms
+from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
 from hai.storage.writer import Transaction
 
 SLICE = 500  # writes queued at once
+TALK_SLICE = 2000  # hais in one of them
 
 
 @dataclass
@@ -61,6 +64,27 @@ async def _all(work: Iterable[Awaitable[Any]]) -> list[Any]:
         done += await asyncio.gather(*todo[:SLICE])
         del todo[:SLICE]
     return done
+
+
+def add_talk(community: Community, room_id: int, texts: Sequence[str]) -> None:
+    """Hais of nobody in particular, as if they had been sent before."""
+    asyncio.run(_add_talk(community.folder, room_id, texts))
+
+
+async def _add_talk(folder: Path, room_id: int, texts: Sequence[str]) -> None:
+    async with open_core(config.load({"data": str(folder)}, {})) as core:
+        for at in range(0, len(texts), TALK_SLICE):
+            await core.db.write(_add_hais, room_id, texts[at : at + TALK_SLICE])
+
+
+def _add_hais(tx: Transaction, room_id: int, texts: Sequence[str]) -> None:
+    """(writer thread)"""
+    author_id = room_rows.member_ids(room_id, limit=1)[0]
+    rows = [
+        (hai_id, room_id, author_id, None, None, text, None, None, None)
+        for hai_id, text in zip(tx.next_revs(len(texts)), texts, strict=True)
+    ]
+    hai_rows.insert_all(tx, rows)
 
 
 def _add_room(tx: Transaction, user_ids: list[int]) -> int:

@@ -1,10 +1,12 @@
-"""Two people talk quietly beside a room of a thousand at half of its load."""
+"""Two people talk quietly beside a room of a thousand at half of its load, then beside
+one who floods the server with searches (searches.py)."""
 
 import time
 
+from hai.bench import searches
 from hai.bench.bench import Bench
 from hai.bench.community import make
-from hai.bench.crowd import Crowd
+from hai.bench.load.clients import ClientPool
 from hai.bench.results import Figure
 from hai.bench.room import CrowdedRoom
 
@@ -15,20 +17,22 @@ WARM_S = 1.0
 
 
 def run(bench: Bench) -> list[Figure]:
+    return [*beside_a_busy_room(bench), *searches.run(bench)]
+
+
+def beside_a_busy_room(bench: Bench) -> list[Figure]:
     community = make(
         bench.folder / "fairness", people=MEMBERS + 2, members=MEMBERS, pairs=1
     )
-    with bench.serve(community) as server, Crowd(server.port) as crowd:
-        clients = crowd.connect(community.tokens)
-        busy = CrowdedRoom(crowd, server, clients[:MEMBERS], community.room_id)
-        quiet = CrowdedRoom(
-            crowd, server, clients[MEMBERS:], community.pair_room_ids[0]
-        )
+    with bench.serve(community) as server, ClientPool(server.port) as pool:
+        clients = pool.connect(community.tokens)
+        busy = CrowdedRoom(pool, server, clients[:MEMBERS], community.room_id)
+        quiet = CrowdedRoom(pool, server, clients[MEMBERS:], community.pair_room_ids[0])
         busy.load(BUSY_RATE, WARM_S)
         cpu_s, own_s = server.cpu_s, time.process_time()
         busy.begin(BUSY_RATE, bench.seconds)
         quiet.begin(QUIET_RATE, bench.seconds, senders=2)
-        crowd.run(
+        pool.run(
             busy.began_s + bench.seconds,
             due=lambda now_s: min(busy.post_due(now_s), quiet.post_due(now_s)),
         )

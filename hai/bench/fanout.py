@@ -7,7 +7,7 @@ many sockets; then the rate is raised for as long as p99 stays below 250 ms.
 from hai.bench import bare_loop
 from hai.bench.bench import Bench
 from hai.bench.community import make
-from hai.bench.crowd import Broken, Crowd
+from hai.bench.load.clients import Broken, ClientPool
 from hai.bench.results import Figure
 from hai.bench.room import NOTHING, CrowdedRoom, Load
 
@@ -23,9 +23,9 @@ def run(bench: Bench) -> list[Figure]:
     community = make(bench.folder / "fanout", people=MEMBERS, members=MEMBERS)
     bare_us = measure_bare(bench)
     bench.say(f"bare send(2): {bare_us:.2f} us")
-    with bench.serve(community) as server, Crowd(server.port) as crowd:
-        clients = crowd.connect(community.tokens)
-        room = CrowdedRoom(crowd, server, clients, community.room_id)
+    with bench.serve(community) as server, ClientPool(server.port) as pool:
+        clients = pool.connect(community.tokens)
+        room = CrowdedRoom(pool, server, clients, community.room_id)
         room.load(QUIET_RATE, WARM_S)
         quiet = room.load(QUIET_RATE, bench.seconds)
         bench.say(quiet.words)
@@ -69,16 +69,16 @@ def measure_bare(bench: Bench) -> float:
     """Microseconds of CPU per send, to sockets that this process reads."""
     numbers = [str(MEMBERS), str(QUIET_RATE), str(min(bench.seconds, 5.0))]
     command = ["-m", "hai.bench.bare_loop", *numbers]
-    with bench.start(command) as server, Crowd(server.port):
+    with bench.start(command) as server, ClientPool(server.port):
         assert server.process.stdout is not None
         return bare_loop.read_all(server.port, MEMBERS, server.process.stdout)
 
 
 def measure_stock(bench: Bench) -> list[Figure]:
     command = ["-m", "hai.bench.stock"]
-    with bench.start(command) as server, Crowd(server.port) as crowd:
-        clients = crowd.connect([""] * MEMBERS)
-        room = CrowdedRoom(crowd, server, clients, 1)
+    with bench.start(command) as server, ClientPool(server.port) as pool:
+        clients = pool.connect([""] * MEMBERS)
+        room = CrowdedRoom(pool, server, clients, 1)
         room.load(STOCK_RATE, WARM_S)
         load = room.load(STOCK_RATE, bench.seconds)
     bench.say(f"stock, {load.words}")

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from hai import config, ids
 from hai.app import open_core
 from hai.bench.community import Community
-from hai.core import orders, sessions
+from hai.core import orders
 from hai.core.context import Core
-from hai.core.sessions import Identity
-from hai.core.thumbnails import TYPE
-from hai.core.uploads import Upload
+from hai.core.identity import sessions
+from hai.core.identity.sessions import Identity
+from hai.core.pictures.arriving import Upload
+from hai.core.pictures.thumbnails import TYPE
 from hai.storage import thumbnails
 from hai.storage.writer import Transaction
 

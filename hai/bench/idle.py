@@ -4,7 +4,7 @@ import time
 
 from hai.bench.bench import Bench
 from hai.bench.community import make
-from hai.bench.crowd import Crowd
+from hai.bench.load.clients import ClientPool
 from hai.bench.results import Figure
 
 SOCKETS = 10_000
@@ -15,14 +15,14 @@ def run(bench: Bench) -> list[Figure]:
     with bench.serve(make(bench.folder / "empty", people=1)) as server:
         empty_mib = server.rss_kib / 1024
     community = make(bench.folder / "idle", people=SOCKETS)
-    with bench.serve(community) as server, Crowd(server.port) as crowd:
-        crowd.connect(community.tokens[:1])  # what is loaded once
+    with bench.serve(community) as server, ClientPool(server.port) as pool:
+        pool.connect(community.tokens[:1])  # what is loaded once
         before_kib = server.rss_kib
-        crowd.connect(community.tokens[1:])
-        crowd.run(time.perf_counter() + 1.0)
+        pool.connect(community.tokens[1:])
+        pool.run(time.perf_counter() + 1.0)
         kib = (server.rss_kib - before_kib) / (SOCKETS - 1)
         cpu_s, began_s = server.cpu_s, time.perf_counter()
-        crowd.run(began_s + PING_INTERVAL_S)
+        pool.run(began_s + PING_INTERVAL_S)
         percent = 100 * (server.cpu_s - cpu_s) / (time.perf_counter() - began_s)
     bench.say(f"{kib:.1f} KiB per socket, {percent:.1f} % CPU")
     return [

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from hai.bench import gallery
 from hai.bench.bench import Bench
 from hai.bench.community import make
-from hai.bench.crowd import Crowd
-from hai.bench.http import Asking, Getter, get_request
+from hai.bench.load.clients import ClientPool
+from hai.bench.load.http import (
+    Asking,
+    Getter,
+    get_request,
+)
 from hai.bench.processes import ServerProcess
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
@@ -54,14 +58,14 @@ def run(bench: Bench) -> list[Figure]:
     token = community.tokens[0]
     paths = [f"/pictures/{id_}?size=thumbnail" for id_ in ids]
     small, large = wanted(paths, f"/pictures/{large_id}", token)
-    with bench.serve(community) as server, Crowd(server.port) as crowd:
-        pair = QuietPair(crowd, server, community)
+    with bench.serve(community) as server, ClientPool(server.port) as pool:
+        pair = QuietPair(pool, server, community)
         pair.begin()
-        scroll = look(bench, crowd, server, small, SCROLLING, pair)
+        scroll = look(bench, pool, server, small, SCROLLING, pair)
         pair.end()
         scroll_ms, wrong = pair.p99_ms, pair.wrong
         pair.begin()
-        open_large = look(bench, crowd, server, large, LOOKING, pair)
+        open_large = look(bench, pool, server, large, LOOKING, pair)
         pair.end()
     bench.say(f"thumbnails: {scroll.words}, others' p99 {scroll_ms:.1f} ms")
     bench.say(f"large: {open_large.words}, others' p99 {pair.p99_ms:.1f} ms")
@@ -91,7 +95,7 @@ def wanted(paths: list[str], large_path: str, token: str = "") -> tuple[Wanted, 
 
 def look(
     bench: Bench,
-    crowd: Crowd,
+    pool: ClientPool,
     server: ServerProcess,
     wanted: Wanted,
     connections: int,
@@ -101,20 +105,20 @@ def look(
     before_kib = server.rss_kib
     server.forget_peak()
     getters = [
-        Getter(crowd, wanted, number * len(wanted) // connections)
+        Getter(pool, wanted, number * len(wanted) // connections)
         for number in range(connections)
     ]
-    crowd.run(time.perf_counter() + WARM_S, due=due)
+    pool.run(time.perf_counter() + WARM_S, due=due)
     answers = sum(getter.answers for getter in getters)
     byte_count = sum(getter.byte_count for getter in getters)
     cpu_s, began_s = server.cpu_s, time.perf_counter()
-    crowd.run(began_s + bench.seconds, due=due)
+    pool.run(began_s + bench.seconds, due=due)
     seconds, cpu_s = time.perf_counter() - began_s, server.cpu_s - cpu_s
     answers = sum(getter.answers for getter in getters) - answers
     byte_count = sum(getter.byte_count for getter in getters) - byte_count
     for getter in getters:
         getter.is_stopping = True
-    crowd.run(
+    pool.run(
         time.perf_counter() + 60,
         due=due,
         is_done=lambda: all(getter.is_done for getter in getters),
@@ -138,10 +142,10 @@ def run_stock(bench: Bench) -> list[Figure]:
     looks, latencies = [], []
     with bench.start(command) as server:
         for asked, connections in ((small, SCROLLING), (large, LOOKING)):
-            with Crowd(server.port) as crowd:
+            with ClientPool(server.port) as pool:
                 asking = Asking(server.port, "/")
                 asking.start()
-                looks.append(look(bench, crowd, server, asked, connections))
+                looks.append(look(bench, pool, server, asked, connections))
                 latencies.append(percentile(asking.stop(), 0.99))
     bench.say(f"stock, thumbnails: {looks[0].words}, others' p99 {latencies[0]:.1f} ms")
     bench.say(f"stock, large: {looks[1].words}, others' p99 {latencies[1]:.1f} ms")

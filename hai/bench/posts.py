@@ -7,13 +7,19 @@ import time
 
 from hai.bench.bench import Bench
 from hai.bench.community import make
-from hai.bench.crowd import Client, Crowd
+from hai.bench.load.clients import Client, ClientPool
+from hai.bench.load.wire import (
+    ACK,
+    PONG_FRAME,
+    SENT,
+    number_of,
+    send_hai_frame,
+)
 from hai.bench.results import Figure, percentile
-from hai.bench.wire import ACK, PONG_FRAME, SENT, number_of, send_hai_frame
 
 PAIRS = 50
 WARM_S = 1.0
-DRAIN_S = 5.0
+DRAIN_S = 30.0  # for the acks of what was sent last
 
 
 class Pair:
@@ -63,8 +69,8 @@ class Pair:
 
 def run(bench: Bench) -> list[Figure]:
     community = make(bench.folder / "posts", people=2 * PAIRS, pairs=PAIRS)
-    with bench.serve(community) as server, Crowd(server.port) as crowd:
-        clients = crowd.connect(community.tokens)
+    with bench.serve(community) as server, ClientPool(server.port) as pool:
+        clients = pool.connect(community.tokens)
         pairs = [
             Pair(room_id, f"p{time.time_ns():x}.")
             for room_id in community.pair_room_ids
@@ -73,17 +79,17 @@ def run(bench: Bench) -> list[Figure]:
             writer, reader = clients[2 * number], clients[2 * number + 1]
             writer.on_data, reader.on_data = pair.write, pair.read
             pair.post(writer)
-        crowd.run(time.perf_counter() + WARM_S)
+        pool.run(time.perf_counter() + WARM_S)
         for pair in pairs:
             pair.latencies_s.clear()
         cpu_s, own_s, began_s = server.cpu_s, time.process_time(), time.perf_counter()
-        crowd.run(began_s + bench.seconds)
+        pool.run(began_s + bench.seconds)
         seconds = time.perf_counter() - began_s
         cpu_s, own_s = server.cpu_s - cpu_s, time.process_time() - own_s
         latencies = [1000 * s for pair in pairs for s in pair.latencies_s]
         for pair in pairs:
             pair.is_stopping = True
-        crowd.run(
+        pool.run(
             time.perf_counter() + DRAIN_S,
             is_done=lambda: all(p.is_drained for p in pairs),
         )

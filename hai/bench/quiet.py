@@ -1,7 +1,7 @@
 """Two people who talk beside what is measured: how long it lets them wait."""
 
 from hai.bench.community import Community
-from hai.bench.crowd import Crowd
+from hai.bench.load.clients import ClientPool
 from hai.bench.processes import ServerProcess
 from hai.bench.results import percentile
 from hai.bench.room import CrowdedRoom
@@ -14,10 +14,10 @@ class QuietPair:
     """The last pair of a community, talking for as long as somebody else is busy."""
 
     def __init__(
-        self, crowd: Crowd, server: ServerProcess, community: Community
+        self, pool: ClientPool, server: ServerProcess, community: Community
     ) -> None:
-        clients = crowd.connect(community.tokens[-2:])
-        self.room = CrowdedRoom(crowd, server, clients, community.pair_room_ids[-1])
+        clients = pool.connect(community.tokens[-2:])
+        self.room = CrowdedRoom(pool, server, clients, community.pair_room_ids[-1])
 
     def begin(self) -> None:
         self.room.begin(RATE, LONGEST_S, senders=2)

@@ -9,13 +9,21 @@ import time
 from dataclasses import dataclass
 from itertools import count
 
-from hai.bench.crowd import Broken, Client, Crowd
+from hai.bench.load.clients import (
+    Broken,
+    Client,
+    ClientPool,
+)
+from hai.bench.load.stream import FactStream, StreamReader
+from hai.bench.load.wire import (
+    ACK,
+    PONG_FRAME,
+    send_hai_frame,
+)
 from hai.bench.processes import ServerProcess
 from hai.bench.results import percentile
-from hai.bench.story import Reading, Story
-from hai.bench.wire import ACK, PONG_FRAME, send_hai_frame
 
-DRAIN_S = 10.0  # for what is still on its way when the last hai was sent
+DRAIN_S = 30.0  # for what is still on its way when the last hai was sent
 SAMPLES = 200_000  # latencies that the percentiles are taken of
 
 _runs = count(1)
@@ -68,22 +76,26 @@ class CrowdedRoom:
     """The members' clients of one room. `rate`s may be tried one after another."""
 
     def __init__(
-        self, crowd: Crowd, server: ServerProcess, clients: list[Client], room_id: int
+        self,
+        pool: ClientPool,
+        server: ServerProcess,
+        clients: list[Client],
+        room_id: int,
     ) -> None:
-        self.crowd = crowd
+        self.pool = pool
         self.server = server
         self.clients = clients
         self.room_id = room_id
 
     def prepare(self, senders: int) -> None:
-        """A new story, which all clients are at the beginning of."""
-        self.story = Story()
+        """A new stream, which all clients are at the beginning of."""
+        self.stream = FactStream()
         self.tag = f"{time.time_ns():x}.{next(_runs)}."
         self.senders = self.clients[:: max(1, len(self.clients) // senders)][:senders]
         self.sent = self.acked = self.refused = 0
         self.intended: list[float] = []  # when each hai was meant to be sent
         for client in self.clients:
-            client.state = Reading(self.story)
+            client.state = StreamReader(self.stream)
             client.on_data = self.hear
 
     def hear(self, client: Client, data: memoryview, now_s: float) -> None:
@@ -116,7 +128,7 @@ class CrowdedRoom:
         """Post for so long, wait for what is on its way, and count."""
         cpu_s, own_s = self.server.cpu_s, time.process_time()
         self.begin(rate, seconds, senders)
-        self.crowd.run(self.began_s + seconds, due=self.post_due)
+        self.pool.run(self.began_s + seconds, due=self.post_due)
         self.drain()
         ended_s = time.perf_counter()
         self.server_cpu_s = self.server.cpu_s - cpu_s
@@ -124,7 +136,7 @@ class CrowdedRoom:
 
     def drain(self) -> None:
         limit_s = time.perf_counter() + DRAIN_S
-        self.crowd.run(limit_s, is_done=self.is_drained)
+        self.pool.run(limit_s, is_done=self.is_drained)
 
     def is_drained(self) -> bool:
         return self.acked >= self.sent and all(
@@ -151,7 +163,7 @@ class CrowdedRoom:
     def wrong_count(self) -> int:
         """Facts that differ between members, come twice, or out of order."""
         differing: int = sum(client.state.errors for client in self.clients)
-        numbers = self.story.numbers
+        numbers = self.stream.numbers
         twice = len(numbers) - len(set(numbers))
         last = [-1] * len(self.senders)  # of each sender
         swapped = 0
@@ -165,7 +177,7 @@ class CrowdedRoom:
         """A sample over all members and all of the time."""
         deliveries = sum(client.state.heard for client in self.clients)
         step = max(1, deliveries // SAMPLES)
-        times = [self.intended[number] for number in self.story.numbers]
+        times = [self.intended[number] for number in self.stream.numbers]
         found, skip = [], 0
         for client in self.clients:
             for heard_s, first, end in client.state.log:

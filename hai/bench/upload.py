@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hai.bench import gallery
 from hai.bench.bench import Bench
 from hai.bench.community import make
-from hai.bench.crowd import Broken, Crowd
-from hai.bench.http import Asking, upload
+from hai.bench.load.clients import Broken, ClientPool
+from hai.bench.load.http import Asking, upload
 from hai.bench.processes import ServerProcess
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
@@ -76,15 +76,15 @@ def run(bench: Bench) -> list[Figure]:
     community = make(bench.folder / "upload", people=4, pairs=2)
     path = f"/rooms/{community.pair_room_ids[0]}/pictures"
     limit = ("--max-picture-bytes", str(2 * UPLOAD_BYTES))
-    with bench.serve(community, *limit) as server, Crowd(server.port) as crowd:
-        pair = QuietPair(crowd, server, community)
+    with bench.serve(community, *limit) as server, ClientPool(server.port) as pool:
+        pair = QuietPair(pool, server, community)
         pair.begin()
-        crowd.run(time.perf_counter() + WARM_S, due=pair.due)
+        pool.run(time.perf_counter() + WARM_S, due=pair.due)
         pair.end()
         pair.begin()
         sending = Sending(server, path, community.tokens[0])
         sending.start()
-        crowd.run(
+        pool.run(
             time.perf_counter() + LONGEST_S,
             due=pair.due,
             is_done=lambda: not sending.is_alive(),

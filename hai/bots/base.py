@@ -18,7 +18,7 @@ class Bot(Protocol):
     async def reply(self, hai: HaiObject, room: RoomObject) -> str | None:
         """The text of an answer, or None for no answer.
 
-        hai, room: the objects that every client gets. Called on the loop for one
-        hai at a time, so whatever computes or waits goes to a thread; cancelled
-        when it takes longer than the dispatcher's deadline.
+        hai, room: the objects that every client gets. Called on the loop, so whatever
+        computes or waits goes to a thread. One hai at a time, unless an answer is
+        late: then the next begins beside it. Cancelled when the dispatcher gives up.
         """

@@ -5,6 +5,12 @@ those of bots, so that two of them cannot talk for ever. Each has one bounded
 queue and answers one hai at a time, off the path of the senders: to them a bot
 costs one look into a dictionary.
 
+To a person silence is the end of a talk, so each hai that reaches a bot gets its
+answer, however busy the machine is. One that is late is sent when it comes; the bot
+goes on with the next hai beside it, so that one slow thought does not keep
+everybody waiting. After a minute and a half a thought is taken for endless: it is
+cancelled, and the bot says that it lost the thread.
+
 An answer is sent as any user's hai, under a client_id made of the hai it answers,
 so it cannot be stored twice. What waits here when the process ends stays
 unanswered, and is not made up for at the next start: whoever asked will ask again,
@@ -13,25 +19,31 @@ and an answer after an hour would only puzzle.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from hai import errors
+from hai import clock, errors
 from hai.bots.base import Bot
-from hai.core import accounts, first_state, orders
+from hai.core import orders
 from hai.core.context import Core
-from hai.core.sessions import Identity
+from hai.core.identity.sessions import Identity
+from hai.core.people import accounts
+from hai.core.talk import first_state
 from hai.events import HaiSent, RoomChanged, UserChanged
 from hai.shapes import HaiObject, UserObject
 from hai.storage import rooms
 
 logger = logging.getLogger(__name__)
 
-Queue = asyncio.Queue[HaiObject]  # of hais
+Task = asyncio.Task[None]
+Queue = asyncio.Queue[tuple[HaiObject, float]]  # of hais, and since when
 
-DEADLINE_S = 5.0  # people take a pause of more than that for an end
+LATE_S = 5.0  # people take a pause of more than that for an end
+GIVE_UP_S = 90.0  # a busy machine may take a minute over what takes a millisecond
+MAX_THOUGHTS = 4  # of one bot at once: the late ones, and the next
 QUEUE_LENGTH = 100  # Eliza answers 100 in well under a second
 FULL = "So many are writing to me just now. Please tell me again in a minute."
+LOST = "Sorry, I lost the thread there. Please tell me again."
 
 
 class Dispatcher:
@@ -42,12 +54,14 @@ class Dispatcher:
         core: Core,
         bots: Iterable[Bot],
         *,
-        deadline_s: float = DEADLINE_S,
+        late_s: float = LATE_S,
+        give_up_s: float = GIVE_UP_S,
         queue_length: int = QUEUE_LENGTH,
     ) -> None:
         self.core = core
         self.bots = tuple(bots)
-        self.deadline_s = deadline_s
+        self.late_s = late_s
+        self.give_up_s = give_up_s
         self.queue_length = queue_length
         self.desks: list[Desk] = []
         self.listening: dict[int, list[Desk]] = {}  # direct room id -> bots in it
@@ -58,8 +72,7 @@ class Dispatcher:
         for bot in self.bots:
             user = await ensure_bot_user(self.core, bot)
             self.core.presence.connected(user["id"])  # bots are always in
-            queue: Queue = asyncio.Queue(self.queue_length)
-            self.desks.append(Desk(self.core, bot, user["id"], queue, self.deadline_s))
+            self.desks.append(Desk(self, bot, user["id"]))
         self.core.bus.subscribe(UserChanged, self._user_changed)
         self.core.bus.subscribe(RoomChanged, self._room_changed)
         self.core.bus.subscribe(HaiSent, self._hai_sent)
@@ -97,48 +110,72 @@ class Dispatcher:
 class Desk:
     """One bot at work: its queue, and the task that takes from it."""
 
-    def __init__(
-        self, core: Core, bot: Bot, user_id: int, queue: Queue, deadline_s: float
-    ) -> None:
-        self.core = core
+    def __init__(self, dispatcher: Dispatcher, bot: Bot, user_id: int) -> None:
+        self.core = dispatcher.core
         self.bot = bot
         self.identity = Identity(user_id, session_id=0, role="member", kind="bot")
-        self.deadline_s = deadline_s
-        self.queue = queue
-        self.tasks = {asyncio.create_task(self._work(), name=f"bot {bot.name}")}
+        self.late_s = dispatcher.late_s
+        self.give_up_s = dispatcher.give_up_s
+        self.queue: Queue = asyncio.Queue(dispatcher.queue_length)
+        self.thoughts: set[Task] = set()
+        self.tasks: set[Task] = set()  # all of them, to be ended
+        self._spawn(self._work())
 
     def put(self, hai: HaiObject) -> None:
         """Let the bot answer when it can; with a full queue, say so now."""
         try:
-            self.queue.put_nowait(hai)
+            self.queue.put_nowait((hai, clock.monotonic_s()))
         except asyncio.QueueFull:
-            task = asyncio.create_task(self._say(hai, FULL))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self._spawn(self._say(hai, FULL))
 
     async def close(self) -> None:
         for task in list(self.tasks):
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> Task:
+        task = asyncio.create_task(work, name=f"bot {self.bot.name}")
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
     async def _work(self) -> None:
         while True:
-            hai = await self.queue.get()
-            try:
-                await self._answer(hai)
-            except TimeoutError:
-                logger.warning("%s took too long over a hai", self.bot.name)
-            except Exception:
-                logger.exception("%s failed on a hai", self.bot.name)
+            hai, asked_s = await self.queue.get()
+            thought = self._spawn(self._answer(hai, asked_s))
+            self.thoughts.add(thought)
+            thought.add_done_callback(self.thoughts.discard)
+            await asyncio.wait([thought], timeout=self.late_s)
+            while len(self.thoughts) >= MAX_THOUGHTS:
+                await asyncio.wait(self.thoughts, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _answer(self, hai: HaiObject) -> None:
-        room_id = hai["room_id"]
-        room = await self.core.db.read(rooms.find, room_id)
-        await self._order("start_typing", {"room_id": room_id})
-        async with asyncio.timeout(self.deadline_s):
-            text = await self.bot.reply(hai, room)
+    async def _answer(self, hai: HaiObject, asked_s: float) -> None:
+        """One answer, unless the bot has nothing to say. Never raises."""
+        began_s = clock.monotonic_s()
+        text = await self._thought(hai)
         if text and text.strip():
             await self._say(hai, text)
+        now_s = clock.monotonic_s()
+        if now_s - asked_s > self.late_s:
+            logger.warning(
+                "%s was late: %.1f s in the queue, %.1f s over the answer",
+                self.bot.name,
+                began_s - asked_s,
+                now_s - began_s,
+            )
+
+    async def _thought(self, hai: HaiObject) -> str | None:
+        room_id = hai["room_id"]
+        try:
+            room = await self.core.db.read(rooms.find, room_id)
+            await self._order("start_typing", {"room_id": room_id})
+            async with asyncio.timeout(self.give_up_s):
+                return await self.bot.reply(hai, room)
+        except TimeoutError:
+            logger.warning("%s found no end over a hai", self.bot.name)
+        except Exception:
+            logger.exception("%s failed on a hai", self.bot.name)
+        return LOST
 
     async def _say(self, hai: HaiObject, text: str) -> None:
         text = text[: self.core.config.max_text_chars]
@@ -151,6 +188,8 @@ class Desk:
             await orders.run(self.core, self.identity, name, payload)
         except errors.HaiError as error:
             logger.warning("%s could not %s: %s", self.bot.name, name, error.code)
+        except Exception:
+            logger.exception("%s could not %s", self.bot.name, name)
 
 
 async def ensure_bot_user(core: Core, bot: Bot) -> UserObject:

@@ -11,7 +11,6 @@ and 32 MiB, of which Eliza uses two modules. Those two are loaded alone instead,
 and 2 MiB (see `_import_alone`).
 """
 
-import asyncio
 import contextlib
 import importlib
 import importlib.util
@@ -22,13 +21,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from hai import clock
 from hai.bots.threads import Threads, TooManyThreads
 from hai.shapes import HaiObject, RoomObject
 
 logger = logging.getLogger(__name__)
 
 MAX_CHARS = 1000  # an answer repeats what was said, and is itself a hai
-DEADLINE_S = 4.0  # below the dispatcher's, so that Eliza can say so herself
+LATE_S = 5.0  # people take a pause of more than that for an end
+GIVE_UP_S = 60.0  # below the dispatcher's, so that Eliza can say so herself
 
 SILENCE = "Take your time. I am listening."
 PICTURE = "What does this picture mean to you?"
@@ -42,10 +43,8 @@ class Eliza:
     name = "eliza"
     display_name = "Eliza"
 
-    def __init__(self, *, deadline_s: float = DEADLINE_S) -> None:
-        self.deadline_s = deadline_s
-        self.threads = Threads("eliza")
-        self.turn = asyncio.Lock()  # one answer at a time: they take 0.1 ms
+    def __init__(self, *, late_s: float = LATE_S, give_up_s: float = GIVE_UP_S) -> None:
+        self.threads = Threads("eliza", late_s=late_s, give_up_s=give_up_s)
         self.chat: Any = None
         self.loading = threading.Lock()
 
@@ -57,13 +56,17 @@ class Eliza:
     async def reply_to(self, user_key: object, text: str) -> str:
         """Exactly one answer, whatever the text. Loop thread; never raises.
 
+        It takes 0.1 ms, or as long as the machine lets her wait; only what takes a
+        minute is taken for a thought without end.
+
         user_key: who asks; she treats everybody alike.
         """
         try:
-            async with asyncio.timeout(self.deadline_s), self.turn:
-                return str(await self.threads.run(self.answer, text))
-        except (TimeoutError, TooManyThreads):
-            logger.warning("Eliza found no answer in %s s", self.deadline_s)
+            return str(await self.threads.run(self.answer, text))
+        except TimeoutError:
+            logger.warning("Eliza found no answer in %s s", self.threads.give_up_s)
+        except TooManyThreads:
+            logger.warning("Eliza found no answer: all her threads hang")
         except Exception:
             logger.exception("Eliza failed")
         return TIRED
@@ -74,7 +77,11 @@ class Eliza:
         if not said:
             return SILENCE
         with self.loading:
-            self.chat = self.chat or _load_chat()
+            if self.chat is None:
+                began_s = clock.monotonic_s()
+                self.chat = _load_chat()
+                took_s = clock.monotonic_s() - began_s
+                logger.info("NLTK was loaded in %.2f s", took_s)
         return str(self.chat.respond(said) or SILENCE)
 
 

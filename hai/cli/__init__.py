@@ -23,7 +23,7 @@ with lean.imports():
     from hai import __version__
     from hai.config import SETTINGS, ConfigError, Setting, load
     from hai.errors import HaiError
-    from hai.storage.faults import Unusable
+    from hai.storage.sqlite.faults import Unusable
 
 COMMANDS = (  # each is a module here
     *("serve", "users", "rooms", "invite", "seed"),

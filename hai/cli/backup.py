@@ -11,7 +11,7 @@ from hai.cli.control import Actions, perform
 from hai.config import Config
 from hai.core.context import Core
 from hai.errors import BadRequest, Busy
-from hai.storage import backup
+from hai.storage.sqlite import backup
 
 SHOWN = ("users", "rooms", "hais", "pictures")  # of what was counted
 

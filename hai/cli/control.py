@@ -24,7 +24,7 @@ from typing import Any
 from hai.app import open_core
 from hai.config import Config
 from hai.errors import Busy, HaiError, all_errors
-from hai.storage.faults import Unusable
+from hai.storage.sqlite.faults import Unusable
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Actions = Mapping[str, Action]
 
 SOCKET_NAME = "hai.sock"
 LOCK_NAME = "hai.lock"
-PATIENCE_S = 10  # for a server that is just starting or stopping
+PATIENCE_S = 30  # for a server that is just starting or stopping
 RETRY_S = 0.05
 ANSWER_S = 600  # 100,000 names for one `users token` take minutes
 LONG_ACTIONS = {"backup", "seed"}  # minutes or hours; it ends when the server does

@@ -5,8 +5,8 @@ from typing import Any
 
 from hai.cli.control import Actions, perform
 from hai.config import Config
-from hai.core import invites
 from hai.core.context import Core
+from hai.core.identity import invites
 
 
 def configure(add: Any, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hai.cli.control import folder_lock
 from hai.config import Config
-from hai.storage import backup
+from hai.storage.sqlite import backup
 
 
 def configure(add: Any, name: str) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 from hai.cli.control import Actions, perform
 from hai.config import Config
-from hai.core import accounts, fields, rooms
+from hai.core import fields
 from hai.core.context import Core
+from hai.core.people import accounts
+from hai.core.talk import rooms
 from hai.errors import NotFound
 from hai.events import RoomChanged
 from hai.shapes import UserObject

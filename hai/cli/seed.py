@@ -20,9 +20,10 @@ from hai.cli.control import Actions, perform
 from hai.cli.seed_pictures import make_png
 from hai.cli.seed_words import EMOJI, FIRST_NAMES, LAST_NAMES, ROOMS, SAYINGS
 from hai.config import Config
-from hai.core import accounts, formatting
 from hai.core.context import Core
 from hai.core.objects import user_object
+from hai.core.people import accounts
+from hai.core.talk import formatting
 from hai.events import RoomChanged, UserChanged
 from hai.storage import blobs
 from hai.storage import hais as hai_rows

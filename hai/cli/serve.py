@@ -20,7 +20,7 @@ from hai.cli.actions import ACTIONS
 from hai.cli.control import server_lock
 from hai.cli.control_server import serve_control
 from hai.config import Config, ConfigError
-from hai.core import accounts
+from hai.core.people import accounts
 
 logger = logging.getLogger(__name__)
 

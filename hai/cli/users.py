@@ -7,8 +7,8 @@ from typing import Any
 from hai.cli.control import Actions, perform
 from hai.cli.invite import address
 from hai.config import Config
-from hai.core import accounts, admin
 from hai.core.context import Core
+from hai.core.people import accounts, admin
 from hai.errors import NotFound
 from hai.shapes import UserObject
 

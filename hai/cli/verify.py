@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from hai.config import Config
-from hai.storage import verify
+from hai.storage.sqlite import verify
 from hai.units import MIB
 
 NOT_ALL = 4  # the exit code

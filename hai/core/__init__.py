@@ -3,5 +3,7 @@
 Knows no protocol: no tornado, no socketio, no request objects. A function
 that changes something is plain and returns a future: what it must write is
 queued before it returns, so callers keep an order by calling in that order.
-Start reading with orders.py (all that clients can ask for), then hais.py.
+Wings import downwards only: pictures -> people -> talk -> identity, and all of them
+the files beside this one. Above them stands orders.py, all that clients can ask for:
+start reading there, then talk/hais.py.
 """

@@ -8,6 +8,8 @@ from hai.bus import Bus
 from hai.config import Config
 from hai.core.picture_cache import PictureCache
 from hai.core.presence import Presence
+from hai.core.reading import Reading
+from hai.core.turns import Turns
 from hai.storage.database import Database
 
 
@@ -16,12 +18,14 @@ class Core:
     """Made once by app.py.
 
     executor: for work that burns CPU (password hashes, bots): two threads.
+    reading: what people's reads have cost (core/reading.py).
     set_up_token: lets a stranger make the first owner; printed at the start.
     url: where it serves, while it does.
-    hashes_waiting: passwords at the executor now (core/passwords.py).
+    hashes_waiting: passwords at the executor now (core/identity/passwords.py).
     unread: of uploads between two requests, by token hash: (from where, the last
-    bytes that their readers have not understood yet) (core/resumable.py).
+    bytes that their readers have not understood yet) (core/pictures/resumable.py).
     picture_cache: small pictures that were served just now.
+    turns: what takes long on the loop, a slice at a time (core/turns.py).
     """
 
     config: Config
@@ -29,8 +33,10 @@ class Core:
     bus: Bus
     presence: Presence
     executor: ThreadPoolExecutor
+    reading: Reading
     set_up_token: str = field(default_factory=ids.new_token)
     url: str = ""
     hashes_waiting: int = 0
     unread: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     picture_cache: PictureCache = field(default_factory=PictureCache)
+    turns: Turns = field(default_factory=Turns)

@@ -13,30 +13,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from hai import errors
-from hai.core import (
+from hai.core import fields
+from hai.core.context import Core
+from hai.core.fields import Field
+from hai.core.identity.sessions import Identity
+from hai.core.pictures import stored
+from hai.core.talk import (
     changes,
-    fields,
     hais,
-    pictures,
     reactions,
     reads,
     rooms,
-    typing_marks,
+    typing,
 )
-from hai.core.context import Core
-from hai.core.fields import Field
-from hai.core.sessions import Identity
+from hai.storage.database import asker
 
 logger = logging.getLogger(__name__)
 
-Ack = dict[str, Any]
-Start = Callable[..., "asyncio.Future[Ack]"]
+Ack = dict[str, Any]  # as orders of all kinds have it; shapes.py has each
+Start = Callable[..., "asyncio.Future[Any]"]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """creates: over HTTP its success is 201; may_create: 201 when it did, an ack
-    that is objects.Created. ack: the keys of its answer."""
+    that is objects.Created. ack: the keys of its answer. is_costly: it reads much,
+    and is refused to who has read too much."""
 
     name: str
     start: Start
@@ -45,6 +47,7 @@ class Order:
     help: str
     creates: bool = False
     may_create: bool = False
+    is_costly: bool = False
 
 
 _HAI = {"hai_id": fields.ID}
@@ -77,7 +80,7 @@ _TABLE = (
     ),
     Order(
         "describe_picture",
-        pictures.describe_sent,
+        stored.describe_sent,
         {"picture_id": fields.ID, "alt": fields.ALT},
         "hai",
         "Say what a picture of one's own hai shows",
@@ -92,7 +95,7 @@ _TABLE = (
         "",
         "Everything up to this hai has been seen",
     ),
-    Order("start_typing", typing_marks.start, _ROOM, "", "Tell the room for 5 s"),
+    Order("start_typing", typing.start, _ROOM, "", "Tell the room for 5 s"),
     Order(
         "get_hais",
         hais.page,
@@ -106,6 +109,7 @@ _TABLE = (
         },
         "hais has_more",
         "A page of a room, oldest first",
+        is_costly=True,
     ),
     Order(
         "get_changes",
@@ -117,6 +121,7 @@ _TABLE = (
         },
         "users rooms hais removed_room_ids rev epoch has_more online_user_ids",
         "Everything that changed since a rev",
+        is_costly=True,
     ),
     Order(
         "create_room",
@@ -171,13 +176,26 @@ def run(core: Core, who: Identity, name: str, payload: Any) -> "asyncio.Future[A
         order = ORDERS.get(name)
         if order is None:
             raise errors.UnknownOrder()
-        started = order.start(core, who, **fields.take(order.fields, payload))
+        started = _start(core, who, order, fields.take(order.fields, payload))
     except errors.HaiError as error:
         return _failed(error)
     except Exception:
         logger.exception("the order %s failed", name)
         return _failed(errors.Busy())
     return started
+
+
+def _start(
+    core: Core, who: Identity, order: Order, found: dict[str, Any]
+) -> "asyncio.Future[Ack]":
+    """Whatever it reads is read for this user. Raises HaiError."""
+    if order.is_costly:
+        core.reading.admit(who.user_id)
+    before = asker.set(who.user_id)
+    try:
+        return order.start(core, who, **found)
+    finally:
+        asker.reset(before)
 
 
 def _failed(error: errors.HaiError) -> "asyncio.Future[Ack]":

@@ -36,6 +36,16 @@ class Buckets:
         self._filled[key] = (left - cost, now)
         return True
 
+    def has_any(self, key: Hashable) -> bool:
+        """Whether something is left, for what is paid for when its cost is known."""
+        return not self.is_on or self._left(key, clock.monotonic_s()) > 0
+
+    def charge(self, key: Hashable, cost: float) -> None:
+        """Take what it has cost. It may be more than was left."""
+        if self.is_on:
+            now = clock.monotonic_s()
+            self._filled[key] = (self._left(key, now) - cost, now)
+
     def give_back(self, key: Hashable, cost: float = 1.0) -> None:
         """What was taken turned out well: it does not count."""
         if key in self._filled:

@@ -20,9 +20,14 @@ from hai.events import (
     UserChanged,
 )
 from hai.realtime.directory import Directory
-from hai.realtime.outbox import Fact, Flusher, tell
-from hai.realtime.packets import Memory
-from hai.realtime.presence import Tab, Tabs
+from hai.realtime.presence import Tabs
+from hai.realtime.wire.outbox import (
+    Fact,
+    Flusher,
+    tell,
+)
+from hai.realtime.wire.packets import Memory
+from hai.realtime.wire.tab import Tab
 
 EVENT_PREFIX = b"42"  # Engine.IO message, Socket.IO event in namespace /
 

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hai import errors
-from hai.realtime.engine import EngineSocket
 from hai.realtime.namespace import ClientNamespace, Future
 from hai.realtime.orders import OrderDesk
 from hai.realtime.orders import Reply as Acknowledge
+from hai.realtime.wire.engine import EngineSocket
 
 MAX_CHARS = 10_000  # longer input is cut
 MAX_WAITING = 16  # messages of one sid; then the next packet waits

@@ -18,7 +18,11 @@ from socketio import packet as sio
 
 from hai.ids import room_room, user_room
 from hai.realtime.directory import Directory
-from hai.realtime.outbox import Fact, Flusher, tell
+from hai.realtime.wire.outbox import (
+    Fact,
+    Flusher,
+    tell,
+)
 
 ROOM_PREFIX = room_room(0)[:-1]
 

@@ -12,9 +12,9 @@ from socketio.exceptions import ConnectionRefusedError
 
 from hai import errors
 from hai.ids import user_room
-from hai.realtime.engine import Engine, EngineSocket
 from hai.realtime.orders import OrderDesk, Reply
 from hai.realtime.presence import Tabs
+from hai.realtime.wire.engine import Engine, EngineSocket
 
 Future = asyncio.Future[Any]
 

@@ -10,20 +10,27 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from tornado.web import stream_request_body
+
 from hai import errors
-from hai.realtime import frames
-from hai.realtime.door import Door, Visitor
-from hai.realtime.engine import MAX_PAYLOAD_BYTES, Engine
 from hai.realtime.orders import Ack, OrderDesk
-from hai.realtime.outbox import (
+from hai.realtime.presence import Tabs
+from hai.realtime.wire import frames
+from hai.realtime.wire.engine import MAX_PAYLOAD_BYTES, Engine
+from hai.realtime.wire.handshake import Door, Visitor
+from hai.realtime.wire.outbox import (
     NO_NATIVE_FRAMES,
     SESSION_ENDED,
     Fact,
 )
-from hai.realtime.packets import Memory, dumps, loads
-from hai.realtime.presence import Tab, Tabs
-from hai.realtime.transport import SocketHandler
-from hai.realtime.websocket import WebSocket
+from hai.realtime.wire.packets import (
+    Memory,
+    dumps,
+    loads,
+)
+from hai.realtime.wire.tab import Tab
+from hai.realtime.wire.transport import SocketHandler
+from hai.realtime.wire.websocket import WebSocket
 
 PING_INTERVAL_S = 20.0
 MAX_MISTAKES = 10
@@ -122,6 +129,10 @@ class NativeSocket(Tab):
         self.wire.send(PING_FRAME)
         return now_s + PING_INTERVAL_S
 
+    @property
+    def has_hung_up(self) -> bool:
+        return self.wire.has_hung_up
+
     # --- The end ---------------------------------------------------------------------
 
     def end_session(self) -> None:
@@ -149,8 +160,11 @@ class NativeSocket(Tab):
             self.relief.set_result(None)
 
 
+@stream_request_body
 class NativeHandler(SocketHandler):
-    """The handshake. All checks come before the 101."""
+    """The handshake. All checks come before the 101, and before a body is read."""
+
+    SUPPORTED_METHODS = ("GET",)
 
     def initialize(self, server: NativeServer) -> None:
         self.server = server
@@ -165,6 +179,9 @@ class NativeHandler(SocketHandler):
             self.refuse(error)
             return
         self.visitor = visitor
+
+    def data_received(self, chunk: bytes) -> None:
+        """Never called: what has a body is refused."""
 
     def get(self) -> None:
         try:

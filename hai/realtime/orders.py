@@ -15,10 +15,10 @@ from typing import Any
 
 from hai import clock, errors
 from hai.core.context import Core
+from hai.core.identity.sessions import Identity
 from hai.core.rate_limits import Buckets
-from hai.core.sessions import Identity
-from hai.realtime.frames import POLICY
-from hai.realtime.presence import Tab
+from hai.realtime.wire.frames import POLICY
+from hai.realtime.wire.tab import Tab
 
 # Sustained and in a burst, per session. Above what the busiest page or bot does,
 # below what one session could do to everybody else.
@@ -29,6 +29,7 @@ MAX_REFUSED, REFUSED_WINDOW_S = 1000, 10.0  # by the limit: this client does not
 CHARS_PER_TOKEN = 1024  # of the limit; parsing a megabyte may take 30 ms
 BULK_CHARS = 16 * 1024  # no order is longer: paid for before it is parsed
 PAGES = frozenset({"get_hais", "get_changes"})  # their answers may be 128 KiB
+WATCH_S = 0.5  # before the first look at a socket that waits for a page; then twice it
 NAMESPACE_TOKENS = 5  # for a CONNECT or DISCONNECT, which cost 100 us and more
 
 Ack = dict[str, Any]
@@ -48,6 +49,8 @@ class OrderDesk:
         self.in_flight = 0
         self.is_closed = False
         self._refused: dict[Tab, tuple[int, float]] = {}  # how many, since when
+        # Under way, each with when to look next whether its client is still there.
+        self._pages: dict[Tab, dict[asyncio.Future[Ack], asyncio.TimerHandle]] = {}
 
     def start(
         self,
@@ -76,6 +79,7 @@ class OrderDesk:
         tab.in_flight_chars += chars
         self.in_flight += 1
         if name in PAGES:
+            self._watch(tab, future)
             future.add_done_callback(partial(self._finish_page, tab, reply, chars))
             return future
         future.add_done_callback(partial(self._finish, tab, reply, chars))
@@ -119,9 +123,25 @@ class OrderDesk:
         if count >= MAX_REFUSED:
             tab.hang_up(POLICY)
 
+    def _watch(
+        self, tab: Tab, page: "asyncio.Future[Ack]", after_s: float = WATCH_S
+    ) -> None:
+        """A socket is not read while it waits for a page, so nothing else tells when
+        its client has hung up. What it ordered behind the page is then read.
+
+        Ever less often: thousands may wait at once after a restart.
+        """
+        if after_s > WATCH_S and tab.has_hung_up:
+            page.cancel()
+        later = asyncio.get_running_loop().call_later
+        look = later(after_s, self._watch, tab, page, 2 * after_s)
+        self._pages.setdefault(tab, {})[page] = look
+
     def forget(self, tab: Tab) -> None:
-        """The tab is closed."""
+        """The tab is closed: what it only asked for is not looked up any more."""
         self._refused.pop(tab, None)
+        for page in list(self._pages.get(tab, ())):
+            page.cancel()
 
     def _finish(
         self, tab: Tab, reply: Reply, chars: int, future: "asyncio.Future[Ack]"
@@ -147,6 +167,10 @@ class OrderDesk:
     ) -> None:
         """Written before the next order is read, so that the socket knows what it
         owes already."""
+        pages = self._pages[tab]
+        pages.pop(future).cancel()
+        if not pages:
+            del self._pages[tab]
         self._finish(tab, reply, chars, future)
         tab.flush()
 

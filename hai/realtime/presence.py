@@ -6,36 +6,17 @@ the sockets of both endpoints in it. It also tells core's presence who comes
 and goes; the 30 s of grace are kept there.
 """
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
-from hai.core.sessions import Identity
 from hai.realtime.directory import Directory
-from hai.realtime.outbox import Outbox
+from hai.realtime.wire.tab import Tab
 
 # Rooms below this size are resolved each time; larger ones are remembered until a
 # member joins or leaves: 20 us a fact instead of 100 in a room of 1,000. Who
 # connects or disconnects is put in or taken out.
 REMEMBERED_MEMBERS = 32
 REMEMBERED_ROOMS = 256
-
-
-class Tab(Outbox):
-    """A socket that has been authenticated, on either endpoint."""
-
-    identity: Identity | None
-    in_flight = 0  # orders begun and not yet acked
-    in_flight_chars = 0  # of the messages that they came in
-    relief: "asyncio.Future[None] | None" = None  # done when in_flight is low again
-
-    def end_session(self) -> None:
-        """Tell `session_ended` to who hears facts here, then close."""
-        raise NotImplementedError
-
-    def hang_up(self, code: int) -> None:
-        """Close the connection; what is pending goes out first."""
-        raise NotImplementedError
 
 
 class Watcher(Protocol):

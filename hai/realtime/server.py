@@ -10,28 +10,28 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from hai.core import sessions
 from hai.core.context import Core
+from hai.core.identity import sessions
 from hai.events import SessionEnded
-from hai.realtime import frames
 from hai.realtime.broadcast import Broadcast
 from hai.realtime.directory import Directory
-from hai.realtime.door import Door
 from hai.realtime.eliza import ElizaNamespace
 from hai.realtime.eliza import Reply as ElizaReply
-from hai.realtime.engine import EngineSocket
 from hai.realtime.fanout import FanoutManager
 from hai.realtime.namespace import HaiNamespace
 from hai.realtime.native import NativeHandler, NativeServer, NativeSocket
 from hai.realtime.orders import OrderDesk, RunOrder
-from hai.realtime.outbox import Flusher
-from hai.realtime.packets import Memory
 from hai.realtime.presence import Tabs
 from hai.realtime.socket_server import SocketServer
-from hai.realtime.transport import EngineHandler
+from hai.realtime.wire import frames
+from hai.realtime.wire.engine import EngineSocket
+from hai.realtime.wire.handshake import Door
+from hai.realtime.wire.outbox import Flusher
+from hai.realtime.wire.packets import Memory
+from hai.realtime.wire.transport import EngineHandler
 from hai.storage import rooms
 
-DRAIN_S = 5.0  # for orders under way when the server stops
+DRAIN_S = 15.0  # for orders under way when the server stops
 GOODBYE_S = 1.0  # for the last polls, and for the clients' close frames
 
 

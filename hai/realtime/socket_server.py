@@ -13,14 +13,18 @@ import socketio
 from socketio import packet as sio
 
 from hai import errors
-from hai.realtime.door import Door
-from hai.realtime.engine import Engine, EngineSocket, Future
 from hai.realtime.fanout import FanoutManager, facts_of
-from hai.realtime.frames import POLICY
 from hai.realtime.namespace import ClientNamespace, HaiNamespace
 from hai.realtime.orders import BULK_CHARS, Ack, OrderDesk
-from hai.realtime.outbox import Fact
-from hai.realtime.packets import (
+from hai.realtime.wire.engine import (
+    Engine,
+    EngineSocket,
+    Future,
+)
+from hai.realtime.wire.frames import POLICY
+from hai.realtime.wire.handshake import Door
+from hai.realtime.wire.outbox import Fact
+from hai.realtime.wire.packets import (
     Malformed,
     Memory,
     Packet,

@@ -1,10 +1,11 @@
 """Opens the database: one writer thread, a few reader threads.
 
 `write` goes through the writer thread (writer.py). `read` runs a plain
-function in one read transaction on a reader thread, so that all its queries
-see the same moment. `read_now` does the same on the loop thread and is only
-for reads that were measured under 200 us; nothing else may block the loop.
-A query outside of these raises, because `autoconnect` is off.
+function in one read transaction on a reader thread (sqlite/readers.py), so that all
+its queries see the same moment; so does `read_slow`, for what may take more
+than 5 ms. `read_now` does the same on the loop thread and is only for reads
+that were measured under 200 us; nothing else may block the loop. A query
+outside of these raises, because `autoconnect` is off.
 
 A file that is there is never replaced by a new one: what cannot be opened, is
 damaged or is not ours raises `Unusable`, and stays as it is.
@@ -13,18 +14,23 @@ damaged or is not ours raises `Unusable`, and stays as it is.
 import asyncio
 import contextlib
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from peewee import DatabaseError, SqliteDatabase
 
 from hai import errors
-from hai.storage import epoch, faults, migrations, models
-from hai.storage.faults import Unusable
-from hai.storage.reserve import RESERVE_NAME
+from hai.storage import models
+from hai.storage.sqlite import (
+    epoch,
+    faults,
+    migrations,
+)
+from hai.storage.sqlite.faults import Unusable
+from hai.storage.sqlite.readers import Readers
+from hai.storage.sqlite.readers import asker as asker
+from hai.storage.sqlite.reserve import RESERVE_NAME
 from hai.storage.writer import BUSY_TIMEOUT_MS, Aside, Write, Writer
 from hai.units import CHUNK_BYTES
 
@@ -32,7 +38,6 @@ Result = TypeVar("Result")
 
 SQLITE_VERSION = sqlite3.sqlite_version
 
-READER_COUNT = 2  # threads: reads are short, and there are two cores
 LONG_READ_S = 1.0  # a read that takes longer is ended when it keeps the WAL long
 
 PRAGMAS = {
@@ -70,11 +75,9 @@ class Database:
             self.engine,
             publish,
             on_failure=self.failed.set,
-            interrupt_readers=lambda: self._interrupt_reads(LONG_READ_S),
+            interrupt_readers=lambda: self.readers.interrupt(LONG_READ_S),
         )
-        self._readers = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="reader")
-        self._opened: list[Any] = []  # the readers' raw connections
-        self._reading: dict[Any, float] = {}  # raw connection -> since when
+        self.readers = Readers(self.engine, self._look_at)
 
     async def start(self) -> None:
         """Migrate, bind the models and start the writer. Raises Unusable."""
@@ -90,7 +93,6 @@ class Database:
                 if not is_full or not self.writer.reserve.give_some():
                     reason = faults.FULL_DISK if is_full else faults.reason(error)
                     raise Unusable(f"{self.path} {reason}") from error
-        self._opened.append(self.engine.connection())
         self.writer.start()
 
     def _open(self) -> None:
@@ -103,11 +105,10 @@ class Database:
     async def stop(self) -> None:
         """Commit what is queued, then close every connection."""
         await self.writer.stop()
-        self._interrupt_reads(older_than_s=0)
-        self._readers.shutdown(wait=True)
+        await self.readers.stop()
         if not self.writer.failure:
             self._end_run()
-        for connection in self._opened:
+        for connection in self.readers.connections:
             connection.close()
         self.engine.close()
 
@@ -144,10 +145,18 @@ class Database:
     async def read(self, run: Callable[..., Result], *args: Any) -> Result:
         """Run `run(*args)` in one read transaction on a reader thread.
 
-        Raises Busy for one of seconds that kept the write-ahead log growing.
+        For the `asker` of this task, in turn with others. To cancel it ends it.
+        Raises Busy when too many of theirs are waiting, and for one of seconds that
+        kept the write-ahead log growing.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._read, run, args)
+        result: Result = await self.readers.read(run, args)
+        return result
+
+    async def read_slow(self, run: Callable[..., Result], *args: Any) -> Result:
+        """The same for what takes more than 5 ms or grows with all that is stored:
+        it never keeps short reads from a thread, and fewer of them may wait."""
+        result: Result = await self.readers.read(run, args, is_slow=True)
+        return result
 
     def read_now(self, run: Callable[..., Result], *args: Any) -> Result:
         """The same on the loop thread; measured under 200 us or not at all."""
@@ -157,50 +166,18 @@ class Database:
             self._look_at(error)
             raise
 
-    def _read(self, run: Callable[..., Result], args: tuple[Any, ...]) -> Result:
-        try:
-            if self.engine.is_closed():
-                self._connect_reader()
-            with self._snapshot():
-                return run(*args)
-        except DatabaseError as error:
-            self._look_at(error)
-            raise
-
-    def _connect_reader(self) -> None:
-        self.engine.connect()
-        self._opened.append(self.engine.connection())
-        self.engine.execute_sql("PRAGMA query_only = 1")
-
-    def _look_at(self, error: DatabaseError) -> None:
+    def _look_at(self, error: BaseException) -> None:
         """What a read has met. Damage ends Hai: what else is there can be trusted?
 
-        Raises Busy for it, and for a read that was ended.
+        Raises Busy for it, and for a read that was ended. (any thread)
         """
+        if not isinstance(error, DatabaseError):
+            return
         if faults.is_fatal(error):
             self.writer.fail(error)
             raise errors.Busy() from error
         if faults.code_of(error) == sqlite3.SQLITE_INTERRUPT:
             raise errors.Busy() from error
-
-    @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        connection = self.engine.connection()
-        self.engine.execute_sql("BEGIN")
-        self._reading[connection] = time.monotonic()
-        try:
-            yield
-        finally:
-            del self._reading[connection]
-            if connection.in_transaction:  # an error may have ended it
-                self.engine.execute_sql("COMMIT")
-
-    def _interrupt_reads(self, older_than_s: float) -> None:
-        """From any thread."""
-        oldest = time.monotonic() - older_than_s
-        for connection, since in list(self._reading.items()):
-            if since < oldest:
-                connection.interrupt()
 
 
 def inspect(path: Path) -> None:

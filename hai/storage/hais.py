@@ -1,4 +1,4 @@
-"""Hais: the hot statements behind core/hais.py, and their pages.
+"""Hais: the hot statements behind core/talk/hais.py, and their pages.
 
 A batch of sends costs four statements however many they are: each sqlite3
 step outside a statement hands the GIL to a busy loop and may wait 5 ms to

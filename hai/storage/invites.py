@@ -1,4 +1,4 @@
-"""Invites: the statements behind core/invites.py."""
+"""Invites: the statements behind core/identity/invites.py."""
 
 from hai.storage.models import Invite
 from hai.storage.writer import Transaction

@@ -268,7 +268,7 @@ class UnfinishedUpload(Table):
     keeps_metadata = IntegerField()  # 1: the picture is stored as it comes
     chunk_count = IntegerField()  # stored chunks of the picture
     tail = BlobField(null=True)  # what is to be stored and fills no chunk yet
-    reader = TextField(null=True)  # where core/picture_types.py was
+    reader = TextField(null=True)  # where core/pictures/reader.py was
     touched_at = BigIntegerField()
     completed_at = BigIntegerField(null=True)
 
@@ -329,7 +329,7 @@ class Deed(Table):
     id = AutoField()
     done_at = BigIntegerField()
     actor = ForeignKeyField(User, backref="deeds", null=True)  # null: the operator
-    name = TextField()  # core/deeds.py lists them
+    name = TextField()  # core/audit.py lists them
     user = ForeignKeyField(User, backref="deeds_suffered", null=True)
     room = ForeignKeyField(Room, backref="deeds_suffered", null=True)
     details = TextField(null=True)  # "member", "30 days": as few words as it takes

@@ -1,4 +1,4 @@
-"""Pictures: what is known of one, the statements behind core/pictures.py.
+"""Pictures: what is known of one, the statements behind core/pictures/stored.py.
 
 Their bytes, and how they come and go, are in blobs.py. An arriving picture is found
 by nothing here.

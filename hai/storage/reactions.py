@@ -1,4 +1,4 @@
-"""Reactions: the statements behind core/reactions.py."""
+"""Reactions: the statements behind core/talk/reactions.py."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Links for a new password, one of a user: the statements behind core/resets.py."""
+"""Links for a new password: the statements behind core/people/resets.py."""
 
 from typing import NamedTuple
 

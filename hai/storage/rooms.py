@@ -1,4 +1,4 @@
-"""Rooms and memberships: the statements behind core/rooms.py.
+"""Rooms and memberships: the statements behind core/talk/rooms.py.
 
 Rows come back as dictionaries whose keys are those of docs/protocol.md's room,
 without the fields that are absent.

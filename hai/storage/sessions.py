@@ -1,4 +1,4 @@
-"""Sessions: what every request and every connect runs, and core/sessions.py."""
+"""Sessions: what every request and connect runs, and core/identity/sessions.py."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple

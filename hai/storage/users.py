@@ -1,4 +1,4 @@
-"""Users: the statements behind core/accounts.py, core/admin.py and catching up."""
+"""Users: the statements behind core/people/ and catching up."""
 
 import json
 from collections.abc import Iterable

@@ -33,9 +33,9 @@ from typing import Any
 from peewee import DatabaseError, SqliteDatabase
 
 from hai import clock, errors
-from hai.storage import faults
-from hai.storage.reserve import RESERVE_NAME, Reserve
-from hai.storage.wal import WriteAheadLog
+from hai.storage.sqlite import faults
+from hai.storage.sqlite.reserve import RESERVE_NAME, Reserve
+from hai.storage.sqlite.wal import WriteAheadLog
 
 logger = logging.getLogger(__name__)
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 
-from hai.core import accounts, resets, sessions
+from hai.core.identity import sessions
+from hai.core.people import accounts, resets
 from hai.errors import Forbidden, NotFound
 from hai.shapes import UserObject
-from hai.web.base import FormHandler
+from hai.web.http.base import FormHandler
 from hai.web.sessions import SessionHandler
 
 # A request that came through a proxy carries one of them, whoever the peer is.

@@ -1,17 +1,18 @@
 """/admin: who uses what, and what owners and admins may do about it.
 
 Every page draws without JavaScript; every action is a form of its own, which
-answers programs with JSON. Who may do what is decided in core/admin.py, in the
+answers programs with JSON. Who may do what is decided in core/people/admin.py, in the
 transaction; here only those who may see the pages are let in.
 """
 
 from typing import Any
 
 from hai import __version__
-from hai.core import admin, deeds, origin, usage
+from hai.core import audit, origin
+from hai.core.people import admin, usage
 from hai.errors import BadRequest, Forbidden
 from hai.ids import MAX_ID
-from hai.web.base import BaseHandler, FormHandler
+from hai.web.http.base import BaseHandler, FormHandler
 
 LATEST = 10  # of a list on the overview
 MEGABYTE = 1_000_000
@@ -52,7 +53,7 @@ class OverviewHandler(AdminHandler):
             return
         users, _ = await usage.users(self.core, usage.Wanted())
         rooms, _ = await usage.rooms(self.core, usage.Wanted())
-        latest, _ = await deeds.page(self.core, limit=LATEST)
+        latest, _ = await audit.page(self.core, limit=LATEST)
         await self.page(
             "admin/index.html",
             "Admin",
@@ -103,7 +104,7 @@ class UserHandler(AdminHandler):
         if self.wants_json():
             self.write_json({"user": user})
             return
-        about, _ = await deeds.page(self.core, user_id=user_id, limit=LATEST)
+        about, _ = await audit.page(self.core, user_id=user_id, limit=LATEST)
         names.setdefault("reset_url", None)
         await self.page(
             "admin/user.html",
@@ -286,7 +287,7 @@ class DeedsHandler(AdminHandler):
 
     async def show(self, **names: Any) -> None:
         before = self.query_id("before")
-        found, has_more = await deeds.page(self.core, before=before)
+        found, has_more = await audit.page(self.core, before=before)
         if self.wants_json():
             self.write_json({"deeds": found, "has_more": has_more})
             return

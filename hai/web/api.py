@@ -7,12 +7,13 @@ openapi.json is made from the same two tables.
 
 from typing import Any
 
-from hai.core import accounts, first_state, rooms
 from hai.core.objects import Created
 from hai.core.orders import ORDERS
+from hai.core.people import accounts
+from hai.core.talk import first_state, rooms
 from hai.web import openapi
-from hai.web.base import BaseHandler
 from hai.web.hais import SendHandler
+from hai.web.http.base import BaseHandler
 from hai.web.pictures import FormUploadHandler
 
 
@@ -47,6 +48,8 @@ class OrderHandler(ApiHandler):
 
 class ApiRoomsHandler(OrderHandler):
     """GET: the rooms I am in, and those I may join."""
+
+    is_costly = True
 
     async def get(self) -> None:
         mine, open_rooms = await rooms.mine_and_open(self.core, self.user)
@@ -97,6 +100,8 @@ class MeHandler(ApiHandler):
 
 class ApiPeopleHandler(ApiHandler):
     """GET: everybody."""
+
+    is_costly = True
 
     async def get(self) -> None:
         self.write_json({"users": await accounts.list_users(self.core)})

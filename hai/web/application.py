@@ -1,32 +1,18 @@
-"""Puts the web edge together: one Tornado application for the URL table.
+"""Puts the web edge together: one Tornado application for the URL table."""
 
-Also what its handlers share in memory: how often an address tried to sign in,
-how many uploads a user has under way, tasks that outlive their request.
-"""
-
-import asyncio
-import logging
-from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from tornado.web import Application, RequestHandler
-
 from hai import clock
-from hai.core import avatars, pictures, usage
 from hai.core.context import Core
-from hai.core.rate_limits import Buckets
-from hai.errors import RateLimited
-from hai.events import FACTS, SessionEnded
+from hai.core.pictures import stored
+from hai.events import FACTS
 from hai.metrics import Metrics, resident_bytes
 from hai.web import routes
-from hai.web.assets import Assets, find_folder, url_rules
-from hai.web.base import BaseHandler, NotFoundHandler
-from hai.web.templates import Templates
-from hai.web.tus import TusHandler
-
-logger = logging.getLogger(__name__)
-access_log = logging.getLogger("tornado.access")
+from hai.web.http.assets import Assets, own_assets, url_rules
+from hai.web.http.base import NotFoundHandler
+from hai.web.http.shared import HaiApplication
+from hai.web.http.templates import own_templates
 
 # For HTTPServer(application, **SERVER_OPTIONS). Addresses behind proxies are read
 # by core/origin.py, which trusts only trusted_proxies: xheaders stays off.
@@ -38,104 +24,6 @@ SERVER_OPTIONS: dict[str, Any] = {
     "idle_connection_timeout": 120.0,
 }
 
-TRIES = 10  # to sign in at once, of one address
-TRIES_PER_S = 1 / 6  # then one more each 6 s: a few guesses a minute, for ever
-NAME_TRIES = 1_000  # for one name, from all addresses together
-NAME_TRIES_PER_S = 1
-ORDERS = 100  # over HTTP, of one user, at once
-ORDERS_PER_S = 20  # a busy bot; sockets are the way for more
-MAX_UPLOADS = 10  # requests of one user under way: each holds up to 0.4 MiB
-
-
-class HaiApplication(Application):
-    """Handlers reach it as `self.application`."""
-
-    def __init__(
-        self,
-        core: Core,
-        metrics: Metrics,
-        assets: Assets,
-        rules: list[Any],
-        **settings: Any,
-    ) -> None:
-        self.core = core
-        self.metrics = metrics
-        self.recent_usage = usage.Recent(core)
-        self.assets = assets
-        is_on = core.config.rate_limits
-        self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)
-        self.name_tries = Buckets(NAME_TRIES_PER_S, NAME_TRIES, is_on=is_on)
-        self.orders = Buckets(ORDERS_PER_S, ORDERS, is_on=is_on)
-        self.uploads: Counter[int] = Counter()  # user_id -> under way now
-        self.receiving: dict[str, TusHandler] = {}  # by the upload's token
-        self.avatars = avatars.AvatarMaker(core)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._sweeping = asyncio.Lock()
-        core.bus.subscribe(SessionEnded, self._end_uploads)
-        super().__init__(rules, None, None, **settings)
-
-    def begin_upload(self, user_id: int) -> None:
-        """Raises RateLimited when this user has too many under way."""
-        if self.uploads[user_id] >= MAX_UPLOADS:
-            raise RateLimited("Too many uploads at once.")
-        self.uploads[user_id] += 1
-
-    def end_upload(self, user_id: int) -> None:
-        self.uploads[user_id] -= 1
-        if not self.uploads[user_id]:
-            del self.uploads[user_id]
-
-    def _end_uploads(self, event: SessionEnded) -> None:
-        """Whose session has ended brings nothing more, though a body take days."""
-        for handler in list(self.receiving.values()):
-            if handler.user.session_id == event.session_id:
-                handler.hang_up()
-
-    def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Let it go on after its request; `close` waits for it."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-
-    def sweep_soon(self) -> None:
-        """Discarded pictures: their bytes go, one sweep after the other."""
-        self.in_background(self._sweep())
-
-    async def _sweep(self) -> None:
-        async with self._sweeping:
-            await pictures.sweep_discarded(self.core)
-
-    async def close(self) -> None:
-        """Wait for what still runs. Call before the database stops."""
-        while self._tasks:  # one may begin another
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.avatars.close()
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("work after a request failed", exc_info=task.exception())
-
-    def log_request(self, handler: RequestHandler) -> None:
-        """One line per request, without what may be a secret in its URL."""
-        status, request = handler.get_status(), handler.request
-        self.metrics.count("hai_http_requests_total", str(status))
-        self.metrics.count("hai_http_request_seconds_total", by=request.request_time())
-        level = logging.INFO if status < 500 else logging.WARNING
-        if status < 400:  # sockets come by the thousand, and poll
-            level = getattr(handler, "log_level", level)
-        if not access_log.isEnabledFor(level):
-            return
-        access_log.log(
-            level,
-            "%d %s %s (%s) %.1fms",
-            status,
-            request.method,
-            handler.shown_path() if isinstance(handler, BaseHandler) else request.path,
-            request.remote_ip,
-            1000 * request.request_time(),
-        )
-
 
 def build(
     core: Core,
@@ -145,7 +33,7 @@ def build(
     assets: Assets | None = None,
 ) -> HaiApplication:
     """The application; `socket_rules` are the realtime edge's own."""
-    assets = assets or Assets()
+    assets = assets or own_assets()
     metrics = metrics or Metrics()
     _watch(metrics, core)
     return HaiApplication(
@@ -154,7 +42,7 @@ def build(
         assets,
         # Sockets first: after a restart everybody comes at once, by those two.
         [*socket_rules, *routes.url_rules(), *url_rules(assets)],
-        template_loader=Templates(str(find_folder("templates"))),
+        template_loader=own_templates(),
         default_handler_class=NotFoundHandler,
         cross_origin_protection=True,
     )
@@ -166,11 +54,16 @@ def _watch(metrics: Metrics, core: Core) -> None:
     metrics.watch("hai_writes_total", lambda: writer.write_count)
     metrics.watch("hai_write_batches_total", lambda: writer.batch_count)
     metrics.watch("hai_writes_waiting", lambda: writer.waiting_count)
+    readers = core.db.readers
+    metrics.watch("hai_reads_total", lambda: readers.read_count)
+    metrics.watch("hai_reads_unwanted_total", lambda: readers.unwanted_count)
+    metrics.watch("hai_reads_refused_total", lambda: readers.refused_count)
+    metrics.watch("hai_reads_waiting", lambda: readers.waiting_count)
     metrics.watch("hai_users_online", lambda: len(core.presence.socket_counts))
     metrics.watch("hai_resident_bytes", resident_bytes)
     metrics.watch("hai_picture_cache_bytes", lambda: core.picture_cache.byte_count)
     core.bus.subscribe(
-        pictures.DamageFound, lambda _: metrics.count("hai_pictures_damaged_total")
+        stored.DamageFound, lambda _: metrics.count("hai_pictures_damaged_total")
     )
     for fact in FACTS:
         core.bus.subscribe(fact, lambda e: metrics.count("hai_facts_total", e.name))

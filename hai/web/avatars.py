@@ -5,16 +5,16 @@ the whole picture, and its middle is taken. Programs do the same at `me/avatar`.
 An avatar's address changes with the picture, so a copy is good for ever.
 """
 
-from hai.core import avatars
+from hai.core.pictures import avatars
 from hai.errors import BadRequest
 from hai.shapes import UserObject
-from hai.web import headers
 from hai.web.accounts import SettingsHandler
-from hai.web.base import BaseHandler
-from hai.web.bodies import BODY_TIMEOUT_S, FORM_BYTES
-from hai.web.forms import Form
+from hai.web.http import headers
+from hai.web.http.base import BaseHandler
+from hai.web.http.bodies import BODY_TIMEOUT_S, FORM_BYTES
+from hai.web.http.forms import Form
+from hai.web.http.multipart_body import UploadBody
 from hai.web.pictures import CACHING, SLOWEST_BYTES_PER_S
-from hai.web.uploads import UploadBody
 
 
 class AvatarBody(UploadBody):
@@ -55,6 +55,7 @@ class ReceivingAvatarHandler(BaseHandler):
     """What the form and the API have in common: receiving a picture."""
 
     upload: AvatarBody | None = None
+    is_counted = False
     is_storing = False  # then it goes on, whatever becomes of the connection
 
     def body_limit(self) -> int:
@@ -72,6 +73,8 @@ class ReceivingAvatarHandler(BaseHandler):
             upload = AvatarBody(self.core, self.user, 0, kind)
             self.application.avatars.begin(self.user.user_id)
             self.upload = upload
+            self.application.begin_upload(self.user.user_id)
+            self.is_counted = True
 
     async def body_received(self, chunk: bytes) -> None:
         if self.upload is None:
@@ -104,10 +107,17 @@ class ReceivingAvatarHandler(BaseHandler):
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
+        self._uncount()
         if not self.is_storing:
             self.application.in_background(self.let_go("cut"))
 
+    def _uncount(self) -> None:
+        if self.is_counted:
+            self.is_counted = False
+            self.application.end_upload(self.user.user_id, self.get_status())
+
     def on_finish(self) -> None:
+        self._uncount()
         if not self.is_storing:
             self.application.in_background(self.let_go("refused"))
 

@@ -1,6 +1,6 @@
 """The lecture's chatbot page; what happens on it is the namespace /eliza's."""
 
-from hai.web.base import BaseHandler
+from hai.web.http.base import BaseHandler
 
 
 class ElizaHandler(BaseHandler):

@@ -3,12 +3,13 @@
 from typing import Any
 
 from hai import ids
-from hai.core import first_state, pictures
+from hai.core.pictures import stored
+from hai.core.talk import first_state
 from hai.errors import ClientIdReused, HaiError, Unauthorized
-from hai.web.bodies import FORM_BYTES
-from hai.web.forms import Form
+from hai.web.http.bodies import FORM_BYTES
+from hai.web.http.forms import Form
 from hai.web.pictures import ReceivingHandler
-from hai.web.ui import WAVE
+from hai.web.views.words import WAVE
 
 
 class SendHandler(ReceivingHandler):
@@ -51,7 +52,7 @@ class SendHandler(ReceivingHandler):
             if self.upload is None:
                 raise
             client_id, new = payload["client_id"], payload.get("picture_ids", [])
-            sent = await pictures.find_twins(self.core, self.user, client_id, new)
+            sent = await stored.find_twins(self.core, self.user, client_id, new)
             if not sent:
                 raise
             ack = await self.order("send_hai", payload | {"picture_ids": sent})

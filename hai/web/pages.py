@@ -1,8 +1,9 @@
 """The front door: leads everybody to where they were, or to where they begin."""
 
-from hai.core import accounts, first_state
-from hai.core.first_state import State
-from hai.web.base import BaseHandler
+from hai.core.people import accounts
+from hai.core.talk import first_state
+from hai.core.talk.first_state import State
+from hai.web.http.base import BaseHandler
 
 ROOM_COOKIE = "hai_room"  # the room this browser showed last
 

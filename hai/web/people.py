@@ -3,10 +3,13 @@
 import re
 from typing import Any
 
-from hai.core import accounts, first_state, invites, origin
+from hai.core import origin
+from hai.core.identity import invites
+from hai.core.people import accounts
+from hai.core.talk import first_state
 from hai.errors import BadRequest, Forbidden
 from hai.shapes import UserObject
-from hai.web.base import BaseHandler
+from hai.web.http.base import BaseHandler
 
 MAX_SHOWN = 200  # of a long list; the rest are found by name
 MAX_IDS = 100
@@ -19,6 +22,8 @@ class PeopleHandler(BaseHandler):
 
     For scripts also ?ids=1,2,3: those people, as {"users": [...]}.
     """
+
+    is_costly = True
 
     async def get(self) -> None:
         if self.wants_json():

@@ -15,14 +15,15 @@ from urllib.parse import quote
 
 from tornado.iostream import StreamClosedError
 
-from hai.core import pictures, rooms
 from hai.core.fields import MAX_PICTURES
-from hai.core.pictures import StoredPicture
+from hai.core.pictures import stored
+from hai.core.pictures.stored import StoredPicture
+from hai.core.talk import rooms
 from hai.errors import BadRequest, HaiError
-from hai.web import headers
-from hai.web.base import BaseHandler
-from hai.web.bodies import BODY_TIMEOUT_S, FORM_BYTES
-from hai.web.uploads import UploadBody
+from hai.web.http import headers
+from hai.web.http.base import BaseHandler
+from hai.web.http.bodies import BODY_TIMEOUT_S, FORM_BYTES
+from hai.web.http.multipart_body import UploadBody
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class ReceivingHandler(BaseHandler):
     def _uncount(self) -> None:
         if self.is_counted:
             self.is_counted = False
-            self.application.end_upload(self.user.user_id)
+            self.application.end_upload(self.user.user_id, self.get_status())
 
 
 class FormUploadHandler(ReceivingHandler):
@@ -143,13 +144,13 @@ class PictureHandler(BaseHandler):
     async def get(self, picture_id: int) -> None:
         if self.query("size") == "thumbnail":
             # Whole, whatever range is asked for: it is small.
-            found, content = await pictures.get_thumbnail(
+            found, content = await stored.get_thumbnail(
                 self.core, self.user, picture_id
             )
             if self._is_wanted(found):
                 self._send_small(content)
             return
-        picture = await pictures.get(self.core, self.user, picture_id)
+        picture = await stored.get(self.core, self.user, picture_id)
         if not self._is_wanted(picture):
             return
         self.set_header("Accept-Ranges", "bytes")
@@ -158,15 +159,15 @@ class PictureHandler(BaseHandler):
             return
         if self.request.method == "HEAD":
             self.set_header("Content-Length", str(end - start))
-        elif picture.byte_count <= pictures.SMALL_BYTES:
-            whole = await pictures.get_small(self.core, picture)
+        elif picture.byte_count <= stored.SMALL_BYTES:
+            whole = await stored.get_small(self.core, picture)
             self._send_small(whole[start:end])
         else:
             await self._send(picture, start, end)
 
     async def post(self, picture_id: int) -> None:
         alt = self.form.text("alt")
-        picture = await pictures.describe(self.core, self.user, picture_id, alt)
+        picture = await stored.describe(self.core, self.user, picture_id, alt)
         self.write_json({"picture": picture})
 
     def _is_wanted(self, picture: StoredPicture) -> bool:
@@ -223,7 +224,7 @@ class PictureHandler(BaseHandler):
     async def _stream(self, picture: StoredPicture, start: int, end: int) -> None:
         """Awaiting each flush holds one chunk at a time, however slow the reader."""
         count = self.application.metrics.count
-        async for piece in pictures.read(self.core, picture.id, start, end):
+        async for piece in stored.read(self.core, picture.id, start, end):
             self.write(piece)
             await self.flush()
             count("hai_picture_bytes_sent_total", by=len(piece))
@@ -239,7 +240,7 @@ class DiscardHandler(BaseHandler):
     """POST /pictures/ID/discard: takes back an upload that was not sent."""
 
     async def post(self, picture_id: int) -> None:
-        await pictures.discard_own(self.core, self.user, picture_id)
+        await stored.discard_own(self.core, self.user, picture_id)
         self.application.sweep_soon()
         self.set_status(204)
 
@@ -275,7 +276,7 @@ def is_among(tag: str, listed: str) -> bool:
 @functools.lru_cache(maxsize=1024)  # quoting a name takes 30 us
 def disposition(picture: StoredPicture, how: str = "inline") -> str:
     """RFC 6266: a plain name for old readers, the true one for all others."""
-    name = named_by_type(picture.name, pictures.EXTENSIONS[picture.type])
+    name = named_by_type(picture.name, stored.EXTENSIONS[picture.type])
     plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", name)
     return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 

@@ -3,14 +3,23 @@
 from typing import Any
 
 from hai import ids
-from hai.core import first_state, rooms
 from hai.core.objects import Created
+from hai.core.talk import first_state, rooms
 from hai.errors import Forbidden, HaiError
 from hai.shapes import RoomObject
-from hai.web import ui
-from hai.web.base import COOKIE_DAYS, BaseHandler, FormHandler
+from hai.web.http.base import (
+    COOKIE_DAYS,
+    BaseHandler,
+    FormHandler,
+)
 from hai.web.pages import ROOM_COOKIE
 from hai.web.people import MAX_SHOWN, with_letters
+from hai.web.views.rooms import (
+    Question,
+    leave_question,
+    remove_question,
+    room_view,
+)
 
 MAX_CANDIDATES = 20  # to ask in: more are found by name
 MAX_OFFERED = 50  # of the rooms to join; the rest are found by name
@@ -21,6 +30,8 @@ class RoomsHandler(FormHandler):
 
     GET ?q=: of those to join, the ones with these letters.
     """
+
+    is_costly = True
 
     async def show(self, **names: Any) -> None:
         names.setdefault("wanted_room", None)
@@ -50,6 +61,8 @@ def found_rooms(open_rooms: list[RoomObject], query: str) -> dict[str, Any]:
 
 class RoomHandler(RoomsHandler):
     """GET /rooms/ID: the room, drawn whole; POST: its name, topic and rules."""
+
+    is_costly = False  # it is what people come for
 
     async def get(self, room_id: int) -> None:
         edges = {name: self.query_id(name) for name in ("before", "around", "after")}
@@ -94,7 +107,9 @@ class RoomHandler(RoomsHandler):
 
 
 class EditHandler(BaseHandler):
-    """GET /rooms/ID/edit: name, topic, members."""
+    """GET /rooms/ID/edit: name, topic, members, and all who could be."""
+
+    is_costly = True
 
     async def get(self, room_id: int) -> None:
         await show_edit(self, room_id)
@@ -109,7 +124,7 @@ async def show_edit(handler: BaseHandler, room_id: int, **names: Any) -> None:
     names.setdefault("form", {"name": state["room"].get("name", "")})
     await handler.page(
         "rooms/edit.html",
-        ui.room_view(handler, state["room"], state).title,
+        room_view(handler, state["room"], state).title,
         state=state,
         room=state["room"],
         can_change=can_change,
@@ -157,7 +172,7 @@ class LeaveHandler(BaseHandler):
 
     async def get(self, room_id: int) -> None:
         room = await rooms.show(self.core, self.user, room_id)
-        await ask(self, room, ui.leave_question(room))
+        await ask(self, room, leave_question(room))
 
     async def post(self, room_id: int) -> None:
         ack = await self.order("leave_room", {"room_id": room_id})
@@ -178,7 +193,7 @@ class RemoveMemberHandler(BaseHandler):
 
     async def get(self, room_id: int, user_id: int) -> None:
         room, user = await rooms.removable(self.core, self.user, room_id, user_id)
-        await ask(self, room, ui.remove_question(user, room["name"]))
+        await ask(self, room, remove_question(user, room["name"]))
 
     async def post(self, room_id: int, user_id: int) -> None:
         payload = {"room_id": room_id, "user_id": user_id}
@@ -186,7 +201,7 @@ class RemoveMemberHandler(BaseHandler):
         self.done(self.reverse_url("edit_room", room_id), ack, done="removed")
 
 
-async def ask(handler: BaseHandler, room: RoomObject, question: ui.Question) -> None:
+async def ask(handler: BaseHandler, room: RoomObject, question: Question) -> None:
     """The page whose one form is posted to its own address."""
     names = {"room": room, "question": question, "action": handler.request.path}
     await handler.page("rooms/ask.html", question.title, **names)

@@ -1,19 +1,23 @@
 """Search: hais that hold all the words, in rooms that I am in."""
 
+from typing import Any
 from urllib.parse import urlencode
 
-from hai.core import first_state, search
-from hai.web.base import BaseHandler
+from hai.core.talk import first_state, search
+from hai.web.http.base import BaseHandler
 
 
 class SearchHandler(BaseHandler):
     """GET /search?q=&before=: as a page, or as JSON for programs.
+
+    One that ran out of time says so, and where to go on (core/talk/search.py).
 
     Not compressed: the page holds what was asked and what is private, so another
     site could guess at hais by the length of answers (the attack named BREACH).
     """
 
     may_compress = False
+    is_costly = True
 
     async def get(self) -> None:
         query, before = self.query("q"), self.query_id("before")
@@ -29,12 +33,16 @@ class SearchHandler(BaseHandler):
             "Search",
             state=state,
             query=query,
+            is_older=before is not None,
+            is_partial="is_partial" in found,
             hais=found["hais"],
             rooms={room["id"]: room for room in state["rooms"]},
             has_more=found["has_more"],
-            older=self._older(query, found["hais"]) if found["has_more"] else None,
+            older=self._older(query, found) if found["has_more"] else None,
         )
 
-    def _older(self, query: str, hais: list[dict[str, int]]) -> str:
-        last = {"q": query, "before": min(hai["id"] for hai in hais)}
-        return f"{self.reverse_url('search')}?{urlencode(last)}"
+    def _older(self, query: str, found: dict[str, Any]) -> str:
+        """From the last one shown, or from where the search ran out of time."""
+        before = found.get("before") or min(hai["id"] for hai in found["hais"])
+        asked = {"q": query, "before": before}
+        return f"{self.reverse_url('search')}?{urlencode(asked)}"

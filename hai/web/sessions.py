@@ -2,25 +2,22 @@
 
 from typing import Any
 
-from hai.core import accounts, origin, sessions
-from hai.core.sessions import SESSION_COOKIE
+from hai.core.identity import sessions
+from hai.core.identity.sessions import SESSION_COOKIE
+from hai.core.people import accounts
 from hai.errors import RateLimited
-from hai.web.base import COOKIE_DAYS, BaseHandler, FormHandler
-from hai.web.bodies import STRANGERS_FORM_BYTES
+from hai.web.http.base import (
+    COOKIE_DAYS,
+    BaseHandler,
+    FormHandler,
+)
+from hai.web.http.bodies import STRANGERS_FORM_BYTES
 
 
 class SessionHandler(FormHandler):
     """What everything needs that begins a session."""
 
     max_body_bytes = STRANGERS_FORM_BYTES
-
-    @property
-    def address(self) -> str:
-        """What tries are counted by: who knows where they come from."""
-        peer = self.request.remote_ip or ""
-        forwarded_for = self.request.headers.get("X-Forwarded-For", "")
-        found = origin.client_address(self.core.config, peer, forwarded_for)
-        return origin.address_block(found)
 
     def slow_down(self, name: str = "") -> None:
         """One try of this address, and for this name. Raises RateLimited.

@@ -6,7 +6,7 @@ nothing of it is read, and it is still where it was shared from.
 """
 
 from hai.errors import Busy, HaiError
-from hai.web.base import BaseHandler
+from hai.web.http.base import BaseHandler
 
 NOT_READY = (
     "Hai was not ready to take that, so it was not sent. It is still where you shared"

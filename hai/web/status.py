@@ -4,7 +4,7 @@ from hai import __version__
 from hai.errors import NotFound
 from hai.storage.database import server_row
 from hai.web.accounts import is_local_request
-from hai.web.base import BaseHandler
+from hai.web.http.base import BaseHandler
 
 USAGE_METRICS = {
     "hai_pictures": "pictures",

@@ -8,7 +8,7 @@ a completing PATCH that accepts JSON, tell all of it.
 
 One request at a time brings bytes: a newer PATCH, HEAD or DELETE ends an older one
 first, which may hang on a connection whose other end has long been gone. However a
-request ends, what it brought is stored (core/resumable.py).
+request ends, what it brought is stored (core/pictures/resumable.py).
 """
 
 import asyncio
@@ -20,9 +20,10 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from hai.core import resumable, rooms
-from hai.core.checksums import DIGEST_BYTES, Checksum
-from hai.core.resumable import Progress, ResumableUpload
+from hai.core.pictures import resumable
+from hai.core.pictures.checksums import DIGEST_BYTES, Checksum
+from hai.core.pictures.resumable import Progress, ResumableUpload
+from hai.core.talk import rooms
 from hai.errors import (
     BadRequest,
     Busy,
@@ -37,8 +38,8 @@ from hai.errors import (
     UploadVersion,
 )
 from hai.shapes import PictureObject
-from hai.web.base import BaseHandler
-from hai.web.bodies import MAX_LENGTH_DIGITS
+from hai.web.http.base import BaseHandler
+from hai.web.http.bodies import MAX_LENGTH_DIGITS
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,termination,expiration,checksum"
@@ -243,7 +244,7 @@ class TusHandler(BaseHandler):
             del self.application.receiving[self._token]
         if self._is_counted:
             self._is_counted = False
-            self.application.end_upload(self.user.user_id)
+            self.application.end_upload(self.user.user_id, self.get_status())
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
@@ -327,13 +328,13 @@ class TusUploadHandler(TusHandler):
         offset = self.header_number("Upload-Offset")
         checksum = parse_checksum(self.request.headers.get("Upload-Checksum"))
         await self.take_over(token)
+        self.count()
         try:
             upload = await resumable.resume(self.core, self.user, token)
         except NotFound:
             raise UploadOffset() from None  # HEAD tells: whole, or gone meanwhile
         if offset != upload.received_bytes:
             raise UploadOffset(offset=upload.received_bytes)
-        self.count()
         upload.expect(checksum)
         self.receive(upload)
 

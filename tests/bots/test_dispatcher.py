@@ -5,13 +5,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hai.bots.dispatcher import FULL, Dispatcher, ensure_bot_user
+from hai.bots.dispatcher import (
+    FULL,
+    LOST,
+    MAX_THOUGHTS,
+    Dispatcher,
+    ensure_bot_user,
+)
 from hai.bots.eliza import Eliza
-from hai.core import accounts
+from hai.core.people import accounts
 from hai.events import HaiSent, TypingStarted
 from tests.factories import make_hai, make_user, order
 
-PATIENCE_S = 5
+PATIENCE_S = 30
+NEVER_S = 600  # longer than any test waits
 
 
 @dataclass
@@ -26,10 +33,10 @@ class Echo:
     async def reply(self, hai, room):
         self.heard.append((hai["text"], room["kind"]))
         if hai["text"] == "hang":
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         elif hai["text"] == "fail":
             raise RuntimeError("as it was told")
-        elif hai["text"] == "wait":
+        elif hai["text"].startswith("wait"):
             await self.let_go.wait()
         elif hai["text"] == "nothing":
             return None
@@ -69,7 +76,11 @@ def echo():
 
 @pytest.fixture
 def dispatcher(io_loop, core, echo):
-    dispatcher = Dispatcher(core, [echo, Eliza()], deadline_s=0.2, queue_length=2)
+    """Of bots that are never late and never given up, unless the test says so."""
+    eliza = Eliza(late_s=NEVER_S, give_up_s=NEVER_S)
+    dispatcher = Dispatcher(
+        core, [echo, eliza], late_s=NEVER_S, give_up_s=NEVER_S, queue_length=2
+    )
     io_loop.run_sync(dispatcher.start)
     yield dispatcher
     io_loop.run_sync(dispatcher.stop)
@@ -150,26 +161,86 @@ async def test_two_bots_in_a_room_each_answer_the_person(core, cast, ear):
     assert len(ear.hais) == 6
 
 
-async def test_a_bot_that_hangs_answers_with_nothing(core, cast, ear, expect_log):
-    expect_log("echo took too long")
+async def test_a_late_answer_is_late_and_not_lost(
+    core, cast, ear, echo, dispatcher, expect_log
+):
+    """The bot goes on beside it with what others said."""
+    expect_log(r"echo was late: \d+\.\d s in the queue, \d+\.\d s over the answer")
+    dispatcher.desks[0].late_s = 0
     bot_id, room = await talk_with(core, cast.ada)
-    await make_hai(core, cast.ada, room, "hang")
-    await make_hai(core, cast.ada, room, "next")
+    _, other_room = await talk_with(core, cast.grace)
+    await make_hai(core, cast.ada, room, "wait")
+    await make_hai(core, cast.grace, other_room, "next")
     await ear.until(bot_id)
     assert ear.texts(bot_id) == ["next!"]
+    echo.let_go.set()
+    await ear.until(bot_id, 2)
+    assert ear.texts(bot_id) == ["next!", "wait!"]
 
 
-async def test_a_bot_that_fails_goes_on(core, cast, ear, expect_log):
+async def test_late_answers_do_not_pile_up(
+    core, cast, ear, echo, dispatcher, expect_log
+):
+    expect_log("echo was late")
+    desk = dispatcher.desks[0]
+    desk.late_s = 0
+    bot_id, room = await talk_with(core, cast.ada)
+    for number in range(MAX_THOUGHTS + 2):
+        await make_hai(core, cast.ada, room, f"wait {number}")
+        while len(echo.heard) < min(number + 1, MAX_THOUGHTS):
+            await asyncio.sleep(0.01)
+    await make_hai(core, cast.ada, room, "too much")
+    await ear.until(bot_id)
+    assert ear.texts(bot_id) == [FULL]
+    assert (len(echo.heard), desk.queue.qsize()) == (MAX_THOUGHTS, 2)
+    echo.let_go.set()
+    await ear.until(bot_id, MAX_THOUGHTS + 3)
+    assert sorted(ear.texts(bot_id)[1:]) == [f"wait {n}!" for n in range(6)]
+
+
+async def test_a_bot_that_hangs_says_that_it_lost_the_thread(
+    core, cast, ear, dispatcher, expect_log
+):
+    expect_log("echo found no end")
+    dispatcher.desks[0].give_up_s = 0.05
+    bot_id, room = await talk_with(core, cast.ada)
+    asked = await make_hai(core, cast.ada, room, "hang")
+    (answer,) = await ear.until(bot_id)
+    assert (answer["text"], answer["client_id"]) == (LOST, f"bot:{asked['id']}")
+    dispatcher.desks[0].give_up_s = NEVER_S
+    await make_hai(core, cast.ada, room, "next")
+    await ear.until(bot_id, 2)
+    assert ear.texts(bot_id) == [LOST, "next!"]
+
+
+async def test_bots_that_hang_do_not_keep_others_waiting_for_ever(
+    core, cast, ear, echo, dispatcher, expect_log
+):
+    """All that a bot may think of at once is endless; each is given up in time."""
+    expect_log("echo found no end")
+    expect_log("echo was late")
+    desk = dispatcher.desks[0]
+    desk.late_s, desk.give_up_s = 0, 0.5
+    bot_id, room = await talk_with(core, cast.ada)
+    for number in range(MAX_THOUGHTS):
+        await make_hai(core, cast.ada, room, "hang")
+        while len(echo.heard) <= number:
+            await asyncio.sleep(0.01)
+    await make_hai(core, cast.ada, room, "next")
+    await ear.until(bot_id, MAX_THOUGHTS + 1)
+    assert sorted(ear.texts(bot_id)) == [LOST] * MAX_THOUGHTS + ["next!"]
+
+
+async def test_a_bot_that_fails_says_so_and_goes_on(core, cast, ear, expect_log):
     expect_log("echo failed on a hai")
     bot_id, room = await talk_with(core, cast.ada)
     await make_hai(core, cast.ada, room, "fail")
     await make_hai(core, cast.ada, room, "next")
-    await ear.until(bot_id)
-    assert ear.texts(bot_id) == ["next!"]
+    await ear.until(bot_id, 2)
+    assert ear.texts(bot_id) == [LOST, "next!"]
 
 
-async def test_a_full_queue_is_said_kindly(core, cast, ear, echo, dispatcher):
-    dispatcher.desks[0].deadline_s = PATIENCE_S
+async def test_a_full_queue_is_said_kindly(core, cast, ear, echo):
     bot_id, room = await talk_with(core, cast.ada)
     await make_hai(core, cast.ada, room, "wait")
     while not echo.heard:
@@ -194,7 +265,7 @@ async def test_long_answers_are_cut(core, cast, ear):
 async def test_after_a_restart_it_knows_its_rooms(core, cast, ear, dispatcher):
     bot_id, room = await talk_with(core, cast.ada)
     await dispatcher.stop()
-    again = Dispatcher(core, [Echo()])
+    again = Dispatcher(core, [Echo()], late_s=NEVER_S)
     await again.start()
     try:
         await make_hai(core, cast.ada, room, "back?")
@@ -205,7 +276,6 @@ async def test_after_a_restart_it_knows_its_rooms(core, cast, ear, dispatcher):
 
 
 async def test_it_stops_while_a_bot_thinks(core, cast, ear, echo, dispatcher):
-    dispatcher.desks[0].deadline_s = 60
     bot_id, room = await talk_with(core, cast.ada)
     await make_hai(core, cast.ada, room, "hang")
     while not echo.heard:
@@ -223,8 +293,9 @@ async def test_a_bot_whose_name_is_taken_goes_by_another(core, cast):
     assert await ensure_bot_user(core, marvin) == user | {"presence": "offline"}
 
 
-async def test_everybody_finds_eliza_and_she_answers_live(core, cast, any_socket):
+async def test_everybody_finds_eliza_and_she_answers_live(app, core, cast, any_socket):
     """Through a whole server, over each transport."""
+    app.bots.desks[0].late_s = app.bots.bots[0].threads.late_s = NEVER_S
     socket = await any_socket(cast.grace)
     eliza = await accounts.user_named(core, "eliza")
     ack = await socket.order("open_direct", {"user_ids": [eliza["id"]]})

@@ -5,15 +5,16 @@ import random
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hai.bots.eliza import MAX_CHARS, PICTURE, SILENCE, TIRED, Eliza
+from hai.bots.threads import MAX_THREADS
 
-eliza = Eliza()
+NEVER_S = 600  # longer than any test waits
+eliza = Eliza(late_s=NEVER_S, give_up_s=NEVER_S)
 
 
 def ask(text):
@@ -66,9 +67,7 @@ def test_lines_are_one_sentence():
     "word", ["x", "sorry ", "because ", "i i'm my ", "%", "%1", "\0"]
 )
 def test_long_texts_are_cut(word):
-    started = time.perf_counter()
     assert 0 < len(ask(word * 10_000)) < MAX_CHARS * 2
-    assert time.perf_counter() - started < 2  # it takes a millisecond
 
 
 @given(st.text(max_size=200))
@@ -115,14 +114,18 @@ class Slow(Eliza):
     """Thinks until it is let go, and remembers in which threads."""
 
     def __init__(self):
-        super().__init__(deadline_s=0.05)
+        super().__init__(late_s=NEVER_S, give_up_s=NEVER_S)
         self.let_go = threading.Event()
         self.idents = []
 
     def answer(self, text):
         self.idents.append(threading.get_ident())
-        self.let_go.wait(10)
+        self.let_go.wait()
         return super().answer(text)
+
+    async def until_it_thinks_of(self, count):
+        while len(self.idents) < count:
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -134,25 +137,58 @@ def slow():
 
 async def test_she_thinks_off_the_loop(slow):
     slow.let_go.set()
-    slow.deadline_s = 10
     assert await slow.reply_to(1, "Hello") != TIRED
     assert slow.idents
     assert threading.get_ident() not in slow.idents
 
 
-async def test_a_thought_without_end_is_left_behind(slow, expect_log):
-    expect_log("found no answer")
-    assert await slow.reply_to(1, "Hello") == TIRED
+async def test_a_late_answer_is_late_and_not_lost(slow, expect_log):
+    """And the log says where the time went."""
+    where = ("waiting for others", "until its thread ran", "of processor time")
+    expect_log(r"eliza took \d+\.\d s: .* s " + ".* s ".join(where))
+    slow.threads.late_s = 0
+    asked = asyncio.create_task(slow.reply_to(1, "Hello"))
+    await slow.until_it_thinks_of(1)
+    others = asyncio.create_task(slow.reply_to(2, "Hello"))
+    await slow.until_it_thinks_of(2)  # she listens to others meanwhile
     slow.let_go.set()
-    slow.deadline_s = 10
+    assert TIRED not in (await asked, await others)
+
+
+async def test_late_thoughts_do_not_pile_up_and_all_are_answered(slow, expect_log):
+    expect_log("eliza took")
+    slow.threads.late_s = 0
+    asked = [asyncio.create_task(slow.reply_to(1, "Hello")) for _ in range(10)]
+    await slow.until_it_thinks_of(MAX_THREADS)
+    assert sum(not call.outcome.done() for call in slow.threads.calls) == MAX_THREADS
+    slow.let_go.set()
+    assert TIRED not in await asyncio.gather(*asked)
+    assert len(slow.idents) == 10
+
+
+async def test_a_thought_without_end_is_left_behind(slow, expect_log):
+    expect_log("found no answer in 0.05 s")
+    slow.threads.give_up_s = 0.05
+    assert await slow.reply_to(1, "Hello") == TIRED
+    slow.threads.give_up_s = NEVER_S
+    slow.let_go.set()
     assert await slow.reply_to(1, "Hello") != TIRED
 
 
 async def test_thoughts_without_end_do_not_pile_up(slow, expect_log):
-    expect_log("found no answer")
-    for _ in range(10):
+    """She hears everybody again as soon as one of them ends after all."""
+    expect_log("found no answer in 0.05 s")
+    expect_log("found no answer: all her threads hang")
+    slow.threads.give_up_s = 0.05
+    while len(slow.idents) < MAX_THREADS:  # in 0.05 s, a thread may not even begin
         assert await slow.reply_to(1, "Hello") == TIRED
-    assert len(slow.idents) == 4
+    slow.threads.give_up_s = NEVER_S
+    for _ in range(5):
+        assert await slow.reply_to(1, "Hello") == TIRED
+    assert len(slow.idents) == MAX_THREADS
+    slow.let_go.set()
+    while await slow.reply_to(1, "Hello") == TIRED:
+        await asyncio.sleep(0.01)
 
 
 async def test_a_failure_is_answered_too(expect_log):

@@ -9,11 +9,15 @@ from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.tabs import DESK, PASSWORD
 from tests.pictures import picture
 from tests.served import Served
 from tests.videos import made
+
+PATIENCE_MS = 30_000  # for what must come; how long it takes is no matter
+expect.set_options(timeout=PATIENCE_MS)
 
 # What the console says when the network is away, which is what some tests are about.
 NETWORK = ("net::ERR_", "WebSocket connection to", "WebSocket is already in CLOS")
@@ -118,8 +122,10 @@ def tab(chromium, sea):
                 context.add_cookies([cookie | {"url": url}])
             if options.get("java_script_enabled", True):
                 context.add_init_script(WATCH)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         problems = []
+        page.on("crash", lambda _: problems.append("Chromium crashed"))
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: note(message, problems))
         opened.append(SimpleNamespace(page=page, problems=problems, allow=allow))

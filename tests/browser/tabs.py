@@ -41,7 +41,7 @@ def online(page):
 
 def sent_all(page):
     """Wait until nothing of the page waits to be sent."""
-    expect(page.locator(".hai[data-state]")).to_have_count(0, timeout=20_000)
+    expect(page.locator(".hai[data-state]")).to_have_count(0)
 
 
 DROP = """([name, url]) => {
@@ -108,3 +108,54 @@ def same_as(page, fresh):
 
 def as_start(hai):
     return hai.replace('data-run="more"', 'data-run="start"')
+
+
+AT_REST = """() => new Promise((resolve) => {
+  const ends = ({ effect }) => effect.getComputedTiming().endTime !== Infinity;
+  const place = () => {
+    const talk = document.querySelector(".talk");
+    const moving = document.getAnimations().filter(ends);
+    return `${scrollY} ${talk?.scrollTop} ${talk?.childElementCount} ${moving.length}`;
+  };
+  let last, looks = 0;
+  const look = () => {
+    const now = place();
+    looks = now === last && now.endsWith(" 0") ? looks + 1 : 0;
+    last = now;
+    if (looks > 10) resolve();
+    else requestAnimationFrame(() => setTimeout(look, 20));
+  };
+  look();
+})"""
+
+
+def at_rest(page):
+    """Wait until nothing moves any more: no scrolling, no coming in, no fading."""
+    page.evaluate(AT_REST)
+
+
+STORED = """async ([table, words]) => {
+  const [{ name } = {}] = await indexedDB.databases();
+  if (!name) return false;
+  const opening = indexedDB.open(name);
+  await new Promise((resolve) => (opening.onsuccess = resolve));
+  const asking = opening.result.transaction(table).objectStore(table).getAll();
+  await new Promise((resolve) => (asking.onsuccess = resolve));
+  opening.result.close();
+  return JSON.stringify(asking.result).includes(words);
+}"""
+
+
+def stored(page, table, words):
+    """Wait until the browser has written down a row with these words."""
+    until(page, lambda: page.evaluate(STORED, [table, words]))
+
+
+def until(page, is_so):
+    """Look again and again; Playwright's own wait_for_function takes the promise of
+    an async function for a yes."""
+    for _ in range(2400):
+        if is_so():
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError("it never became so")

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from tests.browser.tabs import PHONE, live
+from tests.browser.tabs import PHONE, at_rest, live
 from tests.browser.test_pages import violations
 
 
@@ -115,7 +115,7 @@ def test_the_square_is_moved_and_zoomed_by_keys_wheel_and_slider(tab, sea, portr
 def test_axe_finds_nothing_in_the_dialog(tab, sea, portrait, scheme):
     ada = live(tab("ada", "/settings", color_scheme=scheme, **PHONE))
     choose(ada, portrait)
-    ada.wait_for_timeout(250)  # it has risen into its place
+    at_rest(ada)
     assert violations(ada) + ada.evaluate("window.violations") == []
 
 

@@ -99,9 +99,7 @@ def test_who_came_while_one_was_away_is_seen(tab, sea):
     live(tab("grace", f"/rooms/{sea.lounge}"))
     online(page)
     for place in range(heads.count()):
-        expect(heads.nth(place)).to_have_attribute(
-            "data-presence", "online", timeout=20_000
-        )
+        expect(heads.nth(place)).to_have_attribute("data-presence", "online")
 
 
 def test_keys_leave_alone_what_is_not_stored_yet(tab, sea):
@@ -139,13 +137,13 @@ def test_eliza_says_that_she_is_out_of_reach(tab, sea):
     expect(page.locator(".hai")).to_have_count(2)
     page.context.set_offline(True)
     expect(page.locator("[data-typing]")).to_contain_text(
-        "Waiting for the network", timeout=40_000
+        "Waiting for the network", timeout=120_000
     )
     page.fill("input[name=text]", "Hello?")
     page.keyboard.press("Enter")
     expect(page.locator("input[name=text]")).to_have_value("Hello?")
     page.context.set_offline(False)
-    expect(page.locator(".hai")).to_have_count(4, timeout=20_000)
+    expect(page.locator(".hai")).to_have_count(4)
     expect(page.locator("input[name=text]")).to_have_value("")
     expect(page.locator("[data-typing]")).to_have_text("")
 
@@ -156,19 +154,29 @@ def test_what_was_thought_over_is_not_said_to_eliza_unasked(tab, sea):
     page.fill("input[name=text]", "Hello")
     page.keyboard.press("Enter")
     expect(page.locator("[data-typing]")).to_contain_text(
-        "Waiting for the network", timeout=40_000
+        "Waiting for the network", timeout=120_000
     )
     page.locator("input[name=text]").press_sequentially(", or not")
     page.context.set_offline(False)
-    expect(page.locator("[data-typing]")).to_have_text("", timeout=20_000)
+    expect(page.locator("[data-typing]")).to_have_text("")
     expect(page.locator("input[name=text]")).to_have_value("Hello, or not")
     expect(page.locator(".hai")).to_have_count(0)
+
+
+# The five seconds that typing lasts are minutes, however slow the other tabs are.
+LONG_TYPING = """
+const later = window.setTimeout;
+window.setTimeout = (act, ms) => later(act, ms === 5000 ? 300_000 : ms);
+"""
 
 
 def test_typing_lasts_through_other_news(tab, sea):
     """A reaction to an old hai of hers, and a hai of hers elsewhere, end nothing."""
     old = sea.send("grace", sea.lounge, "long ago")
-    page = live(tab("ada", f"/rooms/{sea.lounge}"))
+    page = tab("ada", path=None)
+    page.add_init_script(LONG_TYPING)
+    page.goto(f"{sea.url}/rooms/{sea.lounge}")
+    live(page)
     grace = live(tab("grace", f"/rooms/{sea.lounge}"))
     grace.locator("textarea").press_sequentially("h")
     expect(page.locator(".typing")).to_have_text("grace is writing")

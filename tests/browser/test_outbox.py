@@ -8,7 +8,16 @@ import time
 import pytest
 from playwright.sync_api import Error, expect
 
-from tests.browser.tabs import drop, live, offline, online, same_as, sent_all, texts
+from tests.browser.tabs import (
+    drop,
+    live,
+    offline,
+    online,
+    same_as,
+    sent_all,
+    stored,
+    texts,
+)
 from tests.browser.tabs import write as send
 from tests.pictures import picture
 
@@ -78,7 +87,7 @@ def test_pictures_dropped_and_sent_offline_go_out_after_a_restart(tab, sea):
     expect(ada.locator(".hai__state:visible").first).to_contain_text("Waiting")
     drop(ada, "draft.png", LAKE)
     expect(ada.locator(".tray__item")).to_have_count(1)
-    ada.wait_for_timeout(300)
+    stored(ada, "trays", "draft.png")
     ada.close()
     online(ada)
     again = opened(tab, sea, context=ada.context)
@@ -171,7 +180,7 @@ def test_another_database_starts_afresh_and_keeps_what_was_typed(tab, sea):
     send(ada, "queued")
     ada.fill("textarea", "half a thought")
     renew_epoch(sea.server.data / "hai.db")
-    with ada.expect_event("load", timeout=20_000):
+    with ada.expect_event("load"):
         sea.server.start()
     live(ada)
     expect(ada.locator("textarea")).to_have_value("half a thought")
@@ -272,11 +281,12 @@ def test_a_killed_browser_has_kept_it_all(chromium, sea, tmp_path):
     send(ada, "with the lake")
     drop(ada, "bay.png", LAKE)
     ada.fill("textarea", "half a thought")
-    ada.wait_for_timeout(1000)
+    stored(ada, "outbox", "with the lake")
+    stored(ada, "trays", "bay.png")
+    stored(ada, "drafts", "half a thought")
     browser = context.new_cdp_session(ada)
-    with contextlib.suppress(Error):  # it is gone before it can answer
-        browser.send("Browser.crash")
-    time.sleep(0.5)
+    with context.expect_event("close"), contextlib.suppress(Error):
+        browser.send("Browser.crash")  # it is gone before it can answer
     context, ada = start()
     ada.goto(f"{sea.url}/rooms/{sea.lounge}")
     live(ada)

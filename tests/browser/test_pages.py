@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.tabs import PHONE, live, texts, write
+from tests.browser.tabs import PHONE, at_rest, live, texts, write
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 PAGES = [
@@ -45,7 +45,7 @@ def test_axe_and_the_policy_find_nothing(tab, sea, scheme, size):
     for path in PAGES:
         page.goto(sea.url + path.format(lounge=sea.lounge))
         page.wait_for_selector("html[data-live]")
-        page.wait_for_timeout(250)  # what rises into its place has risen
+        at_rest(page)
         found[path] = violations(page) + page.evaluate("window.violations")
     assert {path: rules for path, rules in found.items() if rules} == {}
 

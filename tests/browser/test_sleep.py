@@ -7,7 +7,16 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.proxy import Proxy
-from tests.browser.tabs import live, offline, online, same_as, sent_all, texts, write
+from tests.browser.tabs import (
+    at_rest,
+    live,
+    offline,
+    online,
+    same_as,
+    sent_all,
+    texts,
+    write,
+)
 
 WAKE = "() => window.dispatchEvent(new Event('online'))"
 
@@ -97,7 +106,7 @@ def test_reading_the_past_stays_where_it_is_after_a_long_sleep(tab, sea):
     ada = opened(tab, sea)
     talk = ada.locator(".talk")
     talk.evaluate("talk => talk.scrollTo(0, -800)")
-    ada.wait_for_timeout(300)
+    at_rest(ada)
     middle = "() => document.elementFromPoint(800, 400).closest('.hai').id"
     reading = ada.evaluate(middle)
     offline(ada)
@@ -105,7 +114,7 @@ def test_reading_the_past_stays_where_it_is_after_a_long_sleep(tab, sea):
         sea.send("grace", sea.lounge, f"missed {number}")
     online(ada)
     expect(ada.locator("[data-to-now]")).to_contain_text("new")
-    ada.wait_for_timeout(500)
+    at_rest(ada)
     assert ada.evaluate(middle) == reading
     ada.click("[data-to-now]")
     expect(ada.locator(".hai").last).to_contain_text("missed 299")
@@ -135,7 +144,7 @@ def test_twenty_random_cuts_leave_no_trace(tab, sea, line):
     proxy.cuts_left = 0
     for page in (ada, grace):
         sent_all(page)
-        expect(page.locator(".hai")).to_have_count(50, timeout=20_000)
+        expect(page.locator(".hai")).to_have_count(50)
     assert len(set(texts(ada))) == 50
     assert texts(ada) == texts(grace)
     assert proxy.cut_count >= 10  # 8 of our own; the others need bytes to fall on

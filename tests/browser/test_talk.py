@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.browser.tabs import PASSWORD, PHONE, live, texts, write
+from tests.browser.tabs import PASSWORD, PHONE, at_rest, live, texts, write
 
 DROP = """async (path) => {
   const blob = await (await fetch(path)).blob();
@@ -173,8 +173,9 @@ def test_older_hais_come_while_scrolling_and_nothing_jumps(tab, sea):
     while ada.locator(".hai").count() < 90:
         ada.mouse.wheel(0, -600)
         ada.wait_for_timeout(50)
+    at_rest(ada)
     ada.mouse.wheel(0, 900)
-    ada.wait_for_timeout(500)
+    at_rest(ada)
     middle = """() => {
       const hai = document.elementFromPoint(800, 400).closest(".hai");
       return [hai.id, Math.round(hai.getBoundingClientRect().top)];

@@ -1,8 +1,10 @@
 """What is new: where it begins, what counts as seen, and the same count in all tabs."""
 
+from functools import partial
+
 from playwright.sync_api import expect
 
-from tests.browser.tabs import live, offline, online, write
+from tests.browser.tabs import live, offline, online, until, write
 
 LINES = "\nline" * 4
 UNSEEN = ".unseen__box"
@@ -147,16 +149,12 @@ def test_tabs_agree_when_more_than_a_page_is_read_bit_by_bit(tab, sea):
         den.wait_for_timeout(100)
     for page in (den, lounge):
         expect(count_in(page, sea.den)).not_to_have_text("90")
-        page.wait_for_function(
-            """async (id) => {
-              const answer = await (await fetch("/api/v1/rooms")).json();
-              const { unread } = answer.rooms.find((room) => room.id === id);
-              const link = document.querySelector(`.room-link[data-room-id="${id}"]`);
-              const shown = link.querySelector("[data-count]").textContent;
-              return unread > 0 && shown === String(unread);
-            }""",
-            arg=sea.den,
-        )
+        until(page, partial(shows_what_is_unread, page, sea))
+
+
+def shows_what_is_unread(page, sea):
+    left = unread(sea, sea.den)
+    return left > 0 and count_in(page, sea.den).text_content().strip() == str(left)
 
 
 def test_without_javascript_the_new_is_found_and_marked_as_read(tab, sea):

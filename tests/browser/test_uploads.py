@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.proxy import Proxy
-from tests.browser.tabs import PHONE, drop, live, offline, online, sent_all
+from tests.browser.tabs import PHONE, drop, live, offline, online, sent_all, until
 from tests.pictures import picture
 from tests.videos import made
 
@@ -35,14 +35,6 @@ def received(sea):
     return [row[0] for row in found]
 
 
-def wait_for(page, check):
-    for _ in range(1200):
-        if check():
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError("it never became so")
-
-
 def watch_offsets(page):
     """From where each PATCH goes on."""
     offsets = []
@@ -57,7 +49,7 @@ def note(asked, offsets):
 
 def state(page, name, count=1):
     items = page.locator(f'.tray__item[data-state="{name}"]')
-    expect(items).to_have_count(count, timeout=20_000)
+    expect(items).to_have_count(count)
 
 
 KEPT = """async () => {
@@ -79,11 +71,11 @@ def test_what_is_given_up_offline_is_taken_back_later(tab, sea):
     offline(ada)
     ada.click(".tray [data-remove]")
     expect(ada.locator(".tray__item")).to_have_count(0)
-    wait_for(ada, lambda: [is_left for _, is_left in ada.evaluate(KEPT)] == [True])
+    until(ada, lambda: [is_left for _, is_left in ada.evaluate(KEPT)] == [True])
     online(ada)
-    wait_for(ada, lambda: rows(sea, "SELECT count(*) FROM uploads") == [(0,)])
-    wait_for(ada, lambda: rows(sea, "SELECT count(*) FROM pictures") == [(0,)])
-    wait_for(ada, lambda: ada.evaluate(KEPT) == [])
+    until(ada, lambda: rows(sea, "SELECT count(*) FROM uploads") == [(0,)])
+    until(ada, lambda: rows(sea, "SELECT count(*) FROM pictures") == [(0,)])
+    until(ada, lambda: ada.evaluate(KEPT) == [])
 
 
 def test_what_is_given_up_by_a_page_that_leaves_is_taken_back_by_the_next(tab, sea):
@@ -92,13 +84,13 @@ def test_what_is_given_up_by_a_page_that_leaves_is_taken_back_by_the_next(tab, s
     state(ada, "done")
     offline(ada)
     ada.click(".tray [data-remove]")
-    wait_for(ada, lambda: [is_left for _, is_left in ada.evaluate(KEPT)] == [True])
+    until(ada, lambda: [is_left for _, is_left in ada.evaluate(KEPT)] == [True])
     ada.close()  # for good: a page that is only left may still hear "online"
     online(ada)
     assert rows(sea, "SELECT count(*) FROM uploads") == [(1,)]
     ada = live(tab("ada", f"/rooms/{sea.lounge}", context=ada.context))
     drop(ada, "lake.png", LAKE)
-    wait_for(ada, lambda: len(ada.evaluate(KEPT)) == 0)
+    until(ada, lambda: len(ada.evaluate(KEPT)) == 0)
     assert rows(sea, "SELECT count(*) FROM uploads WHERE length > 100000") == [(0,)]
 
 
@@ -109,17 +101,17 @@ def test_a_picture_goes_on_after_a_cut_a_reload_and_a_restart(tab, sea, line):
     offsets = watch_offsets(ada)
     line.delay_s = 0.004  # some 500 KB a second
     drop(ada, "large.png", LARGE)
-    wait_for(ada, lambda: any(at > 300_000 for at in received(sea)))
+    until(ada, lambda: any(at > 300_000 for at in received(sea)))
     line.cut()
     cut_at = len(offsets)
-    wait_for(ada, lambda: len(offsets) > cut_at + 1)
+    until(ada, lambda: len(offsets) > cut_at + 1)
     assert offsets[cut_at] >= 300_000  # never from zero
     (before,) = received(sea)
     ada.reload()
     reloaded_at = len(offsets)
-    wait_for(ada, lambda: len(offsets) > reloaded_at)
+    until(ada, lambda: len(offsets) > reloaded_at)
     assert offsets[reloaded_at] >= before
-    wait_for(ada, lambda: any(at > before + 100_000 for at in received(sea)))
+    until(ada, lambda: any(at > before + 100_000 for at in received(sea)))
     sea.restart(signal.SIGKILL)
     (before,) = received(sea)
     restarted_at = len(offsets)
@@ -141,9 +133,9 @@ def test_two_at_once_in_order_and_one_that_fails_alone(tab, sea, line):
     drop(ada, "broken.png", LARGE[:400_000])
     drop(ada, "third.png", LAKE)
     expect(ada.locator(".tray__item")).to_have_count(3)
-    wait_for(ada, lambda: len(received(sea)) == 2)
+    until(ada, lambda: len(received(sea)) == 2)
     progress = ada.locator(".tray__item progress").first
-    wait_for(ada, lambda: 0 < progress.evaluate("(bar) => bar.value") < 1)
+    until(ada, lambda: 0 < progress.evaluate("(bar) => bar.value") < 1)
     line.delay_s = 0
     state(ada, "done", 2)
     refused = ada.locator('.tray__item[data-state="refused"]')
@@ -159,10 +151,10 @@ def test_what_is_removed_on_its_way_is_gone(tab, sea, line):
     ada = live(tab("ada", f"/rooms/{sea.lounge}", url=line.url))
     line.delay_s = 0.004
     drop(ada, "large.png", LARGE)
-    wait_for(ada, lambda: any(at > 100_000 for at in received(sea)))
+    until(ada, lambda: any(at > 100_000 for at in received(sea)))
     ada.locator("[data-remove]").click()
     everything = "SELECT (SELECT count(*) FROM uploads) + (SELECT count(*) FROM chunks)"
-    wait_for(ada, lambda: rows(sea, everything) == [(0,)])
+    until(ada, lambda: rows(sea, everything) == [(0,)])
     expect(ada.locator(".tray__item")).to_have_count(0)
     line.delay_s = 0
     drop(ada, "lake.png", LAKE)

@@ -1,8 +1,10 @@
 """Voices are recorded, listened to and sent; videos play and are skipped in."""
 
+import re
+
 from playwright.sync_api import expect
 
-from hai.core import posters
+from hai.core.pictures import posters
 from tests.browser.tabs import PHONE, live, offline, online, said, sent_all, write
 from tests.videos import made
 
@@ -31,7 +33,7 @@ def ready(page):
 def record(page):
     page.click("[data-record]")
     expect(page.locator("[data-recorder]")).to_be_visible()
-    expect(page.locator("[data-time]")).to_have_text("0:01")
+    expect(page.locator("[data-time]")).to_have_text(re.compile("0:0[1-9]"))
     page.wait_for_timeout(RECORD_MS - 1000)
     page.click("[data-record-stop]")
     expect(page.locator('.tray__item[data-kind="voice"]')).to_be_visible()
@@ -55,7 +57,7 @@ def test_a_voice_is_recorded_listened_to_and_heard_by_another(tab, sea):
     expect(voice).to_have_count(1)
     sent_all(ada)
     length = grace.locator(".hai .voice__time").inner_text()
-    assert length in ("0:01", "0:02", "0:03")
+    assert re.fullmatch("0:(0[1-9]|[1-5][0-9])", length)
     voice.locator("[data-voice=play]").click()
     plays(grace, voice.locator("audio"))
     expect(voice.locator("[data-voice=play]")).to_have_attribute("aria-label", "Pause")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hai.storage import backup
-from hai.storage.migrations import MIGRATIONS
+from hai.storage.sqlite import backup
+from hai.storage.sqlite.migrations import MIGRATIONS
 from tests.served import RUN, run_command
 
 
@@ -224,7 +224,7 @@ def child_running(pid, program):
 
 
 def soon(find):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (found := find()):
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -6,15 +6,30 @@ import socket
 
 import pytest
 
-from hai.bench import bare_loop, fairness, fanout, idle, pictures, posts, storm, upload
+from hai.bench import (
+    bare_loop,
+    fairness,
+    fanout,
+    idle,
+    pictures,
+    posts,
+    searches,
+    storm,
+    upload,
+)
 from hai.bench.bench import Bench
-from hai.bench.crowd import Broken
+from hai.bench.load.clients import Broken
+from hai.bench.load.stream import FactStream, StreamReader
+from hai.bench.load.wire import (
+    client_frame,
+    next_frame,
+    number_of,
+    send_hai_frame,
+)
 from hai.bench.results import Figure, percentile, table
 from hai.bench.room import Load
-from hai.bench.story import Reading, Story
-from hai.bench.wire import client_frame, next_frame, number_of, send_hai_frame
 from hai.cli import bench, main
-from hai.realtime.frames import frame
+from hai.realtime.wire.frames import frame
 
 
 def fact(number, rest=""):
@@ -24,7 +39,7 @@ def fact(number, rest=""):
 
 
 def hear(reading, data, at_once):
-    """Give the data in pieces; return what was none of the story."""
+    """Give the data in pieces; return what was none of the stream."""
     others = []
     for start in range(0, len(data), at_once):
         others += reading.read(memoryview(data[start : start + at_once]), 0.0)
@@ -34,20 +49,20 @@ def hear(reading, data, at_once):
 @pytest.mark.parametrize("first_at_once", [1, 7, 10_000])
 @pytest.mark.parametrize("at_once", [1, 3, 19, 10_000])
 def test_however_the_bytes_come_all_facts_are_counted(first_at_once, at_once):
-    story = Story()
+    stream = FactStream()
     facts = b"".join(fact(number) for number in range(20))
-    first, second = Reading(story), Reading(story)
+    first, second = StreamReader(stream), StreamReader(stream)
     assert hear(first, facts, first_at_once) == []
     assert hear(second, facts, at_once) == []
-    assert story.numbers == list(range(20))
+    assert stream.numbers == list(range(20))
     assert (second.heard, second.errors) == (20, 0)
 
 
 @pytest.mark.parametrize("at_once", [1, 5, 10_000])
 def test_pings_and_acks_between_facts_are_handed_out(at_once):
-    story = Story()
-    hear(Reading(story), fact(0) + fact(1) + fact(2), 10_000)
-    reading = Reading(story)
+    stream = FactStream()
+    hear(StreamReader(stream), fact(0) + fact(1) + fact(2), 10_000)
+    reading = StreamReader(stream)
     mixed = fact(0) + frame(b"2") + fact(1) + frame(b"430[{}]" * 30) + fact(2)
     assert hear(reading, mixed, at_once) == [b"2", b"430[{}]" * 30]
     assert (reading.heard, reading.errors) == (3, 0)
@@ -64,16 +79,16 @@ def test_pings_and_acks_between_facts_are_handed_out(at_once):
     ids=["lost", "twice", "swapped", "altered"],
 )
 def test_what_others_did_not_hear_is_an_error(heard):
-    story = Story()
-    hear(Reading(story), b"".join(map(fact, range(5))), 10_000)
-    reading = Reading(story)
+    stream = FactStream()
+    hear(StreamReader(stream), b"".join(map(fact, range(5))), 10_000)
+    reading = StreamReader(stream)
     hear(reading, heard, 10_000)
     assert reading.errors
 
 
 def test_latency_counts_what_came_together():
-    story = Story()
-    reading = Reading(story)
+    stream = FactStream()
+    reading = StreamReader(stream)
     reading.read(memoryview(fact(0) + fact(1)), 1.5)
     reading.read(memoryview(fact(2)), 2.5)
     assert reading.log == [(1.5, 0, 2), (2.5, 2, 3)]
@@ -120,6 +135,7 @@ def small(monkeypatch):
         monkeypatch.setattr(module, "WARM_S", 0.1)
     monkeypatch.setattr(fanout, "RATES", (100,))
     monkeypatch.setattr(fairness, "BUSY_RATE", 50.0)
+    monkeypatch.setattr(searches, "HAIS", 200)
     monkeypatch.setattr(posts, "PAIRS", 3)
     monkeypatch.setattr(posts, "WARM_S", 0.1)
     monkeypatch.setattr(idle, "SOCKETS", 20)

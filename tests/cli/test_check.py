@@ -29,7 +29,7 @@ def test_a_docstring_does_not_make_a_function_long():
 
 
 def test_only_imports_of_hai_make_a_module_wide():
-    names = {"hai.core.rooms", "hai.core.hais", "hai.errors"}
+    names = {"hai.core.talk.rooms", "hai.core.talk.hais", "hai.errors"}
     assert check.imports(ast.parse(SAMPLE)) == names
 
 

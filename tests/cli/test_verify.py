@@ -1,4 +1,4 @@
-"""`verify` as a command; what it finds is in tests/storage/test_verify.py."""
+"""`verify` as a command; what it finds is in tests/storage/sqlite/test_verify.py."""
 
 import subprocess
 import sys

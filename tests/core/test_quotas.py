@@ -2,7 +2,8 @@
 
 import pytest
 
-from hai.core.uploads import Upload
+from hai.core.pictures.arriving import Upload
+from hai.core.quotas import size_words
 from hai.errors import StorageFull
 from tests.factories import make_hai
 from tests.pictures import big_png
@@ -39,3 +40,18 @@ async def test_what_one_user_has_used_is_not_held_against_another(core, cast):
     with pytest.raises(StorageFull):
         await upload(core, cast.ada, cast.lounge, big_png(2 * KIB))
     assert await upload(core, cast.grace, cast.lounge, big_png(99 * KIB))
+
+
+@pytest.mark.parametrize(
+    ("byte_count", "words"),
+    [
+        (0, "0 kB"),
+        (812_000, "812 kB"),
+        (999_900, "1.0 MB"),
+        (34_000_000, "34 MB"),
+        (1_234_000_000, "1.2 GB"),
+        (2 * 10**15, "2,000 TB"),
+    ],
+)
+def test_sizes_are_said_as_disks_are_sold(byte_count, words):
+    assert size_words(byte_count) == words

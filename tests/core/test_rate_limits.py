@@ -29,3 +29,23 @@ def test_full_buckets_are_forgotten(monkeypatch):
         now_s[0] += 0.01
         buckets.take(number)
     assert len(buckets._filled) < SWEEP_EVERY + 200
+
+
+def test_what_is_paid_for_afterwards_may_cost_more_than_was_left(monkeypatch):
+    now_s = [0.0]
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now_s[0])
+    buckets = Buckets(per_second=2, burst=3)
+    assert buckets.has_any("ada")
+    buckets.charge("ada", 7)  # 4 too much: 2 s
+    assert not buckets.has_any("ada")
+    assert buckets.has_any("grace")
+    now_s[0] = 1.9
+    assert not buckets.has_any("ada")
+    now_s[0] = 2.1
+    assert buckets.has_any("ada")
+
+
+def test_switched_off_nobody_is_in_debt():
+    buckets = Buckets(per_second=0, burst=0, is_on=False)
+    buckets.charge("ada", 7)
+    assert buckets.has_any("ada")

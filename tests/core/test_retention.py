@@ -5,11 +5,21 @@ import asyncio
 import pytest
 
 from hai import clock, errors
-from hai.core import admin, expiry, hais, pictures, retention, uploads
-from hai.core.pictures import Sweeper
-from hai.core.uploads import Upload
-from hai.storage import blobs, verify
+from hai.core import retention
+from hai.core.people import admin
+from hai.core.pictures import (
+    arriving as uploads,
+)
+from hai.core.pictures import (
+    expiry,
+    stored,
+)
+from hai.core.pictures.arriving import Upload
+from hai.core.pictures.stored import Sweeper
+from hai.core.talk import hais
+from hai.storage import blobs
 from hai.storage.models import Chunk, GonePicture, Hai, Picture, PictureRemoval, Room
+from hai.storage.sqlite import verify
 from hai.units import DAY_MS
 from tests.factories import make_hai, make_user, order
 from tests.pictures import big_png, picture
@@ -69,7 +79,7 @@ async def test_a_rule_takes_the_older_ones_and_leaves_the_words(core, cast):
     assert left["alt"] == "A lake" and left["gone_at"] and "blur" not in left
     assert left["id"] == old["pictures"][0]["id"]
     with pytest.raises(errors.NotFound):
-        await pictures.get(core, cast.grace.identity, left["id"])
+        await stored.get(core, cast.grace.identity, left["id"])
     assert is_gone(await see(core, cast.ada, new)) == [False]
     assert is_gone(await see(core, cast.ada, other)) == [False]
     assert await is_sound(core)
@@ -121,7 +131,7 @@ async def test_a_rule_that_is_lifted_in_the_middle_takes_no_more(
 ):
     """Each slice looks again, on the writer's thread, at what holds then."""
     monkeypatch.setattr(expiry, "SLICE_HAIS", 1)
-    sent = [await send_old(core, cast.grace, cast.lab, days=31) for _ in "1234"]
+    sent = [await send_old(core, cast.grace, cast.lab, days=31) for _ in range(40)]
     await keep(core, cast.ada, cast.lab, 30, is_confirmed=True)
     taking = asyncio.create_task(expiry.run(core))
     while await core.db.read(GonePicture.select().count) == 0:
@@ -159,9 +169,9 @@ async def test_the_same_bytes_stay_where_they_are_kept(core, cast):
     kept = await send_old(core, cast.grace, cast.lounge, days=31, datas=(data,))
     await keep(core, cast.ada, cast.lab, 30, is_confirmed=True)
     await expiry.run(core)
-    await pictures.sweep_discarded(core)
+    await stored.sweep_discarded(core)
     kept_id = kept["pictures"][0]["id"]
-    pieces = [p async for p in pictures.read(core, kept_id, 0, len(data))]
+    pieces = [p async for p in stored.read(core, kept_id, 0, len(data))]
     assert b"".join(pieces) == data
     assert is_gone(await see(core, cast.ada, old)) == [True]
     assert await is_sound(core)
@@ -325,7 +335,7 @@ async def test_discarded_bytes_wake_the_sweeper_for_themselves_alone(core, cast)
         await asyncio.sleep(0.01)
     await core.db.write(lambda tx: Room.update(picture_days=30).execute())
     unsent = await upload(core, cast.ada, cast.lab, big_png(2 * KIB))
-    await pictures.discard(core, [unsent])
+    await stored.discard(core, [unsent])
     rows = Chunk.select().where(Chunk.picture == unsent)
     while await core.db.read(rows.count):
         core.bus.publish(uploads.PictureDiscarded())
@@ -358,7 +368,7 @@ async def test_gone_pictures_count_no_more(core, cast):
     given = {"user_id": cast.grace.id, "days": 30, "is_confirmed": True}
     await admin.remove_pictures_of_user(core, None, **given)
     await expiry.run(core)
-    await pictures.sweep_discarded(core)
+    await stored.sweep_discarded(core)
     assert await core.db.read(blobs.stored_bytes, cast.grace.id) == 0
     assert await upload(core, cast.grace, cast.lounge, big_png(80 * KIB))
 

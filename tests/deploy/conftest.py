@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-START_S = 10
+START_S = 60
 
 APACHE = """
 ServerName localhost

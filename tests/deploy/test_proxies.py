@@ -12,7 +12,7 @@ from tests.clients import Client, NativeSocket, Socket, encode_multipart
 from tests.factories import make_user
 from tests.pictures import big_png, file, picture
 
-PATIENCE_S = 5
+PATIENCE_S = 60
 HANDSHAKE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -244,3 +244,79 @@ async def test_after_a_restart_hai_is_asked_at_once(app, cast, proxy):
     app.http.add_sockets(bind_sockets(app.port, "127.0.0.1"))
     assert (await browser.get("/rooms")).status == 200
     browser.close()
+
+
+# ---- One person's refusals are nobody else's ----
+
+MANY = 40
+TUS = {"Tus-Resumable": "1.0.0"}
+BYTES = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+
+
+async def refused_in_many_ways(browser, room_id):
+    """One request of each kind that is refused before its body was read."""
+    rooms, nowhere = f"/rooms/{room_id}", "/uploads/" + "x" * 43
+    foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    for path, method, headers, body in (
+        (nowhere, "PATCH", TUS | BYTES, b"x" * 100),
+        (nowhere, "PATCH", BYTES, b"x" * 100_000),
+        (f"{rooms}/uploads", "POST", TUS | {"Upload-Length": "9"}, b"x" * 9),
+        (f"{rooms}/pictures", "POST", {}, b"x" * 300_000),
+        (f"{rooms}/hais", "POST", foreign, b"x" * 1000),
+        ("/nowhere", "POST", {}, b"x"),
+        ("/nowhere", "GET", {}, None),
+        ("/socket.io/?EIO=4&transport=polling&sid=x", "POST", {}, b"x" * 10),
+        ("/socket.io/?EIO=3&transport=polling", "GET", {}, None),
+        ("/ws", "POST", {}, b"x" * 70_000),
+    ):
+        yield (await browser.request(method, path, headers=headers, body=body)).status
+
+
+async def test_refusals_of_one_are_no_failures_of_another(cast, proxy):
+    """The proxy keeps its connections to Hai, and whoever comes next is given one."""
+    linus = Client(proxy.url, token=cast.linus.token)
+    ada = Client(proxy.url, token=cast.ada.token)
+    lounge = cast.lounge["id"]
+    refused, sent = [], []
+    while len(sent) < MANY:
+        async for status in refused_in_many_ways(linus, lounge):
+            refused.append(status)
+            hai = {"text": f"number {len(sent)}"}
+            answer = await ada.post(f"/api/v1/rooms/{lounge}/hais", json=hai)
+            sent.append(answer.status)
+    assert len(sent) == len(refused) == MANY
+    assert set(sent) == {201}
+    assert set(refused) <= {400, 403, 404, 405, 412, 413, 415}
+    linus.close()
+    ada.close()
+
+
+async def test_many_are_refused_beside_many_who_are_not(cast, proxy):
+    """All at once, so that a connection is given away as soon as it is free; and who is
+    refused with a long body hears it, too."""
+    is_over = False
+    path, refused = f"/rooms/{cast.lounge['id']}/hais", []
+
+    async def be_refused(number):
+        browser = Client(proxy.url, token=cast.linus.token)
+        foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+        body = b"x" * (100, 200_000)[number % 2]
+        while not is_over:
+            answer = await browser.post(path, headers=foreign, body=body)
+            refused.append((answer.status, 403))
+            refused.append(((await browser.get("/nowhere")).status, 404))
+        browser.close()
+
+    async def send_hais():
+        browser = Client(proxy.url, token=cast.ada.token)
+        answers = [await browser.post(path, json={"text": "x"}) for _ in range(10)]
+        browser.close()
+        return [answer.status for answer in answers]
+
+    refusing = [asyncio.ensure_future(be_refused(number)) for number in range(24)]
+    sent = await asyncio.gather(*[send_hais() for _ in range(8)])
+    is_over = True
+    await asyncio.gather(*refusing)
+    assert sent == [[201] * 10] * 8
+    assert len(refused) > MANY
+    assert all(status == expected for status, expected in refused)

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hai import cli
-from hai.storage import wal
+from hai.storage.sqlite import wal
 
 if __name__ == "__main__":
     wal.DUE_PAGES, wal.AGAIN_PAGES = 100, 25

@@ -25,8 +25,8 @@ from tests.view import View, comparable
 PEOPLE = 4
 ROUND_CUTS = 500  # of a long run: then a new server, unless told otherwise
 MISSED_S = 2.0  # to catch up with 10,000 hais
-PATIENCE_S = 10
-SETTLING_S = 30
+PATIENCE_S = 30
+SETTLING_S = 120
 PACE_S = 0.03
 EMOJI = ("🌊", "🐟", "☕")
 JSON = "application/json"

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from hai.storage import verify
+from hai.storage.sqlite import verify
 from tests.served import run_command
 
 PICTURES = 60  # added to those of the community, a third of them shared

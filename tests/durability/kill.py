@@ -17,7 +17,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from hai.storage.verify import Counts, problems
+from hai.storage.sqlite.verify import Counts, problems
 from tests.durability import swarm
 from tests.durability.stage import stage
 from tests.durability.swarm import Gone, Http, NativeClient, upload

@@ -13,11 +13,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hai import cli
-from hai.core import hais
+from hai.core.talk import hais
 from hai.events import HaiSent
-from hai.storage import backup, blobs, migrations
+from hai.storage import blobs
 from hai.storage import uploads as upload_rows
-from hai.storage.wal import WriteAheadLog
+from hai.storage.sqlite import backup, migrations
+from hai.storage.sqlite.wal import WriteAheadLog
 from hai.storage.writer import Writer
 
 

@@ -24,7 +24,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hai.storage import verify
+from hai.storage.sqlite import verify
 from tests.durability import swarm
 from tests.durability.stage import stage
 from tests.durability.swarm import Http, NativeClient, upload
@@ -156,7 +156,7 @@ def child_of(wrapper):
 def kill_under(wrapper):
     """Kill what runs under strace, which then ends too; killed itself it lets go."""
     os.kill(child_of(wrapper), signal.SIGKILL)
-    wrapper.wait(timeout=20)
+    wrapper.wait(timeout=60)
 
 
 def strace(trace, data, *more, names=NAMES):

@@ -19,10 +19,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hai.bus import Bus
-from hai.storage import verify
 from hai.storage.database import Database
-from hai.storage.faults import Unusable
-from hai.storage.reserve import RESERVE_NAME
+from hai.storage.sqlite import verify
+from hai.storage.sqlite.faults import Unusable
+from hai.storage.sqlite.reserve import RESERVE_NAME
 from tests.durability.power import (
     Disk,
     Step,

@@ -21,7 +21,7 @@ from tests.durability.swarm import NativeClient, PollingClient, SocketIoClient
 
 RETRY_S = 0.1
 SENDERS = 20  # of the clients; they send all the time
-PATIENCE_S = 30
+PATIENCE_S = 120
 KINDS = (NativeClient, SocketIoClient, SocketIoClient, PollingClient)
 # What a run must reach.
 EXIT_S, BLACKOUT_S = 5.0, 2.0

@@ -26,7 +26,7 @@ TOGETHER = 20  # sends of one person under way at once
 TRANSPORTS = (*CLIENTS, ApiClient)
 PICTURE_EVERY = 50  # sends; small ones, each with bytes of its own
 CUT_EVERY = 5  # rounds of one person, in which the connection is cut under the orders
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Person:

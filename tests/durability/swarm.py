@@ -14,7 +14,7 @@ import os
 import struct
 from contextlib import suppress
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 MASK = b"\0\0\0\0"  # a mask that changes nothing is still a mask
 
 

@@ -29,7 +29,7 @@ def die_at(point, data, *arguments):
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     assert ran.returncode == -signal.SIGKILL, ran.stderr
 
@@ -141,7 +141,7 @@ def test_killed_in_a_sweep(data, dying, serve, point):
     server.stop(signal.SIGKILL)
     run_sql(data, "UPDATE pictures SET completed_at = NULL, hai_id = NULL")
     with suppress(AssertionError):  # it may die before it says its address
-        dying(point).process.wait(timeout=10)
+        dying(point).process.wait(timeout=60)
     assert is_whole(data) is True
     serve(data=data)
     for table in ("pictures", "chunks"):
@@ -154,8 +154,8 @@ def is_none(data, query):
 
 
 def soon(is_so):
-    """Whether it becomes true within five seconds."""
-    deadline = time.monotonic() + 5
+    """Whether it becomes true within a minute."""
+    deadline = time.monotonic() + 60
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.05)
     return is_so()

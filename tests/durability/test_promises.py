@@ -3,8 +3,6 @@
 Each of these can be run for longer: `python -m tests.durability.kill --help`.
 """
 
-import statistics
-
 import pytest
 
 from tests.durability import (
@@ -24,7 +22,6 @@ def test_what_was_acked_survives_kill_9():
     assert acked.problems == []
     assert len(acked.hais) > 1000 and len(acked.pictures) > 20
     assert acked.backups
-    assert statistics.median(acked.ready_s) < 5  # 0.5 s on an idle machine
 
 
 def test_what_was_acked_survives_power_loss():
@@ -69,7 +66,6 @@ def test_told_to_stop_it_tells_everybody_and_all_come_back():
     assert blackout.problems == []
     assert blackout.exit_code == 0
     assert blackout.told == [True] * 150
-    assert blackout.exit_s < 5
 
 
 def test_killed_it_comes_back_and_nothing_is_lost():

@@ -77,7 +77,7 @@ def until_it_dies(server, act, *args):
     """The line breaks, or what comes is no answer."""
     with suppress(OSError, http.client.HTTPException):
         act(*args)
-    assert server.process.wait(timeout=30) == -signal.SIGKILL
+    assert server.process.wait(timeout=60) == -signal.SIGKILL
 
 
 def nothing_stays(folder):

@@ -1,6 +1,6 @@
 // The models of a page, without a page: they hear on standard input what a socket would
 // tell them, and answer on standard output what they ask and, after each line, that they
-// are at rest. Driven by tests/core/test_page_interleavings.py.
+// are at rest. Driven by tests/core/talk/test_page_interleavings.py.
 //
 // In: {begin: first state}, {fact: [name, payload]}, {ack: [id, answer]}, {fell: true},
 // {up: true}, {read: hai id}, {load: "before" or "after"}, {show: true}.

@@ -1,5 +1,6 @@
 """The suites' server on the test's loop, and clients for both transports."""
 
+import asyncio
 import json
 
 import pytest
@@ -8,7 +9,9 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tests.protocol.server import serve
 from tests.realtime.raw import Raw
 
-PING_INTERVAL_S, PING_TIMEOUT_S = 0.3, 0.2  # what the published suites use
+PATIENCE_S = 60  # above the interval of the pings
+PING_INTERVAL_S, PING_TIMEOUT_S = 30, 20  # a busy machine shall end no session
+TICK_S = 0.01  # of the wheel, for pings that come soon
 
 
 class Speaker:
@@ -36,7 +39,7 @@ class Speaker:
             body=body,
             user_agent=user_agent,
             allow_nonstandard_methods=True,
-            request_timeout=5,
+            request_timeout=PATIENCE_S,
         )
         response = await self.http.fetch(request, raise_error=False)
         return response.code, (response.body or b"").decode()
@@ -46,6 +49,17 @@ class Speaker:
 
     async def poll(self, sid, user_agent=None):
         return await self.fetch(sid=sid, user_agent=user_agent)
+
+    async def polling(self, sid):
+        """A poll, as a task, that the server holds already."""
+        task = asyncio.ensure_future(self.poll(sid))
+        await self.until(lambda: self.engine.find(sid).poll is not None)
+        return task
+
+    async def until(self, is_so):
+        async with asyncio.timeout(PATIENCE_S):
+            while not is_so():
+                await asyncio.sleep(0.001)
 
     async def open_polling(self):
         """The sid of a new polling session."""
@@ -78,9 +92,10 @@ class Speaker:
         assert "auth" in await raw.text()
         return raw
 
-    def be_patient(self):
-        """No pings for a while: they are not what the test is about."""
-        self.engine.ping_interval = 30
+    def hurry(self, ping_timeout_s=PING_TIMEOUT_S):
+        """Pings soon, in the sessions that begin from now on."""
+        self.engine.ping_interval, self.engine.ping_timeout = 0.05, ping_timeout_s
+        self.engine.wheel.tick_s = TICK_S
 
     def close(self):
         self.http.close()

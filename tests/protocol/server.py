@@ -23,14 +23,14 @@ from tornado.web import Application
 
 from hai import config as settings
 from hai.realtime.directory import Directory
-from hai.realtime.door import Door
-from hai.realtime.engine import Engine
 from hai.realtime.fanout import FanoutManager
 from hai.realtime.orders import OrderDesk
-from hai.realtime.outbox import Flusher
-from hai.realtime.packets import Memory
 from hai.realtime.socket_server import SocketServer, library_logger
-from hai.realtime.transport import EngineHandler
+from hai.realtime.wire.engine import Engine
+from hai.realtime.wire.handshake import Door
+from hai.realtime.wire.outbox import Flusher
+from hai.realtime.wire.packets import Memory
+from hai.realtime.wire.transport import EngineHandler
 
 
 def make_engine(door, flusher, heartbeat):

@@ -26,8 +26,8 @@ async def test_a_handshake_says_all_that_a_client_must_know(either, transport):
     assert handshake.keys() == KEYS
     assert isinstance(handshake["sid"], str)
     assert handshake["upgrades"] == (["websocket"] if transport == "polling" else [])
-    assert handshake["pingInterval"] == 300
-    assert handshake["pingTimeout"] == 200
+    assert handshake["pingInterval"] == PING_INTERVAL_S * 1000
+    assert handshake["pingTimeout"] == PING_TIMEOUT_S * 1000
     assert handshake["maxPayload"] == 1_000_000
 
 
@@ -95,8 +95,7 @@ async def test_a_malformed_payload_ends_the_session(engine_io, payload):
 
 async def test_a_second_poll_at_once_ends_the_session(either):
     sid = await either.open_polling()
-    first = asyncio.ensure_future(either.poll(sid))
-    await asyncio.sleep(0.05)
+    first = await either.polling(sid)
     assert (await either.poll(sid))[0] == 400
     assert await first == (200, "1")
     assert (await either.poll(sid))[0] == 400
@@ -106,10 +105,10 @@ async def test_a_poll_that_is_taken_back_ends_the_session(either):
     sid = await either.open_polling()
     raw = await either.raw()
     asking = asyncio.ensure_future(raw.request("GET", either.url(sid=sid)))
-    await asyncio.sleep(0.05)
+    await either.until(lambda: either.engine.find(sid).poll is not None)
     asking.cancel()
     raw.close()
-    await asyncio.sleep(0.05)
+    await either.until(lambda: not either.engine.find(sid))
     assert (await either.poll(sid))[0] == 400
 
 
@@ -166,7 +165,7 @@ async def test_two_posts_at_once_end_the_session(engine_io):
     raw = await engine_io.raw()
     head = f"POST {engine_io.url(sid=sid)} HTTP/1.1\r\nHost: x\r\n"
     raw.write(f"{head}Content-Length: 10\r\n\r\n4begun".encode())
-    await asyncio.sleep(0.05)
+    await engine_io.until(lambda: engine_io.engine.find(sid).posting)
     assert (await engine_io.post(sid, "4x"))[0] == 400
     assert (await engine_io.poll(sid))[0] == 400
 
@@ -176,9 +175,9 @@ async def test_a_post_that_breaks_off_ends_the_session(engine_io):
     raw = await engine_io.raw()
     head = f"POST {engine_io.url(sid=sid)} HTTP/1.1\r\nHost: x\r\n"
     raw.write(f"{head}Content-Length: 10\r\n\r\n4begun".encode())
-    await asyncio.sleep(0.05)
+    await engine_io.until(lambda: engine_io.engine.find(sid).posting)
     raw.close()
-    await asyncio.sleep(0.05)
+    await engine_io.until(lambda: not engine_io.engine.find(sid))
     assert (await engine_io.poll(sid))[0] == 400
 
 
@@ -196,7 +195,7 @@ async def test_a_message_comes_back_as_it_was_sent(engine_io, message):
 async def test_a_malformed_packet_ends_the_connection(engine_io, message):
     raw = await engine_io.open_websocket()
     raw.send(message)
-    assert await asyncio.wait_for(raw.close_code(), 0.1) == 1002
+    assert await raw.close_code() == 1002
 
 
 async def test_what_follows_the_end_of_a_session_is_not_answered_with_200(engine_io):
@@ -224,7 +223,6 @@ async def test_what_follows_a_clients_own_end_is_its_own_affair(engine_io):
 @pytest.mark.parametrize("size", [60_000, 400_000])
 async def test_who_closes_after_a_whole_answer_comes_back(engine_io, size, header):
     """One connection for each request, closed by either side: nothing was lost."""
-    engine_io.be_patient()
     sid = await engine_io.open_polling()
     for _ in range(3):
         await engine_io.post(sid, "4" + "x" * size)
@@ -238,7 +236,6 @@ async def test_who_closes_after_a_whole_answer_comes_back(engine_io, size, heade
 @pytest.mark.parametrize("size", [60_000, 400_000])
 async def test_a_cut_answer_ends_the_session(engine_io, size):
     """Its packets are lost: a session that went on would hide that."""
-    engine_io.be_patient()
     sid = await engine_io.open_polling()
     await engine_io.post(sid, "4" + "x" * size)
     sock = sockets.socket()
@@ -255,7 +252,6 @@ async def test_a_cut_answer_ends_the_session(engine_io, size):
 
 async def test_thousands_of_small_packets_come_in_order(engine_io):
     """More than one answer holds; those of a client that does not poll wait."""
-    engine_io.be_patient()
     sid = await engine_io.open_polling()
     packets = [f"4{number}" for number in range(2500)]
     posting = asyncio.ensure_future(engine_io.post(sid, "\x1e".join(packets)))
@@ -269,7 +265,6 @@ async def test_thousands_of_small_packets_come_in_order(engine_io):
 
 async def test_small_packets_count_for_what_they_cost(engine_io):
     """One that posts and does not poll has a budget, of objects too."""
-    engine_io.be_patient()
     sid = await engine_io.open_polling()
     status, _ = await engine_io.post(sid, "\x1e".join(["4x"] * 5000))
     assert status == 400
@@ -280,6 +275,7 @@ async def test_small_packets_count_for_what_they_cost(engine_io):
 
 
 async def test_polling_pings_are_answered(either):
+    either.hurry()
     sid = await either.open_polling()
     for _ in range(3):
         assert await either.poll(sid) == (200, "2")
@@ -287,6 +283,7 @@ async def test_polling_pings_are_answered(either):
 
 
 async def test_websocket_pings_are_answered(either):
+    either.hurry()
     raw = await either.open_websocket()
     for _ in range(3):
         assert await raw.frame() == (1, b"2")
@@ -294,26 +291,28 @@ async def test_websocket_pings_are_answered(either):
 
 
 async def test_a_polling_session_that_answers_no_ping_ends(either):
+    either.hurry(ping_timeout_s=0.2)
     sid = await either.open_polling()
     answers = []
     while (answer := await either.poll(sid))[0] == 200:
         answers.append(answer[1])
-    assert answers in (["2", "1"], ["2"])
+    assert answers in (["2", "1"], ["2"], [])  # the last: asked after its end
     assert answer[0] == 400
 
 
 async def test_a_websocket_that_answers_no_ping_ends(either):
-    raw = await either.open_websocket()
+    """Not before it had its time."""
+    either.hurry(ping_timeout_s=0.2)
     began_s = asyncio.get_running_loop().time()
+    raw = await either.open_websocket()
     assert await raw.close_code() == 1001
     took_s = asyncio.get_running_loop().time() - began_s
-    assert took_s == pytest.approx(PING_INTERVAL_S + PING_TIMEOUT_S, abs=0.15)
+    assert took_s >= either.engine.ping_interval + either.engine.ping_timeout
 
 
 async def test_there_is_one_ping_at_a_time_and_its_deadline_stays(either):
     """However long the timeout is: what does not answer is reaped by the first."""
-    engine = either.engine
-    engine.ping_interval, engine.ping_timeout = 0.05, 0.5
+    either.hurry(ping_timeout_s=0.5)
     raw = await either.open_websocket()
     heard = []
     while (frame := await raw.frame())[0] == 1:
@@ -323,12 +322,11 @@ async def test_there_is_one_ping_at_a_time_and_its_deadline_stays(either):
 
 
 async def test_a_late_pong_keeps_the_session_and_its_pings(either):
-    engine = either.engine
-    engine.ping_interval, engine.ping_timeout = 0.05, 5
+    either.hurry()
     raw = await either.open_websocket()
     for _ in range(3):
         assert await raw.frame() == (1, b"2")
-        await asyncio.sleep(0.1)  # longer than the interval
+        await asyncio.sleep(2 * either.engine.ping_interval)  # longer than the interval
         raw.send("3")
 
 
@@ -337,8 +335,7 @@ async def test_a_late_pong_keeps_the_session_and_its_pings(either):
 
 async def test_a_polling_client_closes(either):
     sid = await either.open_polling()
-    polling = asyncio.ensure_future(either.poll(sid))
-    await asyncio.sleep(0.05)
+    polling = await either.polling(sid)
     assert await either.post(sid, "1") == (200, "ok")
     assert await polling == (200, "6")
     assert (await either.poll(sid))[0] == 400
@@ -374,8 +371,7 @@ async def test_polling_upgrades_to_websocket(engine_io):
 
 async def test_a_poll_in_flight_ends_when_the_probe_comes(engine_io):
     sid = await engine_io.open_polling()
-    polling = asyncio.ensure_future(engine_io.poll(sid))
-    await asyncio.sleep(0.05)
+    polling = await engine_io.polling(sid)
     raw = await engine_io.websocket(sid=sid)
     raw.send("2probe")
     assert await polling == (200, "6")
@@ -393,6 +389,7 @@ async def test_what_was_pending_moves_over_in_order(engine_io):
 
 
 async def test_after_the_upgrade_http_is_refused_and_the_session_lives(either):
+    either.hurry()
     sid = await either.open_polling()
     raw = await upgrade(either, sid)
     assert (await either.poll(sid))[0] == 400
@@ -411,7 +408,6 @@ async def test_a_second_websocket_for_a_sid_is_closed_and_the_first_lives(engine
 
 async def test_what_was_posted_comes_before_what_follows_the_upgrade(engine_io):
     """The POST is under way still when the WebSocket takes over."""
-    engine_io.be_patient()
     sid = await engine_io.open_polling()
     raw = await engine_io.websocket(sid=sid)
     raw.send("2probe")
@@ -428,18 +424,15 @@ async def test_what_was_posted_comes_before_what_follows_the_upgrade(engine_io):
 
 
 async def test_polls_wait_until_the_probe_asks_them_to_end(engine_io):
-    engine_io.be_patient()
     sid = await engine_io.open_polling()
     raw = await engine_io.websocket(sid=sid)
-    polling = asyncio.ensure_future(engine_io.poll(sid))
-    await asyncio.sleep(0.05)
+    polling = await engine_io.polling(sid)
     assert not polling.done()
     raw.send("2probe")
     assert await polling == (200, "6")
 
 
 async def test_a_client_that_lingers_at_its_probe_does_not_spin(engine_io):
-    engine_io.be_patient()
     sid = await engine_io.open_polling()
     raw = await engine_io.websocket(sid=sid)
     raw.send("2probe")

@@ -53,6 +53,7 @@ async def test_connecting_twice_is_refused_and_the_first_stays(socket_io):
 
 
 async def test_leaving_the_main_namespace_keeps_the_connection(socket_io):
+    socket_io.hurry()
     raw = await socket_io.connect()
     raw.send("41")
     assert await raw.frame() == (1, b"2")

@@ -6,7 +6,7 @@ import json
 import os
 import struct
 
-PATIENCE_S = 5
+PATIENCE_S = 30  # for what must come; how long it takes is no matter
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
 

@@ -11,7 +11,7 @@ import pytest
 import socketio
 
 from hai.bus import Bus
-from hai.core.sessions import Identity
+from hai.core.identity.sessions import Identity
 from hai.events import (
     HaiChanged,
     HaiSent,
@@ -25,16 +25,16 @@ from hai.events import (
 from hai.ids import user_room
 from hai.realtime.broadcast import Broadcast
 from hai.realtime.directory import Directory
-from hai.realtime.frames import frame
-from hai.realtime.outbox import (
+from hai.realtime.presence import Tab, Tabs
+from hai.realtime.wire.frames import frame
+from hai.realtime.wire.outbox import (
     FEW_SOCKETS,
     NO_FRAMES,
     NO_NATIVE_FRAMES,
     NO_PAYLOAD,
     Flusher,
 )
-from hai.realtime.packets import Memory, Packet
-from hai.realtime.presence import Tab, Tabs
+from hai.realtime.wire.packets import Memory, Packet
 from tests.realtime.test_presence import Watcher
 
 SMALL, LARGE = 7, 8

@@ -6,6 +6,8 @@ import pytest
 import socketio
 from socketio.exceptions import ConnectionError as Refused
 
+from tests.clients import PATIENCE_S
+
 
 @pytest.fixture
 def eliza(io_loop, app, cast, transport):
@@ -38,7 +40,7 @@ async def echo(user_key, text):
 
 async def answer(client, *said):
     await client.emit("message", said, namespace="/eliza")
-    return await asyncio.wait_for(client.said.get(), 5)
+    return await asyncio.wait_for(client.said.get(), PATIENCE_S)
 
 
 async def test_a_string_for_a_string(eliza, cast):
@@ -66,7 +68,7 @@ async def test_an_error_for_anything_else(eliza, said):
 async def test_answers_come_in_order_and_one_each(eliza):
     for number in range(60):
         await eliza.emit("message", "x" * number, namespace="/eliza")
-    said = [await asyncio.wait_for(eliza.said.get(), 5) for _ in range(60)]
+    said = [await asyncio.wait_for(eliza.said.get(), PATIENCE_S) for _ in range(60)]
     assert [text.count("x") for text in said] == list(range(60))
     await asyncio.sleep(0.05)
     assert eliza.said.empty()
@@ -91,12 +93,16 @@ async def test_strangers_are_refused(app, cast, transport):
     client = socketio.AsyncClient(reconnection=False)
     with pytest.raises(Refused):
         await client.connect(
-            app.url, transports=[transport], namespaces=["/eliza"], wait_timeout=1
+            app.url,
+            transports=[transport],
+            namespaces=["/eliza"],
+            wait_timeout=PATIENCE_S,
         )
     await client.shutdown()
 
 
 async def test_she_really_answers(app, cast, socket):
     """With the reply that app.py hands in."""
+    app.bots.bots[0].threads.late_s = PATIENCE_S  # busy machines are no news here
     handler = app.realtime.sio.namespace_handlers["/eliza"]
     assert await handler.reply("user:1", "I need 100% of %1")

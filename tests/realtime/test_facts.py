@@ -188,7 +188,7 @@ class TestPresence:
 
 class TestSessionEnd:
     async def test_its_tabs_hear_it_and_close(self, cast, core, any_socket):
-        from hai.core import sessions
+        from hai.core.identity import sessions
 
         ending, other = await any_socket(cast.ada), await any_socket(cast.grace)
         for one in (ending, other):
@@ -199,14 +199,14 @@ class TestSessionEnd:
             if row["id"] == await session_id_of(core, cast, any_socket, ending)
         ]
         await sessions.end(core, cast.ada.id, row["id"])
-        await asyncio.wait_for(ending.closed.wait(), 5)
+        await asyncio.wait_for(ending.closed.wait(), 60)
         assert ending.named("session_ended") in ([{}], [])  # [] over polling
         await other.settle()
         assert not other.closed.is_set()
 
 
 async def session_id_of(core, cast, any_socket, socket):
-    from hai.core import sessions
+    from hai.core.identity import sessions
 
     native = type(socket).__name__ == "NativeSocket"
     token = cast.ada.token if native else cast.ada.cookie

@@ -10,8 +10,8 @@ from engineio import packet as eio
 from hai.ids import room_room, user_room
 from hai.realtime.directory import Directory
 from hai.realtime.fanout import FanoutManager
-from hai.realtime.frames import frame
-from hai.realtime.outbox import (
+from hai.realtime.wire.frames import frame
+from hai.realtime.wire.outbox import (
     FEW_SOCKETS,
     NO_FRAMES,
     NO_NATIVE_FRAMES,
@@ -21,7 +21,7 @@ from hai.realtime.outbox import (
     Outbox,
     tell,
 )
-from hai.realtime.packets import Packet
+from hai.realtime.wire.packets import Packet
 
 PEOPLE = range(1, 7)
 
@@ -192,7 +192,9 @@ async def test_one_write_a_turn_however_many_facts(io_loop):
     for number in range(20):
         tell(Fact(str(number).encode(), b"4"), sockets, flusher)
     sockets[3].push(Fact(b"mine"))
-    await asyncio.sleep(0.01)
+    while not all(socket.writes for socket in sockets):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)  # for a second one, if there were
     assert {socket.writes for socket in sockets} == {1}
     whole = b"".join(frame(f"4{number}".encode()) for number in range(20))
     assert sockets[0].frames == whole
@@ -232,7 +234,7 @@ async def test_a_cancelled_fact_is_not_written(io_loop):
 
 
 async def test_a_long_flush_yields_to_the_loop(io_loop, monkeypatch):
-    monkeypatch.setattr("hai.realtime.outbox.SLICE_S", 0)
+    monkeypatch.setattr("hai.realtime.wire.outbox.SLICE_S", 0)
     flusher = Flusher(io_loop.asyncio_loop)
     sockets = [FastSocket(flusher) for _ in range(1000)]
     tell(Fact(b"fact"), sockets, flusher)
@@ -243,27 +245,30 @@ async def test_a_long_flush_yields_to_the_loop(io_loop, monkeypatch):
     assert turns > 1000 / 64
 
 
-def busy_flusher(io_loop):
-    """One whose last flush took 8 ms, so that the next turn takes 12."""
+def busy_flusher(io_loop, last_flush_s=0.008):
+    """One whose last flush took so long, so that the next turn takes half more."""
     flusher = Flusher(io_loop.asyncio_loop)
-    flusher._spent_s = 0.008
+    flusher._spent_s = last_flush_s
     flusher._end_turn()
     return flusher
 
 
 async def test_a_busy_flusher_lets_its_turns_grow(io_loop):
+    began_s = io_loop.asyncio_loop.time()
     flusher = busy_flusher(io_loop)
     sockets = [FastSocket(flusher) for _ in range(FEW_SOCKETS + 1)]
-    began_s = io_loop.asyncio_loop.time()
     tell(Fact(b"fact"), sockets, flusher)
     while not sockets[-1].writes:
         await asyncio.sleep(0.001)
-    assert 0.008 <= io_loop.asyncio_loop.time() - began_s < 0.1
+    assert io_loop.asyncio_loop.time() - began_s >= 0.0119
 
 
-async def test_a_small_room_does_not_wait_for_a_large_one(io_loop):
+async def test_a_small_room_does_not_wait_for_a_large_one(io_loop, monkeypatch):
     """By express; who is in both rooms gets all of it, in order, at once."""
-    flusher = busy_flusher(io_loop)
+    monkeypatch.setattr(
+        "hai.realtime.wire.outbox.MAX_TURN_S", 600
+    )  # however slow we are
+    flusher = busy_flusher(io_loop, last_flush_s=400)
     sockets = [FastSocket(flusher) for _ in range(FEW_SOCKETS + 1)]
     tell(Fact(b"1"), sockets, flusher)
     tell(Fact(b"2"), sockets[:2], flusher)

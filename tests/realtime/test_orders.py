@@ -1,9 +1,13 @@
 """Orders in, acks out: the same on every transport."""
 
 import asyncio
+import json
 
 import pytest
 
+from hai.core import reading
+from hai.storage import hais as hai_rows
+from tests.reads import PATIENCE_S, endless, held, until
 from tests.realtime.raw import Raw
 
 
@@ -136,6 +140,7 @@ class TestLimits:
         await raw.upgrade(path, {"Authorization": f"Bearer {cast.ada.token}"})
         raw.send("[]" if path == "/ws" else "40")
         app.realtime.desk.limit.burst = 10
+        app.realtime.desk.limit.per_second = 50  # fewer than even a slow client sends
         closing = asyncio.ensure_future(raw.close_code())
         order = '["unknown",{}]' if path == "/ws" else '42["unknown",{}]'
         while not closing.done():
@@ -155,6 +160,7 @@ class TestLimits:
         sid = (await ada.get(path)).text.split('"')[3]
         assert (await ada.post(f"{path}&sid={sid}", body=b"40")).status == 200
         app.realtime.desk.limit.burst = 10
+        app.realtime.desk.limit.per_second = 0
         orders = "\x1e".join(['42["unknown",{}]'] * 400)
         answer = await ada.post(f"{path}&sid={sid}", body=orders.encode())
         assert answer.status == 400
@@ -190,6 +196,7 @@ class TestLimits:
     @pytest.mark.parametrize("packet", ["40", "41", "40/eliza,", "41/eliza,"])
     async def test_coming_and_going_has_a_limit(self, app, cast, packet):
         """CONNECT and DISCONNECT are no orders, and cost more."""
+        app.realtime.desk.limit.per_second = 0
         raw = await Raw.open(app.port)
         headers = {"Authorization": f"Bearer {cast.ada.token}"}
         await raw.upgrade("/socket.io/?EIO=4&transport=websocket", headers)
@@ -214,3 +221,138 @@ class TestLimits:
         acks = await asyncio.gather(*orders)
         assert max(seen) <= 4
         assert [ack["hai"]["text"] for ack in acks] == [str(n) for n in range(100)]
+
+
+PAGES = [("get_hais", {}), ("get_changes", {"since_rev": 0})]
+
+
+def asked_for(room, payload):
+    return payload or {"room_id": room["id"]}
+
+
+SOCKETS = ["/ws", "/socket.io/?EIO=4&transport=websocket"]
+
+
+async def order_by_hand(app, person, path, *orders):
+    raw = await Raw.open(app.port)
+    await raw.upgrade(path, {"Authorization": f"Bearer {person.token}"})
+    if path != "/ws":
+        raw.send("40")
+    for order in orders:
+        raw.send(("" if path == "/ws" else "42") + json.dumps(order))
+    return raw
+
+
+@pytest.fixture(params=[*SOCKETS, "polling"])
+def ask_and_leave(request, app, socket):
+    """`await ask_and_leave(person, order, payload)` returns how to hang up.
+
+    Without a word of goodbye, as when a phone is out of reach or a browser dies.
+    """
+
+    async def by_polling(person, name, payload):
+        client = await socket(person, "polling")
+        asking = asyncio.create_task(client.order(name, payload))
+
+        async def leave():
+            asking.cancel()
+            await client.close()
+
+        return leave
+
+    async def by_websocket(person, *order):
+        raw = await order_by_hand(app, person, request.param, order)
+
+        async def leave():
+            raw.close()
+
+        return leave
+
+    return by_polling if request.param == "polling" else by_websocket
+
+
+@pytest.mark.parametrize(("name", "payload"), PAGES)
+async def test_a_page_that_waits_is_dropped_when_its_client_hangs_up(
+    app, cast, ask_and_leave, name, payload
+):
+    readers = app.core.db.readers
+    async with held(app.core.db), held(app.core.db, is_slow=False):
+        await until(lambda: readers.running_count == 2)
+        leave = await ask_and_leave(cast.ada, name, asked_for(cast.lab, payload))
+        await until(lambda: readers.waiting_count == 1)
+        await leave()
+        await until(lambda: readers.waiting_count == 0)
+    await until(lambda: not app.realtime.desk.in_flight)
+    await until(lambda: not app.realtime.socket_count)
+
+
+async def test_a_page_that_is_read_is_interrupted_when_its_client_hangs_up(
+    app, cast, ask_and_leave, monkeypatch
+):
+    readers = app.core.db.readers
+    monkeypatch.setattr(hai_rows, "newest", endless)
+    leave = await ask_and_leave(cast.ada, "get_hais", {"room_id": cast.lab["id"]})
+    await until(lambda: readers.running_count == 1)
+    await leave()
+    await until(lambda: readers.running_count == 0)
+    assert readers.unwanted_count == 1
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+async def test_what_was_ordered_behind_that_page_is_carried_out(
+    app, cast, ws, monkeypatch, path
+):
+    monkeypatch.setattr(hai_rows, "newest", endless)
+    grace = await ws(cast.grace)
+    goodbye = hai_order(cast.lab, 1)
+    page = ("get_hais", {"room_id": cast.lab["id"]})
+    raw = await order_by_hand(app, cast.ada, path, page, ("send_hai", goodbye))
+    await until(lambda: app.core.db.readers.running_count == 1)
+    raw.close()
+    heard = await grace.fact("hai_sent", timeout_s=PATIENCE_S)
+    assert heard["hai"]["text"] == "1"
+
+
+async def test_pages_of_many_sockets_of_one_person_wait_in_one_line(
+    app, cast, any_socket, monkeypatch
+):
+    order, newest = [], hai_rows.newest
+    readers = app.core.db.readers
+
+    def noted(room_id, *args, **names):
+        order.append(room_id)
+        return newest(room_id, *args, **names)
+
+    monkeypatch.setattr(hai_rows, "newest", noted)
+    lab, lounge = {"room_id": cast.lab["id"]}, {"room_id": cast.lounge["id"]}
+    adas = [await any_socket(cast.ada) for _ in range(3)]
+    linus = await any_socket(cast.linus)
+    async with held(app.core.db):  # one thread is left
+        async with held(app.core.db, is_slow=False):
+            await until(lambda: readers.running_count == 2)
+            pages = [asyncio.create_task(ada.order("get_hais", lab)) for ada in adas]
+            await until(lambda: readers.waiting_count == 3)
+            pages.append(asyncio.create_task(linus.order("get_hais", lounge)))
+            await until(lambda: readers.waiting_count == 4)
+        await asyncio.gather(*pages)
+    assert order == [lab["room_id"], lounge["room_id"], lab["room_id"], lab["room_id"]]
+
+
+@pytest.fixture
+def dear(monkeypatch):
+    """Every read counts, there is next to no reserve, and none comes back."""
+    monkeypatch.setattr(reading, "FREE_MS", 0)
+    monkeypatch.setattr(reading, "RESERVE_MS", 0.001)
+    monkeypatch.setattr(reading, "MS_PER_S", 0)
+
+
+async def test_who_has_read_too_much_is_refused_pages_and_nothing_else(
+    dear, cast, any_socket
+):
+    ada, grace = await any_socket(cast.ada), await any_socket(cast.grace)
+    await ada.order("get_changes", {"since_rev": 0})
+    for name, payload in PAGES:
+        ack = await ada.order(name, asked_for(cast.lab, payload))
+        assert ack["error"]["code"] == "rate_limited"
+    assert "hai" in await ada.order("send_hai", hai_order(cast.lab, 1))
+    assert "hais" in await grace.order("get_hais", asked_for(cast.lab, {}))

@@ -6,8 +6,8 @@ import socket as sockets
 
 import pytest
 
-from hai.realtime import websocket
-from hai.realtime.outbox import Fact
+from hai.realtime.wire import websocket
+from hai.realtime.wire.outbox import Fact
 from tests.factories import make_hai
 from tests.realtime.raw import CLOSE, Raw
 
@@ -119,8 +119,11 @@ async def test_pages_in_a_row_come_one_by_one(app, cast, core, path):
     reader.close()
 
 
-async def test_who_stalls_over_half_of_the_budget_is_closed_in_time(app, cast):
+async def test_who_stalls_over_half_of_the_budget_is_closed_in_time(
+    app, cast, monkeypatch
+):
     """Nothing more need be told for that."""
+    monkeypatch.setattr(websocket, "PATIENCE_S", 1.0)
     slow = await stalled(app, cast.grace, "/ws")
     [tab] = app.realtime.tabs.of_user(cast.grace.id)
     while tab.wire.unsent_bytes <= websocket.OWED_BYTES:

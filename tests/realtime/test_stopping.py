@@ -28,7 +28,8 @@ async def test_a_waiting_poll_is_answered(app, cast, client):
     path = "/socket.io/?EIO=4&transport=polling"
     sid = (await ada.get(path)).text[1:].split('"')[3]
     polling = asyncio.ensure_future(ada.get(f"{path}&sid={sid}"))
-    await asyncio.sleep(0.05)
+    while not (found := app.realtime.engine.find(sid)) or found.poll is None:
+        await asyncio.sleep(0.01)
     await app.realtime.stop()
     assert (await polling).text == "1"
 
@@ -101,7 +102,7 @@ async def test_sigterm_closes_with_1012(io_loop, serve):
     server.process.terminate()
     assert await raw.close_code() == 1012
     raw.close()
-    await asyncio.to_thread(server.process.wait, 20)
+    await asyncio.to_thread(server.process.wait, 60)
     log = server.log
     assert "WARNING" not in log
     assert "ERROR" not in log

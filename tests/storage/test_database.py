@@ -5,8 +5,9 @@ import sqlite3
 import peewee
 import pytest
 
-from hai.storage import migrations, models
+from hai.storage import models
 from hai.storage.database import Database, execute
+from hai.storage.sqlite import migrations
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from hai.core import accounts, invites, sessions
+from hai.core.identity import invites, sessions
+from hai.core.people import accounts
 from tests.factories import make_user
 
 HTML = {"Accept": "text/html"}

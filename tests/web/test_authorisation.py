@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from hai import events
-from hai.core import invites, sessions
+from hai.core.identity import invites, sessions
 from hai.core.orders import ORDERS
-from hai.web.base import BaseHandler, FormHandler
+from hai.web.http.base import BaseHandler, FormHandler
 from hai.web.routes import API_ROUTES, ROUTES
 from tests.factories import give_avatar, make_hai, make_room
 from tests.pictures import file, picture

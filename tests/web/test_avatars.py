@@ -8,7 +8,8 @@ import random
 import pytest
 from PIL import Image
 
-from hai.core import avatars, quotas
+from hai.core import quotas
+from hai.core.pictures import avatars
 from hai.storage import blobs
 from hai.storage.models import Avatar, Chunk, Picture, User
 from tests.clients import encode_multipart
@@ -307,7 +308,7 @@ async def begin(app, cast, data, part):
 
 
 async def until(check):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not check():
             await asyncio.sleep(0.01)
 

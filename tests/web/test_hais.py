@@ -77,7 +77,7 @@ async def test_a_form_sent_twice_is_one_hai(core, client, cast):
 
 async def are_left(core, count):
     """Wait until the pictures that were taken back are swept."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await core.db.read(Picture.select().count) != count:
             await asyncio.sleep(0.01)
 

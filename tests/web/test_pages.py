@@ -2,7 +2,7 @@
 
 import pytest
 
-from hai.web.answers import accepts_gzip
+from hai.web.http.responses import accepts_gzip
 from tests.factories import make_hai, make_room
 
 PAGES = ["/rooms", "/people", "/search?q=hai", "/settings", "/eliza"]

@@ -23,12 +23,12 @@ async def talk(app, head, body=b"", *, repeat=1, lines=None):
         for _ in range(repeat):
             writer.write(body)
             taken += len(body)
-            await asyncio.wait_for(writer.drain(), 5)
+            await asyncio.wait_for(writer.drain(), 60)
     except (ConnectionError, TimeoutError):
         pass
     answer = b""
     try:
-        answer = await asyncio.wait_for(reader.read(65536), 5)
+        answer = await asyncio.wait_for(reader.read(65536), 60)
     except ConnectionError:
         pass
     writer.close()
@@ -56,11 +56,11 @@ def head_of(method, path, length, token="", kind="application/octet-stream"):
         ("/api/v1/rooms", 413),
         ("/api/v1/rooms/1/hais", 413),
         ("/rooms/1/pictures", 413),  # no multipart: it takes no pictures
-        ("/healthz", 413),
+        ("/healthz", 405),
         ("/pictures/1", 413),
-        ("/search", 413),
+        ("/search", 405),
         ("/settings", 413),
-        ("/eliza", 413),
+        ("/eliza", 405),
     ],
 )
 async def test_50_mb_to_what_takes_none_is_refused_and_not_kept(
@@ -70,26 +70,32 @@ async def test_50_mb_to_what_takes_none_is_refused_and_not_kept(
     head = head_of("POST", path, BIG, cast.ada.token)
     got, body, _ = await talk(app, head, bytes(MIB), repeat=50)
     assert got == status
-    assert json.loads(body)["error"]["code"] in ("not_found", "too_large")
+    assert json.loads(body)["error"]["code"] in (
+        "not_found",
+        "too_large",
+        "bad_request",
+    )
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown_kib < 8 * 1024
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "status"),
     [
-        "/ws",
-        "/socket.io/?EIO=4&transport=polling",
-        "/manifest.webmanifest",
-        "/static/css/base.css",
+        ("/ws", 405),
+        ("/socket.io/?EIO=4&transport=polling", 400),
+        ("/manifest.webmanifest", 413),
+        ("/static/css/base.css", 413),
     ],
 )
-async def test_50_mb_to_a_socket_or_a_file_is_not_taken(app, cast, client, path):
-    """The answer may be lost: the connection ends while the client still sends."""
+async def test_50_mb_to_a_socket_or_a_file_are_not_kept(
+    app, cast, client, path, status
+):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     head = head_of("POST", path, BIG, cast.ada.token)
-    status, _, taken = await talk(app, head, bytes(MIB), repeat=50)
-    assert status in (0, 400, 405, 413) and taken < BIG
+    got, body, _ = await talk(app, head, bytes(MIB), repeat=50)
+    assert got == status
+    assert json.loads(body)["error"]["code"] in ("bad_request", "too_large")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024
     assert (await client().get("/healthz")).status == 200
 
@@ -108,11 +114,12 @@ async def test_a_body_without_a_length_is_bounded_too(app, cast):
         "POST /rooms HTTP/1.1\r\nHost: hai\r\nTransfer-Encoding: chunked\r\n"
         f"Authorization: Bearer {cast.ada.token}"
     )
-    status, _, taken = await talk(
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status, _, _ = await talk(
         app, head, b"10000\r\n" + bytes(65536) + b"\r\n", repeat=800
     )
-    assert status in (0, 400, 413)
-    assert taken < BIG
+    assert status == 413
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "1e3", "1, 2", "9" * 30, "9" * 5000])
@@ -264,7 +271,7 @@ async def test_who_waits_for_our_word_gets_one_answer_only(app, cast):
     head = head_of("POST", "/rooms", BIG, cast.ada.token) + "\r\nExpect: 100-continue"
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     writer.write(head.encode() + b"\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert answer.startswith(b"HTTP/1.1 413")
     assert answer.count(b"HTTP/1.1") == 1
@@ -276,10 +283,10 @@ async def test_who_may_send_is_told_to_go_on(app, cast):
     head += "\r\nExpect: 100-continue\r\nAccept: application/json"
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     writer.write(head.encode() + b"\r\n\r\n")
-    assert b"100" in await asyncio.wait_for(reader.readline(), 5)
+    assert b"100" in await asyncio.wait_for(reader.readline(), 60)
     writer.write(body)
     await reader.readline()
-    assert b" 201 " in await asyncio.wait_for(reader.readline(), 5)
+    assert b" 201 " in await asyncio.wait_for(reader.readline(), 60)
     writer.close()
 
 

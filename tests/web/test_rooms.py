@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from hai.core import accounts, first_state
+from hai.core.people import accounts
+from hai.core.talk import first_state
 from tests.factories import make_hai, make_room, order
 
 HTML = {"Accept": "text/html"}

@@ -215,7 +215,7 @@ async def test_the_cache_is_empty_when_nobody_looks(io_loop, monkeypatch):
     monkeypatch.setattr(picture_cache, "IDLE_S", 0.02)
     cache = PictureCache()
     cache.put(1, "one", b"x" * 50)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while cache.byte_count:
             await asyncio.sleep(0.01)
     assert cache.find(1) is None
@@ -317,7 +317,7 @@ async def test_of_a_spoiled_picture_no_thumbnail_is_made(
     expect_log("a picture is not as it was stored")
     other = await sent(client, core, cast.ada, cast.lab, picture("JPEG", 900, 601))
     app.thumbnails.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await core.db.read(thumbnails.find_untried, False):
             await asyncio.sleep(0.02)
     assert await core.db.read(thumbnails.find, other.id)

@@ -12,12 +12,13 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from hai.core import admin, sessions
+from hai.core.identity import sessions
+from hai.core.people import admin
 from hai.storage.blobs import CHUNK_BYTES
 from hai.storage.models import Chunk, Picture, UnfinishedUpload
 from hai.web import tus
 from tests import videos
-from tests.core.test_resumable import long_one
+from tests.core.pictures.test_resumable import long_one
 from tests.factories import make_hai, order
 from tests.metadata import SECRET, strangers, talkative
 from tests.pictures import TYPES, big_png, picture
@@ -62,7 +63,7 @@ async def delete(browser, path):
 
 
 async def soon(check):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not await check():
             await asyncio.sleep(0.01)
 
@@ -406,7 +407,7 @@ async def test_who_may_not_is_told_before_the_body_is_read(app, cast):
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     writer.write(head_.encode())
-    line = await asyncio.wait_for(reader.readline(), 5)
+    line = await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     assert b" 404 " in line
 
@@ -498,7 +499,7 @@ async def test_a_mismatch_is_called_as_the_protocol_does(app, client, cast):
     path = (await create(ada, cast.lounge, len(data))).location
     wrong = checksum(data[1:])
     writer = await begin_patch(app, cast.ada, path, 0, data, len(data), **wrong)
-    line = await asyncio.wait_for(writer.reader.readline(), 5)
+    line = await asyncio.wait_for(writer.reader.readline(), 60)
     assert line == b"HTTP/1.1 460 Checksum Mismatch\r\n"
     writer.close()
 
@@ -610,7 +611,7 @@ async def test_what_a_dead_line_still_brings_goes_nowhere(app, client, cast):
         dead.write(b"\0" * 500_000)
         await dead.drain()
     newer.write(data[150_000:])
-    status = await asyncio.wait_for(newer.reader.readline(), 5)
+    status = await asyncio.wait_for(newer.reader.readline(), 60)
     assert b" 204 " in status
     found = (await ada.get(path)).json["upload"]["picture"]
     assert (await ada.get(found["url"])).body == data
@@ -632,7 +633,7 @@ async def test_a_line_that_brings_nothing_is_given_up(app, client, cast, monkeyp
 async def rest_of(reader):
     """What comes until the server ends it: by a reset where it had not read all."""
     with contextlib.suppress(ConnectionResetError):
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), 60)
     return b""
 
 
@@ -732,7 +733,7 @@ async def test_a_server_that_is_told_to_stop_keeps_what_came(app, core, client, 
     writer.close()
 
 
-@pytest.mark.parametrize(("more", "status"), [(b"", b" 204 "), (b"x", b" 400 ")])
+@pytest.mark.parametrize(("more", "status"), [(b"", b" 204 "), (b"x", b" 413 ")])
 async def test_the_length_of_a_body_need_not_be_said(app, client, cast, more, status):
     data, ada = big_png(300_000), client(cast.ada)
     path = (await create(ada, cast.lounge, len(data))).location
@@ -746,7 +747,7 @@ async def test_the_length_of_a_body_need_not_be_said(app, client, cast, more, st
     writer.write(head_.encode())
     for piece in (data[:100_000], data[100_000:] + more, b""):
         writer.write(b"%x\r\n" % len(piece) + piece + b"\r\n")
-    assert status in await asyncio.wait_for(reader.readline(), 5)
+    assert status in await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     at = await head(ada, path)
     assert ("Hai-Picture" in at.headers) == (not more)
@@ -788,7 +789,7 @@ class Line:
         return reader, writer
 
 
-@pytest.mark.gen_test(timeout=90)  # the machine may be busy
+@pytest.mark.gen_test(timeout=600)  # the machine may be busy
 async def test_a_server_killed_again_and_again_goes_on(serve):
     """One upload of each format, at any byte; in the end the bytes are the same as of
     one that came in one piece."""
@@ -827,7 +828,7 @@ async def test_a_server_killed_again_and_again_goes_on(serve):
         assert SECRET not in found.read_bytes()
 
 
-@pytest.mark.gen_test(timeout=90)  # the machine may be busy
+@pytest.mark.gen_test(timeout=600)  # the machine may be busy
 @pytest.mark.parametrize("first", [0, 300_000])
 async def test_a_server_killed_before_it_compared_has_none_of_it(serve, first):
     server = serve()
@@ -843,7 +844,7 @@ async def test_a_server_killed_before_it_compared_has_none_of_it(serve, first):
     _, writer = await line.begin(
         "PATCH", address, rest, len(rest) - 1, Upload_Offset=first, **said
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while stored_chunks(server) < 5:
             await asyncio.sleep(0.02)
     server.stop(signal.SIGKILL)
@@ -874,7 +875,7 @@ async def bring_some(line, places, chance):
             "PATCH", address, data[at:], min(count, len(data) - at), Upload_Offset=at
         )
         writers.append(ends[1])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not all(map(int.__gt__, await chunk_counts(line.server), before)):
             await asyncio.sleep(0.02)
     for writer in writers:
@@ -928,7 +929,7 @@ class TestALargeOne:
     def config_flags(self):
         return {}
 
-    @pytest.mark.gen_test(timeout=90)  # the machine may be busy
+    @pytest.mark.gen_test(timeout=600)  # the machine may be busy
     async def test_fifty_mebibytes_come_over_a_line_that_breaks(self, app, cast):
         """Nothing that has come comes a second time."""
         data, line, at = big_png(50 * 1024 * 1024), Line(app, cast.ada.token), 0

@@ -41,7 +41,7 @@ async def sent(core, client, person, room, data, name):
 
 
 async def nothing_is_stored(core):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await core.db.read(
             lambda: Picture.select().count() + Chunk.select().count()
         ):

@@ -12,6 +12,7 @@ const MOST = 400; // hais kept in the page while one reads the newest
 
 export class Drawing {
   #touched = new Map(); // hai id -> hai, drawn in the next microtask
+  #wasAtNewest = true; // before what was touched came
 
   constructor(element, page) {
     this.element = element;
@@ -67,7 +68,10 @@ export class Drawing {
   }
 
   touch(hai) {
-    if (!this.#touched.size) queueMicrotask(() => this.#flush());
+    if (!this.#touched.size) {
+      this.#wasAtNewest = !this.list.hasMoreAfter;
+      queueMicrotask(() => this.#flush());
+    }
     this.#touched.set(hai.id, hai);
   }
 
@@ -82,19 +86,20 @@ export class Drawing {
   #flush() {
     const hais = [...this.#touched.values()];
     this.#touched.clear();
-    this.keep(() => this.#drawAll(hais));
+    this.keep(() => this.#drawAll(hais), this.#wasAtNewest);
     this.#setTabStop();
     if (this.keeper.isNearEnd) this.list.trim(MOST);
   }
 
-  /** Change the list without moving what is being read. */
-  keep(change) {
-    this.keeper.keep(change, this.#anchor());
+  /** Change the list without moving what is being read. Below the last hai of a
+      stretch of the past there are others: who is there does not go with the end. */
+  keep(change, isAtNewest = !this.list.hasMoreAfter) {
+    this.keeper.keep(change, this.#anchor(isAtNewest));
   }
 
   /** The element that a reader above the end looks at. */
-  #anchor() {
-    if (this.keeper.isNearEnd) return null;
+  #anchor(isAtNewest) {
+    if (isAtNewest && this.keeper.isNearEnd) return null;
     const middle = this.element.getBoundingClientRect().top + this.element.clientHeight / 2;
     const items = [...this.column.children].reverse();
     return items.find((item) => item.getBoundingClientRect().top < middle);
@@ -208,7 +213,7 @@ export class Drawing {
   /** The hai that a reader above the end looks at; undefined at the end. */
   get readId() {
     if (this.keeper.isNearEnd && !this.list.hasMoreAfter) return undefined;
-    const id = this.#anchor()?.dataset.haiId ?? this.list.last?.id;
+    const id = this.#anchor(!this.list.hasMoreAfter)?.dataset.haiId ?? this.list.last?.id;
     return id ? Number(id) : undefined;
   }
 

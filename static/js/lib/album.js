@@ -1,4 +1,4 @@
-// How up to ten pictures of one hai lie together, as hai/web/albums.py lays them out:
+// How up to ten pictures of one hai lie together, as hai/web/views/albums.py lays them out:
 // what is said there holds here. Both are held to tests/js/albums.json.
 
 const WIDTH_PX = 608;

@@ -1,4 +1,4 @@
-// Which file of a picture to show where, as hai/web/ui.py decides.
+// Which file of a picture to show where, as hai/web/views/ui.py decides.
 
 const LIGHT_BYTES = 300 * 1024; // an original that a dense screen may have at once
 

@@ -1,4 +1,4 @@
-// Words and letters, told apart as hai/web/ui.py does.
+// Words and letters, told apart as hai/web/views/ui.py does.
 
 const WAVE = "hai!";
 const MAX_BIG_EMOJI = 6;
@@ -135,7 +135,7 @@ export function byteWords(bytes) {
   return `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB`;
 }
 
-/** How a room is called for the one who looks: hai/web/ui.py says the same. */
+/** How a room is called for the one who looks: hai/web/views/ui.py says the same. */
 export function titleOf(room, state) {
   if (room.kind !== "direct") return room.name ?? "";
   const others = othersOf(room, state).map((user) => user.display_name);

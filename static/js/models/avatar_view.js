@@ -1,5 +1,5 @@
 // Draws what stands for somebody, or for a room, into templates/_avatar.html: what
-// hai/web/ui.py prepares is prepared here again. A test compares them.
+// hai/web/views/ui.py prepares is prepared here again. A test compares them.
 
 import { setAttribute, setText } from "#lib/dom";
 import { letter, othersOf, titleOf } from "#lib/text";

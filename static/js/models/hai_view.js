@@ -1,4 +1,4 @@
-// Draws a hai into a copy of templates/hais/_hai.html: what hai/web/ui.py prepares
+// Draws a hai into a copy of templates/hais/_hai.html: what hai/web/views/ui.py prepares
 // and the template writes is prepared and written here again. A test compares them.
 
 import { copyOf, setAttribute, setText } from "#lib/dom";

@@ -1,5 +1,5 @@
 // Draws videos and voices into copies of templates/hais/_video.html and _voice.html: what
-// hai/web/ui.py prepares is prepared here again. A test compares them.
+// hai/web/views/ui.py prepares is prepared here again. A test compares them.
 
 import { copyOf, setAttribute, setText } from "#lib/dom";
 import { kindOf, lengthWords } from "#lib/text";

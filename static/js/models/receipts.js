@@ -1,5 +1,5 @@
 // Who has read how far, in rooms that tell: by the room's row, and by what was heard that
-// is newer than the row. hai/web/receipts.py says the same of a first state.
+// is newer than the row. hai/web/views/receipts.py says the same of a first state.
 
 const MOST_MEMBERS = 100; // above, marks stay their reader's own
 

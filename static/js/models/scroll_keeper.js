@@ -17,13 +17,13 @@ export class ScrollKeeper {
     this.element.scrollTo({ top: 0, behavior });
   }
 
-  /** Change the list; a reader near the end goes with it, any other stays. */
+  /** Change the list; what is read, the anchor, stays. Without one: the end stays. */
   keep(change, anchor) {
-    if (this.isNearEnd || !anchor) return change();
+    if (!anchor) return change();
     const before = anchor.getBoundingClientRect().top;
     const result = change();
     const moved = anchor.getBoundingClientRect().top - before;
-    if (moved) this.element.scrollTop += moved;
+    if (moved && anchor.isConnected) this.element.scrollTop += moved;
     return result;
   }
 }

@@ -1,5 +1,5 @@
 // What a file is by its first bytes, whatever it is called: phones and programs rename
-// HEIC to .jpg. The server looks likewise (hai/core/picture_types.py), but only after
+// HEIC to .jpg. The server looks likewise (hai/core/pictures/reader.py), but only after
 // bytes were sent.
 
 import { AVIF, HEIC } from "#lib/picture_types";

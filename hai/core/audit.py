@@ -1,0 +1,65 @@
+"""Who did what to whom: what owners and admins did, for all of them to read.
+
+Written in the transaction of the deed itself, so there is none without its row.
+Kept for a year. The operator's commands are deeds without an actor.
+"""
+
+from typing import Any
+
+from hai import clock
+from hai.core.context import Core
+from hai.storage import audit as rows
+from hai.storage.writer import Transaction
+from hai.units import DAY_MS
+
+__all__ = ["DEEDS", "forget_old", "note", "page"]
+
+KEPT_DAYS = 365
+PAGE_LIMIT = 50
+
+# How each is said. {what}: its details.
+DEEDS = {
+    "changed_role": "made {user} {what}",
+    "deactivated": "deactivated {user}",
+    "reactivated": "let {user} back in",
+    "ended_sessions": "signed {user} out everywhere",
+    "made_reset": "made a link for a new password of {user}",
+    "used_reset": "set a new password by a link",
+    "set_quota": "let {user} store {what}",
+    "removed_pictures": "removed pictures: {what}",
+    "changed_retention": "let pictures be kept {what}",
+    "made_invite": "made an invite link",
+    "made_token": "made a token for {user}",
+}
+
+
+def note(tx: Transaction, name: str, actor_id: int | None, **to: Any) -> None:
+    """to: user_id, room_id, details. A name that has no words above is a slip of ours:
+    it fails where it is made, not where it is read. (writer thread)"""
+    assert name in DEEDS, name
+    rows.insert(tx, name, actor_id, **to)
+
+
+async def page(
+    core: Core,
+    *,
+    before: int | None = None,
+    user_id: int | None = None,
+    limit: int = PAGE_LIMIT,
+) -> tuple[list[dict[str, Any]], bool]:
+    """(deeds newest first, there are older ones).
+
+    A deed is {id, done_at, name, details?, actor?, user_id?, user?, room_id?, room?}.
+    """
+    found = await core.db.read(rows.page, before, user_id, limit + 1)
+    return [_deed(row) for row in found[:limit]], len(found) > limit
+
+
+def _deed(row: rows.DeedRow) -> dict[str, Any]:
+    return {key: value for key, value in row._asdict().items() if value is not None}
+
+
+async def forget_old(core: Core) -> None:
+    """Those of more than a year ago."""
+    cutoff_at = clock.now_ms() - KEPT_DAYS * DAY_MS
+    await core.db.write(rows.forget_before, cutoff_at)

@@ -1,0 +1,139 @@
+"""Signed-in browsers and bearer tokens: start, find, list, end.
+
+Both are rows of `sessions` with a token of which only the hash is stored.
+Ending one ends its sockets at once, through the fact `session_ended`.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+from hai import clock, errors, ids
+from hai.core.context import Core
+from hai.core.identity import passwords
+from hai.events import SessionEnded
+from hai.storage import sessions as rows
+from hai.storage import users as user_rows
+from hai.storage.users import Credentials
+from hai.storage.writer import Transaction
+from hai.units import DAY_MS
+
+SESSION_COOKIE = "hai_session"
+BROWSER_LIFETIME_MS = 90 * DAY_MS  # since last seen; tokens last until ended
+SEEN_EVERY_MS = 60 * 60 * 1000  # an hour: one small write per browser
+MAX_TOKEN_CHARS = 200
+MAX_USER_AGENT_CHARS = 200
+NO_FIT = "That name and password do not fit together."
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is asking. role: owner, admin or member; kind: person or bot."""
+
+    user_id: int
+    session_id: int
+    role: str
+    kind: str
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role in ("owner", "admin")
+
+
+def find(core: Core, token: str) -> Identity | None:
+    """The identity behind a cookie's or bearer's token. Loop thread, 15 us."""
+    if not token or len(token) > MAX_TOKEN_CHARS or not token.isascii():
+        return None
+    row = core.db.read_now(rows.find, ids.token_hash(token))
+    if row is None:
+        return None
+    session_id, user_id, kind, seen_at, role, user_kind = row
+    now_ms = clock.now_ms()
+    if kind == "browser" and now_ms - seen_at > BROWSER_LIFETIME_MS:
+        return None
+    if now_ms - seen_at > SEEN_EVERY_MS:
+        _mark_seen(core, session_id)
+    return Identity(user_id, session_id, role, user_kind)
+
+
+def _mark_seen(core: Core, session_id: int) -> None:
+    """Note it when there is time; a busy or full server does without."""
+    with contextlib.suppress(errors.Busy):
+        noted = core.db.write(rows.touch, session_id)
+        noted.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
+    """A new browser session's token. Raises Unauthorized, after equal time
+    whether the name or the password was wrong."""
+    row = core.db.read_now(user_rows.find_credentials, name.strip())
+    is_right = await passwords.verify(
+        core, password, row.password_hash if row else None
+    )
+    if row is None or not is_right:
+        raise errors.Unauthorized(NO_FIT)
+    agent = user_agent[:MAX_USER_AGENT_CHARS]
+    return await core.db.write(_sign_in, name.strip(), row, agent)
+
+
+def _sign_in(tx: Transaction, name: str, proven: Credentials, user_agent: str) -> str:
+    """Unless they were deactivated meanwhile, or have another password: looking at
+    one takes a while. (writer thread)"""
+    if user_rows.find_credentials(name) != proven:
+        raise errors.Unauthorized(NO_FIT)
+    return insert(tx, proven.user_id, "browser", user_agent)
+
+
+def start(
+    core: Core, user_id: int, kind: str, user_agent: str
+) -> "asyncio.Future[str]":
+    """A new session for a user who has already proven who they are."""
+    return core.db.write(insert, user_id, kind, user_agent[:MAX_USER_AGENT_CHARS])
+
+
+def insert(tx: Transaction, user_id: int, kind: str, user_agent: str) -> str:
+    """Store a session, return its token. (writer thread)"""
+    token = ids.new_token()
+    rows.insert(tx, user_id, kind, ids.token_hash(token), user_agent)
+    return token
+
+
+def end(core: Core, user_id: int, session_id: int) -> "asyncio.Future[None]":
+    """End one of this user's sessions. Raises NotFound if it is not theirs."""
+    return core.db.write(_end, user_id, session_id)
+
+
+def _end(tx: Transaction, user_id: int, session_id: int) -> None:
+    """(writer thread)"""
+    if not rows.end(tx, user_id, session_id):
+        raise errors.NotFound()
+    tx.publish(SessionEnded(session_id))
+
+
+def end_others(core: Core, identity: Identity) -> "asyncio.Future[None]":
+    """End all browser sessions of this user but the one that asks."""
+    return core.db.write(_end_others, identity.user_id, identity.session_id)
+
+
+def _end_others(tx: Transaction, user_id: int, but_session_id: int) -> None:
+    """(writer thread)"""
+    for session_id in rows.ids_of(user_id, ("browser",)):
+        if session_id != but_session_id:
+            _end(tx, user_id, session_id)
+
+
+def end_all(
+    tx: Transaction, user_id: int, kinds: tuple[str, ...] = ("browser", "token")
+) -> int:
+    """End all of a user's sessions; returns how many. (writer thread)"""
+    theirs = rows.ids_of(user_id, kinds)
+    rows.end_all(tx, user_id, kinds)
+    for session_id in theirs:
+        tx.publish(SessionEnded(session_id))
+    return len(theirs)
+
+
+async def list_of(core: Core, user_id: int) -> list[dict[str, Any]]:
+    """`{id, kind, user_agent, created_at, seen_at}`, newest first."""
+    return [row._asdict() for row in await core.db.read(rows.of_user, user_id)]

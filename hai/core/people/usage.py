@@ -1,0 +1,138 @@
+"""Who uses what, for owners and admins: people, rooms, and the place as a whole.
+
+They see names and sums, also of rooms that they are not in; nothing of what is
+said there, and not who is in a direct room. Callers have checked the role.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any
+
+from hai import errors
+from hai.core import quotas
+from hai.core.context import Core
+from hai.storage import usage as rows
+
+PAGE_LIMIT = 50
+MAX_PAGES = 100_000
+RECENT_S = 60.0  # four scrapes, as they are usually set
+USER_ORDERS = tuple(rows.USER_ORDERS)
+ROOM_ORDERS = tuple(rows.ROOM_ORDERS)
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One page of a list. page: from 1."""
+
+    order: str = "bytes"
+    page: int = 1
+    query: str = ""
+
+    @property
+    def offset(self) -> int:
+        return (self.page - 1) * PAGE_LIMIT
+
+
+def wanted(orders: tuple[str, ...], order: str, page: int, query: str) -> Wanted:
+    """Raises BadRequest."""
+    if order not in orders:
+        raise errors.BadRequest("sort must be " + " or ".join(orders), field="sort")
+    if not 1 <= page <= MAX_PAGES:
+        raise errors.BadRequest("There is no such page.", field="page")
+    letters = query.strip().removeprefix("@").replace("\0", "")[:80]
+    return Wanted(order, page, letters)
+
+
+async def users(core: Core, page: Wanted) -> tuple[list[Object], bool]:
+    """(people and bots with what they use, there are more)."""
+    found = await core.db.read_slow(
+        rows.users, page.query, page.order, PAGE_LIMIT + 1, page.offset
+    )
+    return [_user(core, row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
+
+
+async def user(core: Core, user_id: int) -> Object:
+    """Raises NotFound."""
+    row = await core.db.read(rows.user, user_id)
+    if row is None:
+        raise errors.NotFound()
+    return _user(core, row)
+
+
+def _user(core: Core, row: rows.UserUsage) -> Object:
+    found = _known(row)
+    avatar_rev = found.pop("avatar_rev", None)
+    if avatar_rev is not None and "deactivated_at" not in found:
+        found["avatar_url"] = f"/avatars/{found['id']}/{avatar_rev}"
+    return found | {"presence": core.presence.of(found["id"])}
+
+
+async def rooms(core: Core, page: Wanted) -> tuple[list[Object], bool]:
+    """(rooms with what is in them, there are more)."""
+    found = await core.db.read_slow(rows.rooms, page.order, PAGE_LIMIT + 1, page.offset)
+    return [_known(row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
+
+
+async def room(core: Core, room_id: int) -> Object:
+    """Raises NotFound."""
+    row = await core.db.read(rows.room, room_id)
+    if row is None:
+        raise errors.NotFound()
+    return _known(row)
+
+
+def _known(row: rows.UserUsage | rows.RoomUsage) -> Object:
+    return {key: value for key, value in row._asdict().items() if value is not None}
+
+
+class Recent:
+    """`whole` for those who ask all day: sums over a million pictures take most of a
+    second, so they are a minute old at most, and one who waits counts for all. Sums
+    kept in step with every write would have to be right in each of them. It is read
+    for all, so it goes on when the one who asked first has gone. What the disk says is
+    always of now.
+    """
+
+    def __init__(self, core: Core, now: Callable[[], float] = time.monotonic) -> None:
+        self.core = core
+        self._now = now
+        self._counted_s = -math.inf
+        self._sums: asyncio.Task[dict[str, int]] | None = None
+
+    async def get(self) -> dict[str, int]:
+        if self._sums is None or self._now() - self._counted_s >= RECENT_S:
+            self._counted_s = self._now()
+            counting = self.core.db.read_slow(rows.totals)
+            self._sums = asyncio.create_task(counting, context=Context())
+        try:
+            sums = await asyncio.shield(self._sums)
+        except Exception:
+            self._counted_s = -math.inf  # the next one counts
+            raise
+        return sums | rows.file_sizes(self.core.config.database_path)
+
+
+async def whole(core: Core) -> dict[str, int]:
+    """Sums over everything, and what the disk says."""
+    sums = await core.db.read_slow(rows.totals)
+    return sums | rows.file_sizes(core.config.database_path)
+
+
+def quota_state(core: Core, sums: dict[str, int]) -> str:
+    """Why pictures are refused now: "disk" or "full"; "" while they are not."""
+    config = core.config
+    if sums["disk_free_bytes"] < config.min_free_bytes or core.db.writer.is_full:
+        return "disk"
+    limit = config.max_bytes_in_all
+    return "full" if limit and sums["taken_bytes"] >= limit else ""
+
+
+def limit_of(core: Core, one: Object) -> int:
+    """How many bytes of pictures this user may have; 0: no limit."""
+    return quotas.limit_of(core.config, one.get("max_bytes"))

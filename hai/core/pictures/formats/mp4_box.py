@@ -1,0 +1,110 @@
+"""Boxes, of which MP4 and QuickTime files are made: a length, a name, content.
+
+Nothing in such a file may move, because tables say where each sample of a track
+is. So what goes is overwritten in place: a box by a free one, a field by zeros.
+"""
+
+import struct
+from collections.abc import Generator
+from typing import NamedTuple
+
+from hai.core.pictures.formats.walk import (
+    KEEP,
+    MAX_HELD_BYTES,
+    Pass,
+    Sink,
+    Take,
+    Walk,
+    Wish,
+    blank,
+    refuse_unless,
+)
+
+HEADER_BYTES = 8
+IS_LARGE = 1  # as a length: it follows in eight bytes
+IS_LAST = 0  # as a length: to the end of the file
+FREE = b"free"
+HELD_BYTES = 4 * MAX_HELD_BYTES  # of one track, before its codec is known
+
+
+class Box(NamedTuple):
+    name: bytes
+    header: bytes
+    length: int  # of its content
+    is_last: bool = False  # it has no length, but ends with the file
+
+    @property
+    def all_bytes(self) -> int:
+        return len(self.header) + self.length
+
+
+class Held:
+    """Keeps what is put until it is known whether it stays."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def put(self, data: bytes) -> None:
+        refuse_unless(len(self.content) + len(data) <= HELD_BYTES)
+        self.content += data
+
+
+class Blank:
+    """Puts zeros instead."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+
+    def put(self, data: bytes) -> None:
+        self.sink.put(bytes(len(data)))
+
+
+def box_of(start: bytes) -> Generator[Wish, bytes, Box]:
+    """The box that begins with these HEADER_BYTES."""
+    length, name = struct.unpack(">I4s", start)
+    if length == IS_LAST:
+        return Box(name, start, 0, is_last=True)
+    if length == IS_LARGE:
+        start += yield Take(8)
+        (length,) = struct.unpack_from(">Q", start, HEADER_BYTES)
+    refuse_unless(length >= len(start))
+    return Box(name, start, length - len(start))
+
+
+def next_box(left: int) -> Generator[Wish, bytes, Box]:
+    """Of a box that has `left` bytes more, the next one inside."""
+    box = yield from box_of((yield Take(HEADER_BYTES)))
+    refuse_unless(not box.is_last and box.all_bytes <= left)
+    return box
+
+
+def keep(sink: Sink, length: int) -> Walk:
+    """Put the next so many bytes as they are."""
+    if isinstance(sink, Held):
+        refuse_unless(length <= HELD_BYTES)
+        while length:
+            part = yield Take(min(length, MAX_HELD_BYTES))
+            sink.put(part)
+            length -= len(part)
+    elif isinstance(sink, Blank):
+        yield from blank(sink.sink, length)
+    else:
+        yield Pass(length, KEEP)
+
+
+def take(sink: Sink, length: int) -> Generator[Wish, bytes, bytes]:
+    """Put them, and look at them, too."""
+    data = yield Take(length)
+    sink.put(data)
+    return data
+
+
+def kept(sink: Sink, box: Box) -> Walk:
+    sink.put(box.header)
+    yield from keep(sink, box.length)
+
+
+def freed(sink: Sink, box: Box) -> Walk:
+    """A box of the same length with nothing in it."""
+    sink.put(box.header[:4] + FREE + box.header[HEADER_BYTES:])
+    yield from blank(sink, box.length)

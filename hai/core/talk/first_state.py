@@ -1,0 +1,111 @@
+"""What a page starts from: one moment of the database, with its rev.
+
+A client applies every later fact to it and asks `get_changes` from its rev
+after a gap; so its view stays equal to a fresh first state.
+"""
+
+from typing import Any
+
+from hai import errors
+from hai.core.context import Core
+from hai.core.identity.sessions import Identity
+from hai.core.objects import user_object
+from hai.core.talk import hais, rooms
+from hai.shapes import UserObject
+from hai.storage import hais as hai_rows
+from hai.storage import rooms as room_rows
+from hai.storage import users as user_rows
+from hai.storage.database import server_row
+
+PAGE_HAIS = 40
+
+State = dict[str, Any]
+
+
+async def for_user(core: Core, who: Identity) -> State:
+    """{me, epoch, rev, rooms, users}: what every signed-in page needs."""
+    return await core.db.read(_for_user, core, who.user_id)
+
+
+async def for_room(
+    core: Core,
+    who: Identity,
+    room_id: int,
+    *,
+    around: int | None = None,
+    before: int | None = None,
+    after: int | None = None,
+) -> State:
+    """The same with {room, hais, has_more_before, has_more_after, can_change,
+    gone_hai_ids, new_after_hai_id?}. Raises NotFound, Forbidden.
+
+    can_change: whether this user may delete what others sent here.
+    gone_hai_ids: those that these hais reply to and that were deleted.
+    new_after_hai_id: the read marker, when there is something new after it.
+    """
+    edges = (before, after, around)
+    return await core.db.read(_for_room, core, who, room_id, *edges)
+
+
+def _for_user(core: Core, user_id: int) -> State:
+    """(reader thread)"""
+    rev, epoch = server_row()
+    my_rooms = room_rows.all_mine(user_id)
+    known = {user_id}
+    for room in my_rooms:
+        known.update(room.get("member_ids", ()))
+    return {
+        "me": users(core, [user_id])[0],
+        "epoch": epoch,
+        "rev": rev,
+        "rooms": my_rooms,
+        "users": users(core, known),
+    }
+
+
+def _for_room(
+    core: Core,
+    who: Identity,
+    room_id: int,
+    before: int | None,
+    after: int | None,
+    around: int | None,
+) -> State:
+    """(reader thread)"""
+    user_id = who.user_id
+    rooms.require_member(user_id, room_id)
+    state = _for_user(core, user_id)
+    room = room_rows.find_mine(user_id, room_id)
+    page, has_older, has_newer = hais.window(room_id, PAGE_HAIS, before, after, around)
+    known = {user["id"] for user in state["users"]}
+    wanted = {hai["user_id"] for hai in page} | set(room.get("member_ids", ()))
+    state["users"] += users(core, wanted - known)
+    state.update(
+        room=room,
+        hais=page,
+        has_more_before=has_older,
+        has_more_after=has_newer,
+        can_change=rooms.can_change(who, room_id),
+        gone_hai_ids=hai_rows.deleted_of(
+            {h["reply_to"] for h in page if "reply_to" in h}
+        ),
+    )
+    if room["unread"]:
+        state["new_after_hai_id"] = room.get("my_read_hai_id", 0)
+    return state
+
+
+def users(core: Core, user_ids: Any) -> list[UserObject]:
+    """User objects with their presence. (any thread)"""
+    found = [user_object(*row) for row in user_rows.find(user_ids)]
+    for user in found:
+        user["presence"] = core.presence.of(user["id"])
+    return found
+
+
+async def user_named(core: Core, user_id: int) -> UserObject:
+    """One user. Raises NotFound."""
+    found = await core.db.read(users, core, [user_id])
+    if not found:
+        raise errors.NotFound()
+    return found[0]

@@ -1,0 +1,387 @@
+"""Hais: send, edit, delete, and pages of them.
+
+Sending is the hot path. All sends of one batch are looked up, decided and
+stored together (`_send_all`), in a handful of statements however many.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hai import errors, ids
+from hai.core.context import Core
+from hai.core.identity.sessions import Identity
+from hai.core.objects import hai_objects, new_hai
+from hai.core.talk import formatting, rooms
+from hai.events import HaiChanged, HaiSent
+from hai.shapes import HaiAck, HaiObject, HaisAck
+from hai.storage import hais as rows
+from hai.storage import pictures as picture_rows
+from hai.storage import rooms as room_rows
+from hai.storage.writer import Transaction
+
+PAGE_BYTES = 128 * 1024  # so that catching up fits a socket's budget
+PAGE_LIMIT = 100
+DEFAULT_LIMIT = 40
+
+HaiAckFuture = asyncio.Future[HaiAck]
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # as the edges do
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One checked `send_hai`, on its way to the writer."""
+
+    user_id: int
+    room_id: int
+    client_id: str | None
+    text: str
+    html: str | None
+    reply_to: int | None
+    reply_to_picture: int | None
+    picture_ids: tuple[int, ...]
+    order_hash: int
+
+
+def send(
+    core: Core,
+    who: Identity,
+    *,
+    room_id: int,
+    text: str = "",
+    client_id: str | None = None,
+    reply_to: int | None = None,
+    reply_to_picture: int | None = None,
+    picture_ids: list[int] | None = None,
+) -> HaiAckFuture:
+    """Store one hai, then tell its room.
+
+    reply_to_picture: one of the pictures of `reply_to`.
+    Sent again under the same client_id it stores nothing and acks the hai as
+    it is now. Returns {hai}, after the commit that holds it.
+    Raises NotFound, Forbidden, BadRequest, TextTooLong, ClientIdReused.
+    Cost: a share of one group commit, whatever the size of the room.
+    """
+    pictures = tuple(picture_ids or ())
+    text = check_text(core, text, may_be_empty=bool(pictures))
+    if reply_to_picture and not reply_to:
+        what = "reply_to_picture wants the hai of the picture as reply_to."
+        raise errors.BadRequest(what, field="reply_to_picture")
+    # Left out where there is none: hashes stored before there were any still hold.
+    answered = (reply_to_picture,) if reply_to_picture else ()
+    order = Send(
+        user_id=who.user_id,
+        room_id=room_id,
+        client_id=client_id,
+        text=text,
+        html=formatting.to_html(text),
+        reply_to=reply_to,
+        reply_to_picture=reply_to_picture,
+        picture_ids=pictures,
+        order_hash=ids.order_hash(room_id, text, reply_to, pictures, *answered),
+    )
+    return core.db.write_bulk(_send_all, order)
+
+
+def check_text(core: Core, text: str, *, may_be_empty: bool) -> str:
+    """Raises TextTooLong or BadRequest."""
+    limit = core.config.max_text_chars
+    if len(text) > limit:
+        raise errors.TextTooLong(f"A hai has at most {limit:,} characters.")
+    if not text.strip():
+        if not may_be_empty:
+            raise errors.BadRequest("There is nothing in this hai.", field="text")
+        return ""
+    return text
+
+
+def _send_all(tx: Transaction, sends: list[Send]) -> list[HaiAck | Exception]:
+    """Decide on a batch and store what is new. (writer thread)"""
+    found = rows.look_up(tx, [_looked_up(send) for send in sends])
+    results: list[Any] = [None] * len(sends)
+    new: dict[int, Send] = {}  # index in sends -> what to store
+    again: dict[int, int] = {}  # index -> id of the hai that is stored already
+    twins: dict[int, int] = {}  # index -> index of the same order in this batch
+    by_client: dict[tuple[int, str], int] = {}
+    taken: set[int] = set()  # pictures that an earlier send of this batch has
+    for index, (order, row) in enumerate(zip(sends, found, strict=True)):
+        key = (order.user_id, order.client_id or "")
+        first = by_client.get(key) if order.client_id else None
+        if not row.is_member:
+            results[index] = _no_member(row.room_kind)
+        elif first is not None:
+            results[index] = _unless_same(order, sends[first].order_hash)
+            twins[index] = first
+        elif row.hai_id is not None:
+            results[index] = _unless_same(order, row.order_hash)
+            again[index] = row.hai_id
+        elif error := _refusal(order, row, taken):
+            results[index] = error
+        else:
+            new[index] = order
+            taken.update(order.picture_ids)
+            if order.client_id:
+                by_client[key] = index
+    _ack_again(again, results)
+    _store(tx, new, results)
+    for index, first in twins.items():
+        results[index] = results[index] or results[first]
+    return results
+
+
+def _looked_up(send: Send) -> tuple[Any, ...]:
+    about = (send.user_id, send.room_id, send.client_id)
+    return (*about, send.reply_to, send.reply_to_picture)
+
+
+def _no_member(kind: str | None) -> Exception:
+    """Also for a retry: who has left is shown nothing of the room any more."""
+    return errors.Forbidden() if kind == "open" else errors.NotFound()
+
+
+def _unless_same(order: Send, stored_hash: int) -> Exception | None:
+    return None if order.order_hash == stored_hash else errors.ClientIdReused()
+
+
+def _refusal(order: Send, row: rows.LookedUp, taken: set[int]) -> Exception | None:
+    """Why a member's send may not be stored, if it may not."""
+    if order.reply_to is not None and not row.has_reply_to:
+        return errors.NotFound("The hai that this replies to is not here.")
+    if order.reply_to_picture is not None and not row.has_reply_to_picture:
+        return errors.NotFound("The picture that this replies to is not here.")
+    if order.picture_ids:
+        wanted = list(order.picture_ids)
+        takeable = picture_rows.takeable(order.user_id, order.room_id, wanted)
+        if len(takeable - taken) < len(wanted):
+            return errors.NotFound("A picture of this hai is not here.")
+    return None
+
+
+def _ack_again(again: dict[int, int], results: list[Any]) -> None:
+    """Ack what was stored before, as it is now."""
+    wanted = {hai_id for i, hai_id in again.items() if results[i] is None}
+    if not wanted:
+        return
+    stored = {hai["id"]: hai for hai in hai_objects(rows.find(wanted))}
+    for index, hai_id in again.items():
+        results[index] = results[index] or {"hai": stored[hai_id]}
+
+
+def _store(tx: Transaction, new: dict[int, Send], results: list[Any]) -> None:
+    """Insert, mark read for the senders, publish, in the order sent."""
+    if not new:
+        return
+    hai_ids = tx.next_revs(len(new))
+    rows.insert_all(
+        tx,
+        [
+            (
+                hai_id,
+                order.room_id,
+                order.user_id,
+                order.client_id,
+                order.order_hash,
+                order.text,
+                order.html,
+                order.reply_to,
+                order.reply_to_picture,
+            )
+            for hai_id, order in zip(hai_ids, new.values(), strict=True)
+        ],
+    )
+    markers: dict[tuple[int, int], int] = {}
+    for hai_id, (index, order) in zip(hai_ids, new.items(), strict=True):
+        markers[order.room_id, order.user_id] = hai_id
+        results[index] = {"hai": _stored(tx, hai_id, order)}
+    room_rows.mark_all_read(tx, [(*key, hai_id) for key, hai_id in markers.items()])
+    for index in new:
+        tx.publish(HaiSent(results[index]["hai"]))
+
+
+def _stored(tx: Transaction, hai_id: int, order: Send) -> HaiObject:
+    """The object of a hai stored in this batch."""
+    row = (  # a HaiRow without its name, which costs 1 us a send
+        hai_id,
+        hai_id,
+        order.room_id,
+        order.user_id,
+        order.client_id,
+        order.text,
+        order.html,
+        tx.now_ms,
+        None,
+        None,
+        order.reply_to,
+        order.reply_to_picture,
+    )
+    if not order.picture_ids:
+        return new_hai(row, [])
+    picture_rows.attach(tx, hai_id, order.picture_ids)
+    return hai_objects([row])[0]
+
+
+def edit(core: Core, who: Identity, *, hai_id: int, text: str) -> HaiAckFuture:
+    """Change one's own text. Returns {hai}.
+
+    Raises NotFound, Forbidden, BadRequest, TextTooLong.
+    """
+    text = check_text(core, text, may_be_empty=True)
+    return core.db.write(_edit, who, hai_id, text, formatting.to_html(text))
+
+
+def _edit(
+    tx: Transaction, who: Identity, hai_id: int, text: str, html: str | None
+) -> HaiAck:
+    """(writer thread)"""
+    hai = get(who, hai_id)
+    if hai["user_id"] != who.user_id:
+        raise errors.Forbidden("Only its author can edit a hai.")
+    if "deleted_at" in hai:
+        raise errors.NotFound()
+    if not text and not hai["pictures"]:
+        raise errors.BadRequest("There is nothing in this hai.", field="text")
+    if text == hai["text"]:
+        return {"hai": hai}
+    rows.change(tx, hai_id, text=text, html=html, edited_at=tx.now_ms)
+    return changed(tx, hai_id)
+
+
+def delete(core: Core, who: Identity, *, hai_id: int) -> HaiAckFuture:
+    """Leave a tombstone; text, pictures and reactions go. Returns {hai}.
+
+    One's own, or any in a room that one may change. Raises NotFound, Forbidden.
+    """
+    return core.db.write(_delete, who, hai_id)
+
+
+def _delete(tx: Transaction, who: Identity, hai_id: int) -> HaiAck:
+    """(writer thread)"""
+    hai = get(who, hai_id)
+    is_own = hai["user_id"] == who.user_id
+    if not is_own and not rooms.can_change(who, hai["room_id"]):
+        raise errors.Forbidden("Only its author can delete a hai.")
+    if "deleted_at" in hai:
+        return {"hai": hai}
+    rows.forget_content(tx, hai_id)
+    rows.change(tx, hai_id, text="", html=None, deleted_at=tx.now_ms)
+    acked = changed(tx, hai_id)
+    # The room's unread may have sunk: who catches up must be told its row.
+    room_rows.touch(tx, hai["room_id"])
+    return acked
+
+
+def get(who: Identity, hai_id: int) -> HaiObject:
+    """A hai this user may see. Raises NotFound, Forbidden. (any thread)"""
+    found = hai_objects(rows.find([hai_id]))
+    if not found:
+        raise errors.NotFound()
+    rooms.require_member(who.user_id, found[0]["room_id"])
+    return found[0]
+
+
+def changed(tx: Transaction, hai_id: int) -> HaiAck:
+    """Tell the room the hai as it is now. (writer thread)"""
+    hai = hai_objects(rows.find([hai_id]))[0]
+    tx.publish(HaiChanged(hai))
+    return {"hai": hai}
+
+
+def page(
+    core: Core,
+    who: Identity,
+    *,
+    room_id: int,
+    limit: int = DEFAULT_LIMIT,
+    before: int | None = None,
+    after: int | None = None,
+    around: int | None = None,
+    with_pictures: bool = False,
+) -> "asyncio.Future[HaisAck]":
+    """{hais, has_more}, oldest first, tombstones left out.
+
+    before, after, around are hai ids, at most one of them; none: the newest.
+    with_pictures: only hais that have some.
+    has_more: there are more in the direction asked for (around: in either).
+    Raises BadRequest, NotFound, Forbidden.
+    """
+    if sum(edge is not None for edge in (before, after, around)) > 1:
+        raise errors.BadRequest("Give one of before, after and around.")
+    edges = (before, after, around)
+    return asyncio.ensure_future(
+        core.db.read(_page, who.user_id, room_id, limit, *edges, with_pictures)
+    )
+
+
+def _page(
+    user_id: int,
+    room_id: int,
+    limit: int,
+    before: int | None,
+    after: int | None,
+    around: int | None,
+    with_pictures: bool,
+) -> HaisAck:
+    """(reader thread)"""
+    rooms.require_member(user_id, room_id)
+    edges = (before, after, around)
+    hais, has_older, has_newer = window(room_id, limit, *edges, with_pictures)
+    has_more = has_newer if after is not None else has_older
+    return {"hais": hais, "has_more": has_more or (bool(around) and has_newer)}
+
+
+def window(
+    room_id: int,
+    limit: int,
+    before: int | None = None,
+    after: int | None = None,
+    around: int | None = None,
+    with_pictures: bool = False,
+) -> tuple[list[HaiObject], bool, bool]:
+    """(hais oldest first, there are older, there are newer). (any thread)"""
+    only = {"with_pictures": with_pictures}
+    if after is not None:
+        found = rows.following(room_id, limit + 1, after=after, **only)
+        hais = _fitting(hai_objects(found[:limit]))
+        return hais, after > 0, len(found) > len(hais)
+    if around is not None:
+        return _window_around(room_id, limit, around, only)
+    found = rows.newest(room_id, limit + 1, before=before, **only)
+    hais = _fitting(hai_objects(found[:limit]))
+    return hais[::-1], len(found) > len(hais), before is not None
+
+
+def _window_around(
+    room_id: int, limit: int, around: int, only: dict[str, bool]
+) -> tuple[list[HaiObject], bool, bool]:
+    """Half of the page above the hai, half of it from there on."""
+    half = limit // 2
+    older = rows.newest(room_id, half + 1, before=around, **only)
+    newer = rows.following(room_id, limit - half + 1, after=around - 1, **only)
+    above = _fitting(hai_objects(older[:half]), PAGE_BYTES // 2)
+    below = _fitting(hai_objects(newer[: limit - half]), PAGE_BYTES // 2)
+    has_older, has_newer = len(older) > len(above), len(newer) > len(below)
+    return above[::-1] + below, has_older, has_newer
+
+
+def _fitting(hais: list[HaiObject], budget: int = PAGE_BYTES) -> list[HaiObject]:
+    """As many of the first as fit the budget, at least one."""
+    for count, hai in enumerate(hais):
+        budget -= size(hai)
+        if budget < 0 and count:
+            return hais[:count]
+    return hais
+
+
+def size(hai: HaiObject) -> int:
+    """About how many bytes of JSON a hai is, from above."""
+    pictures = sum(900 + 6 * len(p.get("alt", "")) for p in hai["pictures"])
+    reactors = sum(60 + 8 * len(ids_) for ids_ in hai["reactions"].values())
+    text_bytes = _json_bytes(hai["text"]) + _json_bytes(hai.get("html", ""))
+    return 390 + text_bytes + pictures + reactors
+
+
+def _json_bytes(text: str) -> int:
+    """Exactly: a control character is six bytes in JSON, a line's end two."""
+    return len(_encode(text).encode())

@@ -1,0 +1,131 @@
+"""Search: words to hais that the reader may see.
+
+A search is many short reads, between which others have their turn. It ends when it
+has had its share of a reader's time, and can be continued from there.
+"""
+
+import re
+import time
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hai.core.context import Core
+from hai.core.identity.sessions import Identity
+from hai.core.objects import hai_objects, user_object
+from hai.shapes import HaiObject, UserObject
+from hai.storage import search_index
+from hai.storage import users as user_rows
+
+Look = Callable[[int, list[str], int, int, int], search_index.Slice]
+
+LIMIT = 30
+MAX_QUERY_CHARS = 200
+MAX_WORDS = 12
+FROM_THE_NEWEST = 2**62
+
+BUDGET_S = 0.25  # of a reader thread, for one query
+SLICE_S = 0.02  # about as long as one read of it takes
+FIRST_CANDIDATES = 1000  # 0.2 to 3 ms
+MIN_CANDIDATES = 16  # texts may be 100,000 characters long
+
+# What the index's tokenizer keeps: a query of other signs finds nothing.
+WORD = re.compile(r"[^\W_]+")
+# Thai, Lao, Burmese, Khmer, Japanese, Chinese: written without spaces between words.
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff]"
+)
+
+
+@dataclass(slots=True)
+class Found:
+    """before: where to go on; None: everything was looked at."""
+
+    hais: list[HaiObject] = field(default_factory=list)
+    users: dict[int, UserObject] = field(default_factory=dict)
+    before: int | None = FROM_THE_NEWEST
+    took_s: float = 0.0
+
+    def add(self, more: "Found") -> None:
+        self.hais += more.hais
+        self.users |= more.users
+        self.before = more.before
+        self.took_s += more.took_s
+
+
+async def search(
+    core: Core,
+    who: Identity,
+    query: str,
+    *,
+    before: int | None = None,
+    limit: int = LIMIT,
+) -> dict[str, Any]:
+    """{hais, users, has_more}: newest first, all words, the last as a prefix.
+
+    Words of scripts without spaces are found inside of others. When its time is over
+    the answer also has `is_partial` and `before`, to be asked with next.
+    An empty query finds nothing. Never raises for what was typed; Busy for too much
+    at once.
+    """
+    text = unicodedata.normalize("NFC", query[:MAX_QUERY_CHARS])
+    words, look = words_of(text), search_index.search
+    if words and UNSPACED.search(text):
+        words, look = list(dict.fromkeys(text.split()))[:MAX_WORDS], search_index.scan
+    if not words:
+        return {"hais": [], "users": [], "has_more": False}
+    found = Found(before=FROM_THE_NEWEST if before is None else before)
+    await _fill(core, found, look, who.user_id, words, limit + 1)
+    return _answer(found, limit)
+
+
+def words_of(text: str) -> list[str]:
+    """As the index keeps them: composed, or an accent would part its letter's word."""
+    return WORD.findall(text.replace("\0", " "))[:MAX_WORDS]
+
+
+async def _fill(
+    core: Core, found: Found, look: Look, user_id: int, words: list[str], wanted: int
+) -> None:
+    """Until there are enough, or no more, or the time is over."""
+    candidates = FIRST_CANDIDATES
+    while found.before is not None and len(found.hais) < wanted:
+        missing = wanted - len(found.hais)
+        args = (look, user_id, words, found.before, missing, candidates)
+        more = await core.db.read_slow(_look, *args)
+        found.add(more)
+        if found.took_s >= BUDGET_S:
+            break
+        candidates = _next_size(candidates, more.took_s)
+
+
+def _look(look: Look, user_id: int, words: list[str], *args: int) -> Found:
+    """One slice. (reader thread)"""
+    began_s = time.monotonic()
+    rows, before = look(user_id, words, *args)
+    hais = hai_objects(rows)
+    authors = user_rows.find({hai["user_id"] for hai in hais})
+    users = {row[0]: user_object(*row) for row in authors}
+    return Found(hais, users, before, time.monotonic() - began_s)
+
+
+def _next_size(candidates: int, took_s: float) -> int:
+    """So that a slice takes about as long as it should."""
+    if took_s < SLICE_S / 2:
+        return candidates * 2
+    if took_s > SLICE_S:
+        return max(MIN_CANDIDATES, candidates // 2)
+    return candidates
+
+
+def _answer(found: Found, limit: int) -> dict[str, Any]:
+    has_more = len(found.hais) > limit
+    hais = found.hais[:limit]
+    authors = {hai["user_id"] for hai in hais}
+    users = [user for id_, user in found.users.items() if id_ in authors]
+    answer = {"hais": hais, "users": users, "has_more": has_more}
+    if has_more or found.before is None:
+        return answer
+    return {**answer, "has_more": True, "is_partial": True, "before": found.before}

@@ -1,0 +1,385 @@
+"""HTTP in front of Engine.IO: polling, and the way to a WebSocket.
+
+Everything that can be refused is refused in `prepare`: before the 101, before
+a session exists and before a body is read. What is wrong with the protocol is
+answered 400, a sid that belongs to somebody else 403. The sid is a secret: it
+stands in URLs, so this handler's log lines have none.
+"""
+
+import asyncio
+import base64
+import fcntl
+import hashlib
+import http
+import json
+import logging
+import socket
+import sys
+import termios
+from typing import Any, ClassVar
+
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from hai import errors
+from hai.realtime.wire import frames
+from hai.realtime.wire.backlog import packets_for
+from hai.realtime.wire.engine import Engine, EngineSocket
+from hai.realtime.wire.handshake import Visitor
+from hai.realtime.wire.packets import Malformed
+from hai.realtime.wire.upgrade import Probe
+
+ACCEPT_SALT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+KEY_BYTES = 16
+SWITCHING = (
+    b"HTTP/1.1 101 Switching Protocols\r\nServer: Hai\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
+)
+EARLY_BYTES = 64 * 1024  # frames that came in one piece with the handshake
+# A polling answer this long does not fit the first packets on a new connection.
+WATCHED_BYTES = 16 * 1024
+WATCH_S = 0.02  # between two looks
+
+logger = logging.getLogger(__name__)
+
+
+class SocketHandler(RequestHandler):
+    """What both endpoints need: refusals, and the WebSocket handshake."""
+
+    is_refused = False
+    refusal_status = 0  # where it is not that of the error
+    log_level = logging.DEBUG  # of what was not refused
+
+    def set_default_headers(self) -> None:
+        self.set_header("Server", "Hai")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def compute_etag(self) -> None:
+        """Answers are never the same twice."""
+
+    def _request_summary(self) -> str:
+        """For the log: no query, because a sid is in it."""
+        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Tornado would log the whole request, and the sid with it."""
+        if not isinstance(value, HTTPError):
+            logger.error(
+                "%s failed", self._request_summary(), exc_info=(typ, value, tb)
+            )
+
+    def refuse(self, error: errors.HaiError, status: int = 0) -> None:
+        """Answer before anything of it is done."""
+        self.is_refused = True
+        self.set_status(status or self.refusal_status or error.status)
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.finish(json.dumps({"error": error.as_dict()}))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """What Tornado refuses by itself, and what went wrong here."""
+        if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
+            self.refuse(errors.BadRequest("Wrong method."), status_code)
+        elif status_code == errors.Forbidden.status:
+            self.refuse(errors.Forbidden())
+        else:
+            self.refuse(errors.Busy(), status_code)
+
+    @property
+    def is_upgrade(self) -> bool:
+        return self.request.headers.get("Upgrade", "").lower() == "websocket"
+
+    def check_handshake(self) -> None:
+        """Raises BadRequest for what is no WebSocket handshake (version 13)."""
+        headers = self.request.headers
+        if self.request.version == "HTTP/1.0":
+            raise errors.BadRequest("WebSockets need HTTP/1.1, also behind a proxy.")
+        connection = headers.get("Connection", "").lower()
+        if self.request.method != "GET" or not self.is_upgrade:
+            raise errors.BadRequest("This is for WebSockets.")
+        if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+            raise errors.BadRequest("A handshake has no body.")
+        if "upgrade" not in [token.strip() for token in connection.split(",")]:
+            raise errors.BadRequest("Connection must be Upgrade.")
+        if headers.get("Sec-WebSocket-Version") != "13":
+            self._require_upgrade()
+            raise errors.BadRequest("Only WebSocket version 13.")
+        try:
+            key = base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)
+        except ValueError:  # also for what is not ASCII
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise errors.BadRequest("Sec-WebSocket-Key must be 16 bytes.")
+
+    def _require_upgrade(self) -> None:
+        """What is refused is refused with 426 (RFC 6455, 4.4; RFC 9110, 15.5.22)."""
+        self.refusal_status = http.HTTPStatus.UPGRADE_REQUIRED
+        self.set_header("Sec-WebSocket-Version", "13")
+        self.set_header("Upgrade", "websocket")
+        self.set_header("Connection", "Upgrade")
+
+    def accept(self) -> tuple[socket.socket, bytes] | None:
+        """Answer 101 and take the socket over from Tornado.
+
+        Returns it with what the client has sent already; None if it is gone.
+        Tornado's stream, request and handler are garbage after this: that is
+        most of what a connection weighs.
+        """
+        self.set_status(101)
+        stream = self.detach()
+        early = stream.read_bytes(EARLY_BYTES, partial=True)
+        if stream.closed() or stream.writing():
+            stream.close()
+            return None
+        assert isinstance(early, asyncio.Future)
+        data = early.result() if early.done() else b""
+        stream.io_loop.remove_handler(stream.socket)
+        family = stream.socket.family
+        sock = socket.socket(family, socket.SOCK_STREAM, 0, stream.socket.detach())
+        sock.setblocking(False)
+        stream.close()
+        self.application.log_request(self)
+        return (sock, data) if self._send_101(sock) else None
+
+    def _send_101(self, sock: socket.socket) -> bool:
+        """By hand: Tornado's way takes a tenth of what a connection costs."""
+        key = self.request.headers["Sec-WebSocket-Key"].encode()
+        digest = hashlib.sha1(key + ACCEPT_SALT).digest()
+        answer = SWITCHING % base64.b64encode(digest)
+        try:
+            if sock.send(answer) == len(answer):
+                return True
+        except OSError:
+            pass  # the client is gone
+        sock.close()
+        return False
+
+
+def unacknowledged_bytes(sock: socket.socket) -> int:
+    """How much of what was written the other side has not acknowledged."""
+    answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
+
+
+@stream_request_body
+class EngineHandler(SocketHandler):
+    """`/socket.io/`: one request of an Engine.IO client."""
+
+    TRANSPORTS: ClassVar = ("polling", "websocket")
+
+    def initialize(self, engine: Engine) -> None:
+        self.engine = engine
+        self.visitor: Visitor
+        self.socket: EngineSocket | None = None
+        self.body: list[bytes] = []
+        self.body_bytes = 0
+        self.is_polling = False  # this request is the session's waiting GET
+        self.is_posting = False  # or its POST
+
+    # --- Checks ----------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        try:
+            self._check_protocol()
+            self.visitor = self.engine.door.look(self.request)
+            self._find_session()
+            if self.request.method == "POST":
+                self._expect_body()
+        except errors.HaiError as error:
+            self.refuse(error)
+
+    def _query(self, name: str) -> str | None:
+        values = self.request.query_arguments.get(name)
+        return values[-1].decode("latin1") if values else None
+
+    def _check_protocol(self) -> None:
+        transport, sid = self._query("transport"), self._query("sid")
+        version = self._query("EIO")
+        if transport not in self.TRANSPORTS:
+            raise errors.BadRequest("Unknown transport.")
+        if version != "4" and (sid is None or version is not None):
+            raise errors.BadRequest("Only Engine.IO version 4.")
+        if transport == "websocket" or self.is_upgrade:
+            if transport != "websocket":
+                raise errors.BadRequest("Polling needs no upgrade.")
+            self.check_handshake()
+        elif self.request.method not in ("GET", "POST"):
+            raise errors.BadRequest("Wrong method.")
+        elif self.request.method == "POST" and sid is None:
+            raise errors.BadRequest("A session begins with GET.")
+
+    def _find_session(self) -> None:
+        sid = self._query("sid")
+        if sid is None:
+            return
+        found = self.engine.find(sid)
+        if found is None:
+            raise errors.BadRequest("Unknown session.")
+        # The Python client sends its headers with the first request only. Who shows the
+        # cookie or token again, as browsers do, must from then on: to know their sid is
+        # then worth nothing.
+        session_id = self.visitor.session_id
+        if session_id != found.session_id and (session_id or found.shows_again):
+            raise errors.Forbidden("That is somebody else's.")
+        found.shows_again = found.shows_again or session_id != 0
+        if found.wire is not None and not self.is_upgrade:
+            raise errors.BadRequest("This session has a WebSocket.")
+        self.socket = found
+
+    def _expect_body(self) -> None:
+        """A body that is too large ends the session before it is read."""
+        assert self.socket is not None
+        length = self.request.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > self.socket.max_message_bytes:
+            raise self._broken("The payload is too large.")
+        if self.socket.posting is not None:
+            raise self._broken("One POST at a time.")
+        self.socket.posting = asyncio.get_running_loop().create_future()
+        self.is_posting = True
+
+    def _broken(self, message: str) -> errors.BadRequest:
+        """What to raise when a request ends its session."""
+        if self.socket is not None:
+            reason = self.engine.reason.TRANSPORT_ERROR
+            self.socket.end(reason, frames.PROTOCOL_ERROR)
+        return errors.BadRequest(message)
+
+    # --- Polling ---------------------------------------------------------------------
+
+    def data_received(self, chunk: bytes) -> None:
+        self.body_bytes += len(chunk)
+        if self.is_refused or self.socket is None:
+            return
+        if self.body_bytes > self.socket.max_message_bytes:
+            self.body.clear()
+            self.refuse(self._broken("The payload is too large."))
+        else:
+            self.body.append(chunk)
+
+    async def post(self) -> None:
+        assert self.socket is not None
+        body, self.body = b"".join(self.body), []
+        try:
+            await self.socket.take_payload(body)
+        except Malformed as error:
+            self.refuse(self._broken(f"Malformed payload: {error}."))
+            return
+        self.set_header("Content-Type", "text/html")  # as the reference does
+        self.finish(b"ok")
+
+    async def get(self) -> None:
+        if self.is_upgrade:
+            await self._open_websocket()
+        elif self.socket is None:
+            await self._open_polling()
+        else:
+            await self._poll(self.socket)
+
+    async def _open_polling(self) -> None:
+        if found := await self._open_session(["websocket"]):
+            await self._poll(found)
+
+    async def _open_session(self, upgrades: list[str]) -> EngineSocket | None:
+        """A new session; None if that was refused."""
+        try:
+            found = self.engine.open_session(self.visitor)
+        except errors.HaiError as error:
+            self.refuse(error)
+            return None
+        found.push(self.engine.open_packet(found.sid, upgrades))
+        await self.engine.announce(found)
+        if found.closed:
+            self.refuse(errors.Unauthorized())
+            return None
+        return found
+
+    async def _poll(self, found: EngineSocket) -> None:
+        """Answer with what is pending, or wait for it."""
+        if found.closed:  # since `prepare` found it: it would wait for ever
+            self.refuse(errors.BadRequest("Unknown session."))
+            return
+        if found.poll is not None:
+            self.socket = found
+            self.refuse(self._broken("One GET at a time."))
+            return
+        self.socket, self.is_polling = found, True
+        try:
+            user_agent = self.request.headers.get("User-Agent", "")
+            payload = await found.wait_poll(packets_for(user_agent))
+        finally:
+            found.poll, self.is_polling = None, False
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        await self._send_payload(found, payload)
+
+    async def _send_payload(self, found: EngineSocket, payload: bytes) -> None:
+        """An answer that was cut short ends the session: its packets are lost.
+
+        What the kernel has taken may still be. A long answer is watched until the
+        client's side has it; to close with some of it unread resets the connection.
+        """
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection)
+        stream = connection.stream
+        try:
+            await self.finish(payload)
+            while (
+                len(payload) > WATCHED_BYTES
+                and not (stream.closed() or found.closed)
+                and unacknowledged_bytes(stream.socket)
+            ):
+                await asyncio.sleep(WATCH_S)
+            if stream.error is not None:
+                raise StreamClosedError(stream.error)
+        except StreamClosedError:
+            found.end(self.engine.reason.TRANSPORT_ERROR, frames.LOST, say=False)
+
+    def on_connection_close(self) -> None:
+        """The client took its request back: its session is over, so that nothing
+        is lost in a poll that nobody reads or a body that never came."""
+        super().on_connection_close()
+        if (self.is_polling or self.is_posting) and self.socket is not None:
+            reason = self.engine.reason.TRANSPORT_ERROR
+            self.socket.end(reason, frames.LOST, say=False)
+
+    def on_finish(self) -> None:
+        if self.is_posting and self.socket is not None and self.socket.posting:
+            self.socket.posting.set_result(None)
+            self.socket.posting, self.is_posting = None, False
+
+    # --- WebSocket -------------------------------------------------------------------
+
+    async def _open_websocket(self) -> None:
+        if self.socket is not None:
+            self._upgrade(self.socket)
+            return
+        found = await self._open_session([])
+        if found is None:
+            return
+        accepted = self.accept()
+        if accepted is None:
+            found.end(self.engine.reason.TRANSPORT_CLOSE, frames.LOST)
+            return
+        sock, early = accepted
+        wire = self.engine.wire(sock, found, found.max_message_bytes)
+        found.open_wire(wire)
+        found.flush()
+        wire.start(early)
+
+    def _upgrade(self, found: EngineSocket) -> None:
+        """A WebSocket for a polling session. One that comes too late is opened
+        and closed: clients take a refused handshake for a broken server."""
+        is_late = found.wire is not None or found.probe is not None
+        accepted = self.accept()
+        if accepted is None:
+            return
+        sock, early = accepted
+        probe = Probe(found)
+        wire = self.engine.wire(sock, probe, found.max_message_bytes)
+        if is_late:
+            probe.wire = wire
+            wire.close(frames.POLICY)
+        else:
+            probe.start(wire)
+        wire.start(early)

@@ -1,0 +1,531 @@
+"""One WebSocket (RFC 6455, the server's side) on a bare non-blocking socket.
+
+Tornado serves the handshake; then its stream is left behind and this class
+reads and writes the socket itself: no coroutine, future or buffer per
+connection or message. It knows frames, not what is in them. Stricter than
+Tornado's own: unmasked frames, forbidden close codes, bad UTF-8 (as early as
+the fragment that holds it), floods of fragments and of control frames end the
+connection with a close frame.
+
+Slow readers: what the kernel does not take is counted. Over `BUDGET_BYTES` the
+connection is closed with 1013 (try again later) and its frames are dropped; so
+is over half of that whoever has taken nothing for `PATIENCE_S`. Only what one
+turn brings to a reader that owed nothing may be more, until the next turn: it
+has had no time to read yet. Who owes a quarter is not read, so that nobody
+orders more answers than they take.
+"""
+
+import asyncio
+import codecs
+import logging
+import math
+import select
+import socket
+from typing import Any, Protocol
+
+from hai.realtime.wire.frames import (
+    BAD_TEXT,
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    FIN,
+    INTERNAL_ERROR,
+    LOST,
+    NO_CODE,
+    NORMAL,
+    PING,
+    POLICY,
+    PONG,
+    PROTOCOL_ERROR,
+    TEXT,
+    TOO_BIG,
+    TRY_LATER,
+    Violation,
+    close_frame,
+    frame,
+    frame_end,
+    is_allowed_code,
+    unmask,
+)
+
+BUDGET_BYTES = 256 * 1024  # unsent to one reader; the client catches up by rev
+FULL_BYTES = BUDGET_BYTES // 4  # more than this unsent: read no more orders
+OWED_BYTES = BUDGET_BYTES // 2  # more than this only while it is being taken
+# A burst comes within milliseconds, and on a long line what was taken of it is
+# acknowledged a round trip later; a busy machine reads a second late.
+PATIENCE_S = 5.0
+RECEIVE_BYTES = 64 * 1024
+MAX_FRAMES_A_TURN = 64  # then others have their turn; 64 orders take about 5 ms
+MAX_FRAGMENTS = 1024  # in one message
+MAX_CONTROL_FRAMES = 200  # in CONTROL_WINDOW_S
+CONTROL_WINDOW_S = 10.0
+# Frames of any kind, also parts and those that mean nothing (2 us each): above a
+# session's burst of orders; then the socket is not read for the rest of the window.
+MAX_FRAMES, FRAMES_WINDOW_S = 2000, 2.0
+LINGER_S = 5.0  # for the other side's close frame, then the socket is dropped
+# Unsent bytes that the kernel may hold: bounds what a stalled reader costs there
+# without limiting what is in flight on a long line.
+NOTSENT_LOWAT_BYTES = 128 * 1024
+TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # named from 3.12 on
+
+OPEN, CLOSING, DEAF, CLOSED = range(4)  # DEAF: closing, no longer parsing
+
+logger = logging.getLogger(__name__)
+
+_received = bytearray(RECEIVE_BYTES)  # shared: one thread, one recv at a time
+_view = memoryview(_received)
+
+
+class Owner(Protocol):
+    """Whose connection it is. `on_text` and `on_binary` may return a future:
+    the next message waits until it is done."""
+
+    def on_text(self, text: str) -> "asyncio.Future[Any] | None": ...
+    def on_binary(self, data: bytes) -> "asyncio.Future[Any] | None": ...
+    def on_pong(self) -> None: ...
+    def on_closed(self, code: int) -> None:
+        """Once, when it ended otherwise than by `close()`."""
+
+
+class WebSocket:
+    """`start()` begins to read; `send(frames)` takes whole frames only.
+
+    wires: where this one stands until its socket is closed. is_paced: whether
+    floods of frames are slowed down (the setting `rate_limits`).
+    """
+
+    __slots__ = (
+        "_control_count",
+        "_control_since",
+        "_decoder",
+        "_fd",
+        "_fragment_count",
+        "_frame_count",
+        "_frames_since_s",
+        "_is_full",
+        "_is_paced",
+        "_linger",
+        "_loop",
+        "_message_bytes",
+        "_needed_bytes",
+        "_opcode",
+        "_parts",
+        "_patience",
+        "_progress_s",
+        "_sent_of_first",
+        "_sock",
+        "_unread",
+        "_unsent",
+        "_waits",
+        "_wires",
+        "max_message_bytes",
+        "owner",
+        "state",
+        "unsent_bytes",
+    )
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        owner: Owner,
+        max_message_bytes: int,
+        wires: "set[WebSocket]",
+        *,
+        is_paced: bool = False,
+    ) -> None:
+        self._sock = sock
+        self._fd = sock.fileno()  # the loop looks it up by number in half the time
+        self._wires = wires
+        wires.add(self)
+        self._loop = asyncio.get_running_loop()
+        self.owner = owner
+        self.max_message_bytes = max_message_bytes
+        self.state = OPEN
+        self._unread: bytearray | None = None  # the beginning of a frame
+        self._needed_bytes = 0  # of _unread, before parsing is worth while
+        self._waits = False  # a handler or the next turn, before reading on
+        self._parts: list[Any] | None = None  # of a fragmented message
+        self._opcode = 0
+        self._decoder: Any = None
+        self._fragment_count = 0
+        self._message_bytes = 0
+        self._unsent: list[bytes] | None = None
+        self._sent_of_first = 0  # bytes of _unsent[0] that the kernel has
+        self.unsent_bytes = 0
+        self._progress_s = 0.0  # when the kernel last took something, late
+        self._patience: asyncio.TimerHandle | None = None
+        self._is_full = False  # it is not read until it has taken enough
+        self._linger: asyncio.TimerHandle | None = None
+        self._control_count = 0
+        self._control_since = 0.0
+        self._is_paced = is_paced
+        self._frame_count = 0
+        self._frames_since_s = 0.0
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
+
+    def start(self, early: bytes = b"") -> None:
+        """Read from the next turn on. early: what came with the handshake."""
+        if early:
+            self._unread = bytearray(early)
+        self._waits = True
+        self._loop.call_soon(self._resume)
+
+    # --- Reading ---------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            size = self._sock.recv_into(_received)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            size = 0
+        if size == 0:
+            self._lost()
+        elif self.state == DEAF:
+            return
+        elif self._unread is None:
+            self._parse(bytes(_view[:size]))
+        else:
+            self._unread += _view[:size]
+            if len(self._unread) >= self._needed_bytes:
+                unread, self._unread = self._unread, None
+                self._parse(unread)
+
+    def _parse(self, buffer: bytes | bytearray) -> None:
+        """Handle the whole frames in the buffer and keep the rest."""
+        position, self._needed_bytes = 0, 0
+        turns = MAX_FRAMES_A_TURN
+        try:
+            while (
+                turns
+                and self.unsent_bytes <= FULL_BYTES
+                and (found := self._find_frame(buffer, position))
+            ):
+                start, end = found
+                payload = unmask(
+                    buffer[start:end], buffer[start - 4 : start], end - start
+                )
+                wait = self._take(buffer[position], payload)
+                position, turns = end, turns - 1
+                if self.state >= DEAF:
+                    return
+                if wait is not None and not wait.done():
+                    self._pause()
+                    wait.add_done_callback(self._resume)
+                    break
+        except Violation as violation:
+            self._fail(violation)
+            return
+        except Exception:
+            logger.exception("a message could not be handled")
+            self._fail(Violation(INTERNAL_ERROR, "an error of the server"))
+            return
+        if position < len(buffer):
+            self._unread = bytearray(buffer[position:])
+        self._frame_count += MAX_FRAMES_A_TURN - turns
+        if self._waits:
+            return
+        if self.unsent_bytes > FULL_BYTES:
+            self._is_full = True
+            self._pause()
+        elif self._is_paced and self._frame_count >= MAX_FRAMES:
+            self._slow_down()
+        elif not turns:
+            self._pause()
+            self._loop.call_soon(self._resume)
+
+    def _slow_down(self) -> None:
+        """So many frames: let the rest of their window pass before reading on."""
+        now_s, end_s = self._loop.time(), self._frames_since_s + FRAMES_WINDOW_S
+        self._frame_count = 0
+        self._frames_since_s = max(now_s, end_s)
+        self._pause()
+        self._loop.call_at(self._frames_since_s, self._resume)
+
+    def _find_frame(self, buffer: bytes | bytearray, at: int) -> tuple[int, int] | None:
+        """Where the payload of the frame at `at` begins and ends, if it is whole.
+
+        Its head is checked before its payload has come. Raises Violation.
+        """
+        available = len(buffer) - at
+        if available < 2:
+            return None
+        first, size = buffer[at], buffer[at + 1] - 0x80
+        if first & 0x70 or size < 0:
+            raise Violation(PROTOCOL_ERROR, "reserved bits or no mask")
+        if available < 6:  # two bytes and the mask
+            return None
+        start = at + 6
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            start += width
+            if available < 6 + width:
+                return None
+            size = int.from_bytes(buffer[at + 2 : at + 2 + width], "big")
+            if size < 126:
+                raise Violation(PROTOCOL_ERROR, "length not in its shortest form")
+        if first & 0x08:
+            if size > 125 or not first & FIN:
+                raise Violation(PROTOCOL_ERROR, "control frame too long or in parts")
+        elif self._message_bytes + size > self.max_message_bytes:
+            raise Violation(TOO_BIG, "message too big")
+        end = start + size
+        if end > len(buffer):
+            self._needed_bytes = end - at
+            return None
+        return start, end
+
+    def _take(self, first: int, payload: bytes) -> "asyncio.Future[Any] | None":
+        """One frame; what the owner wants to wait for, if it does."""
+        if self.state != OPEN:
+            if first == CLOSE:
+                self._release()
+            return None
+        if first == TEXT and self._parts is None:
+            return self.owner.on_text(_decode(payload))
+        if first == BINARY and self._parts is None:
+            return self.owner.on_binary(payload)
+        if first & 0x08:
+            self._take_control(first, payload)
+            return None
+        return self._take_fragment(first, payload)
+
+    def _take_fragment(
+        self, first: int, payload: bytes
+    ) -> "asyncio.Future[Any] | None":
+        opcode, is_last = first & 0x0F, bool(first & FIN)
+        if opcode == CONTINUATION and self._parts is not None:
+            pass
+        elif opcode in (TEXT & 0x0F, BINARY & 0x0F) and self._parts is None:
+            self._parts, self._opcode = [], opcode
+            if opcode == TEXT & 0x0F:
+                self._decoder = codecs.getincrementaldecoder("utf-8")()
+        else:
+            raise Violation(PROTOCOL_ERROR, "frame out of place")
+        self._fragment_count += 1
+        if self._fragment_count > MAX_FRAGMENTS:
+            raise Violation(POLICY, "too many fragments")
+        self._message_bytes += len(payload)
+        assert self._parts is not None
+        if self._decoder is None:
+            self._parts.append(payload)
+        else:
+            self._parts.append(_decode(payload, self._decoder, is_last))
+        return self._finish_message() if is_last else None
+
+    def _finish_message(self) -> "asyncio.Future[Any] | None":
+        parts, self._parts = self._parts or [], None
+        self._decoder, self._fragment_count, self._message_bytes = None, 0, 0
+        if self._opcode == TEXT & 0x0F:
+            return self.owner.on_text("".join(parts))
+        return self.owner.on_binary(b"".join(parts))
+
+    def _take_control(self, first: int, payload: bytes) -> None:
+        if first == CLOSE:
+            self._take_close(payload)
+            return
+        self._count_control()
+        if first == PING:
+            self.send(frame(payload, PONG))
+        elif first == PONG:
+            self.owner.on_pong()
+        else:
+            raise Violation(PROTOCOL_ERROR, "unknown control frame")
+
+    def _count_control(self) -> None:
+        self._control_count += 1
+        if self._control_count <= MAX_CONTROL_FRAMES:
+            return
+        now, since = self._loop.time(), self._control_since
+        if now - since < CONTROL_WINDOW_S:
+            raise Violation(POLICY, "too many control frames")
+        self._control_count, self._control_since = 0, now
+
+    def _take_close(self, payload: bytes) -> None:
+        """Echo the code and end; the client may be waiting for our FIN."""
+        code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
+        if payload and (len(payload) < 2 or not is_allowed_code(code)):
+            raise Violation(PROTOCOL_ERROR, "bad close code")
+        _decode(payload[2:])
+        self.state = CLOSING
+        self._write(frame(payload[:2], CLOSE))
+        self.state = DEAF
+        if self._unsent is None:
+            self._release()
+        else:
+            self._begin_linger()
+        self.owner.on_closed(code)
+
+    @property
+    def has_hung_up(self) -> bool:
+        """Whether the other side's end has come, also behind what is unread."""
+        if self.state == CLOSED:
+            return True
+        poll = select.poll()
+        poll.register(self._fd, select.POLLRDHUP)  # errors and POLLHUP always
+        return bool(poll.poll(0))
+
+    def _pause(self) -> None:
+        self._waits = True
+        self._loop.remove_reader(self._fd)
+
+    def _resume(self, _done: object = None) -> None:
+        """Go on where the pause began: first with what had been received."""
+        if self.state >= DEAF or not self._waits or self._is_full:
+            return
+        self._waits = False
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            self._parse(unread)
+        if self.state != CLOSED and not self._waits:
+            self._loop.add_reader(self._fd, self._readable)
+
+    # --- Writing ---------------------------------------------------------------------
+
+    def send(self, frames: bytes) -> None:
+        """Whole frames, at once to the kernel; nothing after a close frame."""
+        if self.state == OPEN:
+            self._write(frames)
+
+    def _write(self, frames: bytes) -> None:
+        if self._unsent is not None:
+            self._unsent.append(frames)
+            self.unsent_bytes += len(frames)
+            if self.unsent_bytes > OWED_BYTES:
+                self._judge(BUDGET_BYTES)
+            return
+        try:
+            sent = self._sock.send(frames)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._loop.call_soon(self._lost)  # the caller is not ready for it
+            return
+        if sent < len(frames):
+            self._unsent, self._sent_of_first = [frames], sent
+            self._loop.add_writer(self._fd, self._writable)
+            self.unsent_bytes = len(frames) - sent
+            self._progress_s = self._loop.time()
+            if self.unsent_bytes > OWED_BYTES:
+                self._judge()
+
+    def _judge(self, most_bytes: float = math.inf) -> None:
+        """Much is owed: a reader who still reads gets a little time."""
+        if self.state != OPEN:
+            return
+        until_s = self._progress_s + PATIENCE_S
+        if self.unsent_bytes > most_bytes or self._loop.time() >= until_s:
+            self._give_up_slow_reader()
+        elif self._patience is None:
+            self._patience = self._loop.call_at(until_s, self._judge_again)
+
+    def _judge_again(self) -> None:
+        self._patience = None
+        if self.unsent_bytes > OWED_BYTES:
+            self._judge()
+
+    def _give_up_slow_reader(self) -> None:
+        """Finish the frame that is under way, then 1013; the rest is dropped."""
+        assert self._unsent is not None
+        first, sent = self._unsent[0], self._sent_of_first
+        rest = first[sent : frame_end(first, sent)]
+        self._unsent, self._sent_of_first = [rest + close_frame(TRY_LATER)], 0
+        self.unsent_bytes = len(self._unsent[0])
+        self.state = CLOSING
+        self._begin_linger()
+        self._loop.call_soon(self.owner.on_closed, TRY_LATER)
+
+    def _writable(self) -> None:
+        while self._unsent:
+            first = self._unsent[0]
+            try:
+                sent = self._sock.send(memoryview(first)[self._sent_of_first :])
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self._lost()
+                return
+            self.unsent_bytes -= sent
+            self._sent_of_first += sent
+            self._progress_s = self._loop.time()
+            if self._is_full and self.unsent_bytes <= FULL_BYTES:
+                self._is_full = False
+                self._loop.call_soon(self._resume)
+            if self._sent_of_first < len(first):
+                return
+            del self._unsent[0]
+            self._sent_of_first = 0
+        self._unsent = None
+        self._loop.remove_writer(self._fd)
+        if self.state == DEAF:
+            self._finish_deaf()
+
+    # --- The end ---------------------------------------------------------------------
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Send a close frame and wait a little for the other side's."""
+        if self.state != OPEN:
+            return
+        self.state = CLOSING
+        self._write(close_frame(code, reason))
+        self._begin_linger()
+
+    def drop(self) -> None:
+        """End without a word, now."""
+        self._release()
+
+    def _fail(self, violation: Violation) -> None:
+        """The other side's bytes cannot be trusted any more: say so and be deaf."""
+        was_open = self.state == OPEN
+        if was_open:
+            self.close(violation.code, violation.reason)
+        if self.state == CLOSED:
+            return
+        self.state = DEAF
+        if self._unsent is None:
+            self._finish_deaf()
+        if was_open:
+            self.owner.on_closed(violation.code)
+
+    def _finish_deaf(self) -> None:
+        """All is said: our FIN now, then read to the end so that no reset eats it."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._release()
+
+    def _begin_linger(self) -> None:
+        if self._linger is None and self.state != CLOSED:
+            self._linger = self._loop.call_later(LINGER_S, self._release)
+
+    def _lost(self) -> None:
+        """The connection is gone, or the other side has said FIN."""
+        was_open = self.state == OPEN
+        self._release()
+        if was_open:
+            self.owner.on_closed(LOST)
+
+    def _release(self) -> None:
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        self._wires.discard(self)
+        for timer in (self._linger, self._patience):
+            if timer is not None:
+                timer.cancel()
+        self._linger = self._patience = None
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._sock.close()
+        self._unread = self._unsent = self._parts = None
+        self.unsent_bytes = 0
+
+
+def _decode(payload: bytes, decoder: Any = None, is_last: bool = True) -> str:
+    try:
+        if decoder is None:
+            return payload.decode()
+        return str(decoder.decode(payload, is_last))
+    except UnicodeDecodeError:
+        raise Violation(BAD_TEXT, "not UTF-8") from None

@@ -1,0 +1,327 @@
+"""The reader threads, and whose read they run next: a queue that is fair to people.
+
+Every read belongs to somebody, whom the edge names in `asker`: a user, a stranger's
+address, or nobody (the server's own work). Those who have reads waiting take turns,
+one read each, so a long queue of one person never delays another's by more than one
+read. Slow reads (that grow with all that is stored, such as a search) wait in a lane
+of their own, which always leaves a thread to the short ones.
+
+Who stops waiting (their task is cancelled, because the client has gone) takes the read
+back: one that waits is dropped, one that runs is interrupted. `sqlite3_interrupt` ends
+a statement and no more, and does nothing between two statements, so it is repeated
+until the read has ended. (A progress handler needs the GIL each time it is called:
+every 1,000 instructions it made a scan of 25 ms beside a busy loop one of 37 to 68.)
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from peewee import SqliteDatabase
+
+from hai import errors
+
+READER_COUNT = 2  # threads: reads are short, and there are two cores
+SLOW_COUNT = READER_COUNT - 1  # of them may be at slow reads
+MAX_WAITING_SLOW = 8  # of one asker: as many pages as one opens at once
+MAX_WAITING = 256  # short ones: a browser asks for a hundred pictures at once
+INTERRUPT_AGAIN_S = 0.02
+
+# For whom this task reads; a task that it starts reads for the same one.
+asker: ContextVar[Hashable] = ContextVar("asker", default=None)
+
+
+class Read:
+    """One call of `run(*args)` in a read transaction, and who waits for it.
+
+    connection: while it may be interrupted; changed under the lock of Readers.
+    """
+
+    __slots__ = (
+        "args",
+        "asker",
+        "began_s",
+        "connection",
+        "cpu_s",
+        "error",
+        "future",
+        "is_over",
+        "is_slow",
+        "is_unwanted",
+        "result",
+        "run",
+    )
+
+    def __init__(
+        self, run: Callable[..., Any], args: tuple[Any, ...], is_slow: bool
+    ) -> None:
+        self.run = run
+        self.args = args
+        self.is_slow = is_slow
+        self.asker = asker.get()
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.connection: Any = None
+        self.began_s = self.cpu_s = 0.0
+        self.is_over = self.is_unwanted = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Lane:
+    """Reads that wait, by asker; the askers are in the order of their turns."""
+
+    def __init__(self, max_waiting: int) -> None:
+        self.max_waiting = max_waiting
+        self.count = 0
+        # No dict: to take the first of thousands from one looks at those taken before.
+        self._waiting: OrderedDict[Hashable, deque[Read]] = OrderedDict()
+
+    def push(self, read: Read) -> None:
+        """Raises Busy when too many of this asker's are waiting; the server's own
+        are never too many."""
+        queue = self._waiting.get(read.asker)
+        if queue is None:
+            queue = self._waiting[read.asker] = deque()
+        elif len(queue) >= self.max_waiting and read.asker is not None:
+            raise errors.Busy("Too many requests of yours are waiting.")
+        queue.append(read)
+        self.count += 1
+
+    def pop(self) -> Read | None:
+        """The oldest of whose turn it is. They go to the end of the line."""
+        if not self.count:
+            return None
+        first, queue = self._waiting.popitem(last=False)
+        read = queue.popleft()
+        if queue:
+            self._waiting[first] = queue
+        self.count -= 1
+        return read
+
+    def remove(self, read: Read) -> bool:
+        """Whether it was still waiting."""
+        queue = self._waiting.get(read.asker)
+        if queue is None or read not in queue:
+            return False
+        queue.remove(read)
+        if not queue:
+            del self._waiting[read.asker]
+        self.count -= 1
+        return True
+
+    def drain(self) -> list[Read]:
+        return [read for _ in range(self.count) if (read := self.pop())]
+
+
+class Readers:
+    """Threads with a connection each. `read` and `stop` are for the loop thread.
+
+    judge: is told the error of a read on its thread, and may raise a better one.
+    on_cost: is told on the loop whom a read was for, and its CPU time in ms.
+    """
+
+    def __init__(
+        self, engine: SqliteDatabase, judge: Callable[[BaseException], None]
+    ) -> None:
+        self.engine = engine
+        self.judge = judge
+        self.on_cost: Callable[[Hashable, float], None] = _ignore
+        self.read_count = 0
+        self.unwanted_count = 0  # whose client had gone
+        self.refused_count = 0
+        self.connections: list[Any] = []  # raw ones; to be closed after stop()
+        self._short, self._slow = Lane(MAX_WAITING), Lane(MAX_WAITING_SLOW)
+        self._running: set[Read] = set()
+        self._slow_running = 0
+        self._idle_count = 0
+        self._threads: list[threading.Thread] = []
+        self._is_stopping = False
+        # Guards all of the above but the counts. Held for microseconds.
+        self._changed = threading.Condition(threading.Lock())
+
+    @property
+    def waiting_count(self) -> int:
+        return self._short.count + self._slow.count
+
+    @property
+    def running_count(self) -> int:
+        return len(self._running)
+
+    async def read(
+        self, run: Callable[..., Any], args: tuple[Any, ...], *, is_slow: bool = False
+    ) -> Any:
+        """Its result. Raises what it raises, or Busy. Cancel it to end it."""
+        read = Read(run, args, is_slow)
+        try:
+            self._submit(read)
+        except errors.Busy:
+            self.refused_count += 1
+            raise
+        try:
+            return await read.future
+        except asyncio.CancelledError:
+            self._take_back(read)
+            raise
+
+    async def stop(self) -> None:
+        """Refuse what waits, end what runs, then the threads."""
+        with self._changed:
+            self._is_stopping = True
+            waiting = self._short.drain() + self._slow.drain()
+            self._changed.notify_all()
+        for read in waiting:
+            if not read.future.done():
+                read.future.set_exception(errors.Busy())
+        while any(thread.is_alive() for thread in self._threads):
+            self.interrupt(older_than_s=0)
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0)  # the last reads' futures
+
+    def interrupt(self, older_than_s: float) -> None:
+        """End the reads that began before: they raise Busy. From any thread."""
+        oldest = time.monotonic() - older_than_s
+        with self._changed:
+            for read in self._running:
+                if read.connection is not None and read.began_s < oldest:
+                    read.connection.interrupt()
+
+    # --- The loop thread -------------------------------------------------------------
+
+    def _lane(self, read: Read) -> Lane:
+        return self._slow if read.is_slow else self._short
+
+    def _submit(self, read: Read) -> None:
+        with self._changed:
+            if self._is_stopping:
+                raise errors.Busy()
+            self._lane(read).push(read)
+            self._changed.notify()
+            is_short_of_threads = self.waiting_count > self._idle_count
+            if is_short_of_threads and len(self._threads) < READER_COUNT:
+                self._start_thread()
+
+    def _start_thread(self) -> None:
+        name = f"reader_{len(self._threads)}"
+        self._threads.append(
+            threading.Thread(
+                target=self._serve,
+                args=(asyncio.get_running_loop(),),
+                name=name,
+                daemon=True,
+            )
+        )
+        self._threads[-1].start()
+
+    def _take_back(self, read: Read) -> None:
+        """Nobody waits for it any more."""
+        if read.is_over:
+            return
+        self.unwanted_count += 1
+        read.is_unwanted = True
+        with self._changed:
+            if self._lane(read).remove(read):
+                return
+        self._end(read)
+
+    def _end(self, read: Read) -> None:
+        if read.is_over:
+            return
+        with self._changed:
+            if read.connection is not None:
+                read.connection.interrupt()
+        loop = asyncio.get_running_loop()
+        loop.call_later(INTERRUPT_AGAIN_S, self._end, read)
+
+    def _tell(self, read: Read) -> None:
+        self.read_count += 1
+        self.on_cost(read.asker, 1000 * read.cpu_s)
+        future, error = read.future, read.error
+        del read.future, read.error  # or they and the traceback keep one another
+        if future.done():  # cancelled
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(read.result)
+
+    # --- A reader thread -------------------------------------------------------------
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        while (read := self._take()) is not None:
+            self._run(read)
+            with self._changed:
+                self._running.discard(read)
+                self._slow_running -= read.is_slow
+            read.is_over = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._tell, read)
+
+    def _take(self) -> Read | None:
+        """Wait for the next read; None: there will be none."""
+        with self._changed:
+            while not self._is_stopping:
+                if (read := self._next()) is not None:
+                    self._running.add(read)
+                    self._slow_running += read.is_slow
+                    return read
+                self._idle_count += 1
+                self._changed.wait()
+                self._idle_count -= 1
+        return None
+
+    def _next(self) -> Read | None:
+        """A slow one first, where it may run: short ones have a thread for sure."""
+        if self._slow.count and self._slow_running < SLOW_COUNT:
+            return self._slow.pop()
+        return self._short.pop()
+
+    def _run(self, read: Read) -> None:
+        began_s = time.thread_time()
+        try:
+            if self.engine.is_closed():
+                self._connect()
+            if not read.is_unwanted:
+                with self._snapshot(read):
+                    read.result = read.run(*read.args)
+        except BaseException as error:
+            read.error = self._judged(error)
+        read.cpu_s = time.thread_time() - began_s
+
+    def _judged(self, error: BaseException) -> BaseException:
+        try:
+            self.judge(error)
+        except Exception as better:
+            return better
+        return error
+
+    def _connect(self) -> None:
+        self.engine.connect()
+        self.connections.append(self.engine.connection())
+        self.engine.execute_sql("PRAGMA query_only = 1")
+
+    @contextlib.contextmanager
+    def _snapshot(self, read: Read) -> Iterator[None]:
+        """One transaction, which can be interrupted but for its first and last word."""
+        connection = self.engine.connection()
+        self.engine.execute_sql("BEGIN")
+        self._let_interrupt(read, connection)
+        try:
+            yield
+        finally:
+            self._let_interrupt(read, None)
+            if connection.in_transaction:  # an error may have ended it
+                self.engine.execute_sql("COMMIT")
+
+    def _let_interrupt(self, read: Read, connection: Any) -> None:
+        with self._changed:
+            read.began_s = time.monotonic()
+            read.connection = connection
+
+
+def _ignore(asker: Hashable, cpu_ms: float) -> None:
+    """Nobody counts."""

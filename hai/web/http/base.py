@@ -1,0 +1,243 @@
+"""What all handlers share: who is asking, and how errors look.
+
+Identity comes from `Authorization: Bearer` or the cookie; a bearer token that
+is not good is refused even where nobody needs to be signed in. Every HaiError
+becomes a page (for `Accept: text/html`) or JSON here, and nowhere else; other
+exceptions are logged and answered with `busy`, never with a traceback.
+"""
+
+import asyncio
+import http
+import logging
+import time
+from typing import Any
+from urllib.parse import quote
+
+from tornado.web import HTTPError, RequestHandler
+
+from hai.core import orders, origin
+from hai.core.identity import sessions
+from hai.core.identity.sessions import SESSION_COOKIE, Identity
+from hai.core.talk import first_state
+from hai.errors import (
+    BadRequest,
+    Busy,
+    HaiError,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    all_errors,
+)
+from hai.ids import MAX_ID
+from hai.storage.database import asker
+from hai.web.http.responses import AnsweringHandler
+
+logger = logging.getLogger(__name__)
+
+COOKIE_DAYS = 400  # as long as browsers allow; the server's own rule is shorter
+BY_STATUS = {error.status: error for error in reversed(all_errors())}
+
+
+class BaseHandler(AnsweringHandler):
+    """Subclasses set `is_public` where nobody needs to be signed in, and `is_costly`
+    where a GET takes more than 5 ms: it counts (core/reading.py)."""
+
+    is_public = False
+    is_costly = False
+    identity: Identity | None = None
+
+    @property
+    def user(self) -> Identity:
+        """Who is asking, where `is_public` is False."""
+        assert self.identity is not None
+        return self.identity
+
+    @property
+    def address(self) -> str:
+        """By which strangers are told apart, also behind a proxy."""
+        peer = self.request.remote_ip or ""
+        forwarded_for = self.request.headers.get("X-Forwarded-For", "")
+        found = origin.client_address(self.core.config, peer, forwarded_for)
+        return origin.address_block(found)
+
+    async def prepare(self) -> None:
+        """Everything that can be refused before a byte of the body is read."""
+        self.task = asyncio.current_task()
+        try:
+            ids: list[Any] = [path_id(text) for text in self.path_args]
+            self.path_args = ids
+            self.identity = self.find_identity()
+            if self.identity is None and not self.is_public:
+                self._ask_to_sign_in()
+                return
+            asker.set(self.user.user_id if self.identity else self.address)
+            self.expect_body()
+            if self.is_costly and self.is_question:
+                self.core.reading.admit(self.user.user_id)
+            await self.admit(*ids)
+        except HaiError as error:
+            self.refuse(error)
+
+    async def admit(self, *ids: Any) -> None:
+        """Refuse, by raising HaiError, what can be refused before the body."""
+
+    def find_identity(self) -> Identity | None:
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            identity = sessions.find(self.core, token.strip())
+            if identity is None:
+                raise Unauthorized()
+            return identity
+        return sessions.find(self.core, self.get_cookie(SESSION_COOKIE) or "")
+
+    def check_trusted_origin(self, origin: str) -> bool:
+        """Behind a proxy that changes Host, `public_url` says who we are."""
+        return origin == self.core.config.public_url
+
+    def _ask_to_sign_in(self) -> None:
+        """Browsers that want a page are led to the form, and back afterwards."""
+        if self.request.method == "GET" and self.wants_page():
+            here = quote(str(self.request.uri), safe="/")
+            self.redirect(f"{self.reverse_url('sign_in')}?next={here}")
+        else:
+            self.refuse(Unauthorized())
+
+    def take_order(self) -> None:
+        """Whatever changes something counts as an order. Raises RateLimited."""
+        if not self.application.orders.take(self.user.user_id):
+            raise RateLimited()
+
+    async def order(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Run one order as a socket would; returns its ack object."""
+        self.take_order()
+        return await orders.run(self.core, self.user, name, payload)
+
+    async def page(self, template: str, title: str, **names: Any) -> None:
+        """Draw a page with the state that its reader begins with."""
+        if "state" not in names and self.identity is not None:
+            names["state"] = await first_state.for_user(self.core, self.identity)
+        self.draw(template, title, **names)
+
+    def draw(self, template: str, title: str, **names: Any) -> None:
+        began_s = time.thread_time()
+        super().draw(template, title, **names)
+        self._charge(began_s)
+
+    def write_json(self, value: Any, status: int = 200) -> None:
+        began_s = time.thread_time()
+        super().write_json(value, status)
+        self._charge(began_s)
+
+    def _charge(self, began_s: float) -> None:
+        """To draw what was costly to read costs as much again."""
+        if self.is_costly and self.is_question and self.identity is not None:
+            cpu_ms = 1000 * (time.thread_time() - began_s)
+            self.core.reading.charge(self.identity.user_id, cpu_ms)
+
+    def error_names(self, error: HaiError) -> dict[str, Any]:
+        """For a form that is drawn again: what was typed, and what was wrong."""
+        self.set_status(error.status)
+        field = error.details.get("field")
+        shown = {"code": error.code, "message": error.message, "field": field}
+        return {"form": self.form.typed(), "error": shown}
+
+    # --- Errors ----------------------------------------------------------------------
+
+    def write_refusal(self, error: HaiError, status: int = 0) -> None:
+        self.set_status(status or error.status)
+        if error.code == "unauthorized":
+            self.set_header("WWW-Authenticate", "Bearer")
+        if not self.wants_page():
+            self.write_json({"error": error.as_dict()}, status or error.status)
+            return
+        try:
+            self._draw_error(error)
+        except Exception:
+            logger.exception("the error page failed")
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.write(error.message)
+
+    def _draw_error(self, error: HaiError) -> None:
+        self.draw(
+            "errors/error.html",
+            http.HTTPStatus(self.get_status()).phrase,
+            code=error.code,
+            status=self.get_status(),
+            message=error.message,
+            is_general=error.message == type(error).message,
+            can_sign_in=self.identity is None,
+        )
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Translate what was raised. Called by Tornado, which cleared the answer."""
+        if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
+        raised = (kwargs.get("exc_info") or (None, None))[1]
+        if isinstance(raised, HaiError):
+            error, status = raised, raised.status
+        elif isinstance(raised, HTTPError):
+            error, status = BY_STATUS.get(status_code, BadRequest)(), status_code
+        else:
+            error, status = Busy("Something went wrong here. Please try again."), 503
+        self.write_refusal(error, status)
+        if not self._finished:
+            self.finish()
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Refusals are no news: the access log has their status."""
+        if not isinstance(value, HaiError | HTTPError):
+            what = f"{self.request.method} {self.shown_path()}"
+            logger.error("%s failed", what, exc_info=(typ, value, tb))
+
+    def shown_path(self) -> str:
+        """The path as the log may show it: a query or a code may be a secret."""
+        # Tornado refuses a method it does not know before it sets path_kwargs.
+        path = self.request.path
+        for secret in filter(None, getattr(self, "path_kwargs", {}).values()):
+            path = path.replace(secret, "***")
+        return path
+
+
+class FormHandler(BaseHandler):
+    """A page with a form. `show` draws it; `submit` does it and goes elsewhere."""
+
+    async def show(self, *args: Any, **names: Any) -> None:
+        raise NotImplementedError
+
+    async def submit(self, *args: Any, **names: Any) -> None:
+        raise NotImplementedError
+
+    async def get(self, *ids: Any, **names: Any) -> None:
+        await self.show(*ids, **names)
+
+    async def post(self, *ids: Any, **names: Any) -> None:
+        """What is refused is said on the form itself, and what was typed kept."""
+        try:
+            await self.submit(*ids, **names)
+        except HaiError as error:
+            if not self.wants_page() or self.wants_json():
+                raise
+            await self.show(*ids, **names, **self.error_names(error))
+
+
+class NotFoundHandler(BaseHandler):
+    """Every URL that the table does not know. Reads no body."""
+
+    SUPPORTED_METHODS = RequestHandler.SUPPORTED_METHODS  # none of them finds anything
+    is_public = True
+    max_body_bytes = 0
+
+    async def prepare(self) -> None:
+        try:
+            self.identity = self.find_identity()
+            raise NotFound()
+        except HaiError as error:
+            self.refuse(error)
+
+
+def path_id(text: Any) -> int:
+    """An id in a path. Raises NotFound above what JavaScript can count."""
+    number = int(text)
+    if number > MAX_ID:
+        raise NotFound()
+    return number

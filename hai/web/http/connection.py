@@ -1,0 +1,408 @@
+"""HTTP/1.1 on one connection: strict about how a request is framed, and honest about
+when the connection ends (RFC 9112).
+
+Tornado's connection reads and writes; this says when it may go on. What a proxy could
+read in another way than we do is refused: a bare LF, a second length, a length beside
+chunks. An answer may come before the body has: a short body is then read and the
+connection goes on, else the answer says `Connection: close`. Whoever has said that
+means it: nothing that comes behind is carried out. Before the end what still comes is
+thrown away for a while, because to close on unread bytes resets the connection, and the
+client may never see why.
+"""
+
+import asyncio
+import contextlib
+import http
+import json
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tornado.http1connection import (
+    HTTP1Connection,
+    HTTP1ServerConnection,
+    is_transfer_encoding_chunked,
+    parse_int,
+)
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPInputError,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+    parse_request_start_line,
+)
+from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+
+from hai.errors import BadRequest, HaiError, TooLarge
+
+logger = logging.getLogger(__name__)
+
+HEAD_END = rb"\r?\n\r?\n"  # also with bare LFs: to refuse them at once, not to wait
+# Of a body that is not wanted: so much is read, and the connection goes on.
+DRAINED_BYTES = 64 * 1024
+DRAIN_S = 5.0
+LINGER_BYTES = 64 * 1024 * 1024  # thrown away before an end; a browser's whole upload
+LINGER_S = 30.0  # in all, and
+SILENT_S = 5.0  # while nothing comes: as nginx does
+LONGEST_S = 24 * 3600.0  # to wait where nobody has set a limit
+NO_HEADERS = HTTPHeaders()
+SINK = memoryview(bytearray(64 * 1024))  # for what nobody reads
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def _last_answer(status: int, error: HaiError) -> bytes:
+    """A whole answer where no handler is there to give it."""
+    body = json.dumps({"error": error.as_dict()})
+    head = (
+        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
+        "Content-Type: application/json",
+        "X-Content-Type-Options: nosniff",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    )
+    return "\r\n".join((*head, "", body)).encode()
+
+
+MALFORMED = _last_answer(400, BadRequest("That is not valid HTTP."))
+TIMED_OUT = _last_answer(408, BadRequest("The rest of this request did not come."))
+LONG_BODY = _last_answer(413, TooLarge())
+LONG_HEAD = _last_answer(431, TooLarge("The headers of this request are too long."))
+
+
+class LongBody(HTTPInputError):
+    """More than this request may bring."""
+
+
+class _Answered(Exception):
+    """The answer is given, and the rest of the body not wanted."""
+
+
+class Peer(NamedTuple):
+    """Who is at the other end, as Tornado's requests want it."""
+
+    remote_ip: str
+    protocol: str = "http"
+
+    def __str__(self) -> str:
+        return self.remote_ip
+
+
+class Stream(IOStream):
+    """One connection's bytes. `linger` takes over a socket that is to end gently."""
+
+    _is_in_head = False
+
+    def __init__(
+        self, sock: socket.socket, linger: Callable[[socket.socket], None], **sizes: Any
+    ) -> None:
+        self._linger = linger
+        super().__init__(sock, **sizes)
+
+    def read_until_regex(self, *args: Any, **kwargs: Any) -> Any:
+        self._is_in_head = True  # only heads are read in this way
+        return super().read_until_regex(*args, **kwargs)
+
+    def read_until(self, *args: Any, **kwargs: Any) -> Any:
+        self._is_in_head = False  # the length of a chunk of a body
+        return super().read_until(*args, **kwargs)
+
+    @property
+    def has_more(self) -> bool:
+        """Something has come that nobody has read."""
+        return self._read_buffer_size > 0
+
+    def close(self, exc_info: Any = False) -> None:
+        """Tornado closes without a word when a line or a head has no end."""
+        if isinstance(exc_info, UnsatisfiableReadError):
+            self.leave(LONG_HEAD if self._is_in_head else MALFORMED, exc_info)
+        else:
+            super().close(exc_info)
+
+    def leave(self, answer: bytes = b"", exc_info: Any = False) -> None:
+        """Close, but so that what was written arrives, and `answer` behind it."""
+        if self.closed():
+            return
+        sock: socket.socket | None = None
+        with contextlib.suppress(OSError):  # the client is gone, or out of descriptors
+            if answer and not self.writing():
+                self.socket.send(answer)
+            sock = self.socket.dup()
+        super().close(exc_info)
+        if sock is not None:
+            self._linger(sock)
+
+
+async def linger(sock: socket.socket) -> None:
+    """Tell the other side that all is said, and throw away what it still sends."""
+    loop, left = asyncio.get_running_loop(), LINGER_BYTES
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(LINGER_S):
+            while left > 0:
+                async with asyncio.timeout(SILENT_S):
+                    count = await loop.sock_recv_into(sock, SINK)
+                if count == 0:
+                    return
+                left -= count
+                await asyncio.sleep(0)  # others' turn: it may come without a pause
+    except (OSError, TimeoutError):
+        pass
+    finally:
+        sock.close()
+
+
+def parse_head(data: bytes) -> tuple[RequestStartLine, HTTPHeaders]:
+    """The request line and the headers. Raises HTTPInputError.
+
+    Lines end with CRLF: a CR or LF alone is left in a line, where neither may be. Nor
+    may a name begin or end with a space, so lines are not folded.
+    """
+    text = data.decode("latin1").removeprefix("\r\n")  # RFC 9112, 2.2
+    first, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
+    headers = HTTPHeaders()
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise HTTPInputError("no colon in header line")
+        headers.add(name, value.strip(" \t"))
+    return parse_request_start_line(first), headers
+
+
+def length_of(start_line: RequestStartLine, headers: HTTPHeaders) -> int | None:
+    """How many bytes the body has; None: it comes in chunks. Raises HTTPInputError."""
+    if is_transfer_encoding_chunked(headers):
+        if start_line.version == "HTTP/1.0":
+            raise HTTPInputError("chunks in HTTP/1.0")
+        return None
+    try:
+        return parse_int(headers.get("Content-Length", "0"))
+    except ValueError:  # two of them are joined by a comma
+        raise HTTPInputError("Content-Length must be one number") from None
+
+
+def asks_to_end(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
+    """Whether the client wants no more on this connection (RFC 9112, 9.3)."""
+    said = headers.get("Connection", "").lower()
+    if start_line.version == "HTTP/1.0":
+        return said != "keep-alive"
+    return "close" in said and "close" in map(str.strip, said.split(","))
+
+
+class Connection(HTTP1Connection):
+    """One request and its answer."""
+
+    stream: Stream
+    _length: int | None = 0  # of the body; None: it comes in chunks
+    _received_bytes = 0
+    _waits_for_word = False  # the client sends its body when told to go on
+    _asks_to_end = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._limit_bytes, self._max_body_size = self._max_body_size, sys.maxsize
+
+    def set_max_body_size(self, max_body_size: int) -> None:
+        self._limit_bytes = max_body_size
+
+    # --- The request -----------------------------------------------------------------
+
+    async def read_response(self, delegate: HTTPMessageDelegate) -> bool:
+        """Serve one request (so it is called in Tornado, for a server too).
+
+        Returns whether another one may follow. Raises StreamClosedError.
+        """
+        try:
+            await self._serve(delegate)
+        except HTTPInputError as error:
+            logger.info("malformed request from %s: %s", self.context, error)
+            self._end_with(LONG_BODY if isinstance(error, LongBody) else MALFORMED)
+        finally:
+            self._clear_callbacks()
+        return self._goes_on()
+
+    async def _serve(self, delegate: HTTPMessageDelegate) -> None:
+        start_line, headers = parse_head(await self._read_head())
+        self._length = length_of(start_line, headers)
+        self._request_start_line, self._request_headers = start_line, headers
+        self._asks_to_end = asks_to_end(start_line, headers)
+        self._disconnect_on_finish = self._asks_to_end
+        self._waits_for_word = (
+            "Expect" in headers
+            and headers["Expect"].lower() == "100-continue"
+            and start_line.version != "HTTP/1.0"
+        )
+        has_ended = False
+        try:
+            prepared = delegate.headers_received(start_line, headers)
+            if prepared is not None:
+                await prepared
+            has_ended = await self._receive(delegate)
+        finally:
+            if not has_ended:
+                delegate.on_connection_close()
+        await self._wait_for_answer()
+
+    async def _read_head(self) -> bytes:
+        seconds = self.params.header_timeout or LONGEST_S
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(seconds, self.stream.close)
+        try:
+            head: bytes = await self.stream.read_until_regex(
+                HEAD_END, max_bytes=self.params.max_header_size
+            )
+            return head
+        finally:
+            patience.cancel()
+
+    async def _receive(self, delegate: HTTPMessageDelegate) -> bool:
+        """The body, and its end; False when the answer came before that."""
+        try:
+            if self._length != 0:
+                await self._receive_body(delegate)
+        except _Answered:
+            return False
+        self._read_finished = True
+        if self._write_finished:
+            return False
+        delegate.finish()
+        return True
+
+    async def _receive_body(self, delegate: HTTPMessageDelegate) -> None:
+        seconds = self._body_timeout or LONGEST_S
+        if self._write_finished:
+            self._leave_body()
+            seconds = DRAIN_S
+        elif (self._length or 0) > self._limit_bytes:
+            raise LongBody("the body is too long")
+        elif self._waits_for_word:
+            self._waits_for_word = False
+            self.stream.write(CONTINUE)
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(seconds, self._end_with, TIMED_OUT)
+        try:
+            if self._length is None:
+                await self._read_chunked_body(delegate)
+            else:
+                await self._read_fixed_body(self._length, delegate)
+        finally:
+            patience.cancel()
+
+    async def _deliver_body(self, delegate: HTTPMessageDelegate, data: bytes) -> None:
+        if self._write_finished:
+            return
+        self._received_bytes += len(data)
+        if self._received_bytes > self._limit_bytes:
+            raise LongBody("the body is too long")
+        received = delegate.data_received(data)
+        if received is not None:
+            await received
+        self._leave_body()
+
+    def _leave_body(self) -> None:
+        """Raises _Answered where all is said and nothing more is to be read."""
+        if self._write_finished and self._disconnect_on_finish:
+            raise _Answered
+
+    # --- The answer ------------------------------------------------------------------
+
+    def write_headers(
+        self,
+        start_line: RequestStartLine | ResponseStartLine,
+        headers: HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> "asyncio.Future[None]":
+        """With `Connection: close` where that is so. Here it is decided, once."""
+        assert isinstance(start_line, ResponseStartLine)
+        ends = self._disconnect_on_finish or self._must_end(start_line, headers)
+        if ends:
+            self._say_close(headers)
+        self._disconnect_on_finish = False  # or Tornado would say it in its own way
+        written = super().write_headers(start_line, headers, chunk)
+        self._disconnect_on_finish = ends
+        return written
+
+    def _must_end(self, start_line: ResponseStartLine, headers: HTTPHeaders) -> bool:
+        assert self._request_headers is not None
+        if not self._read_finished and self._is_body_long():
+            return True
+        if start_line.code >= 400 and "Upgrade" in self._request_headers:
+            return True  # what comes behind it may be of the other protocol
+        return "Connection" in headers and "close" in headers["Connection"].lower()
+
+    def _is_body_long(self) -> bool:
+        """Whether to end the connection is better than to wait for all of it."""
+        if self._length == 0:
+            return False
+        return self._waits_for_word or (self._length or sys.maxsize) > DRAINED_BYTES
+
+    def _say_close(self, headers: HTTPHeaders) -> None:
+        said = headers.get("Connection", "")
+        if "close" not in said.lower():
+            headers["Connection"] = f"{said}, close" if said else "close"
+        # Or Tornado would tell who asked for it by HTTP/1.0 that they may stay.
+        self._request_headers = NO_HEADERS
+
+    def finish(self) -> None:
+        """Tornado would end each connection whose body has not been read."""
+        is_read, self._read_finished = self._read_finished, True
+        super().finish()
+        self._read_finished = is_read
+
+    def _finish_request(self, future: "asyncio.Future[None] | None") -> None:
+        """All is written. Who ends the connection is `read_response`, not Tornado."""
+        ends, self._disconnect_on_finish = self._disconnect_on_finish, False
+        super()._finish_request(future)
+        self._disconnect_on_finish = ends
+
+    async def _wait_for_answer(self) -> None:
+        if self._finish_future.done() or self.stream is None or self.stream.closed():
+            return
+        self.stream.set_close_callback(self._on_connection_close)
+        await self._finish_future
+
+    # --- The end ---------------------------------------------------------------------
+
+    def _goes_on(self) -> bool:
+        if self.stream is None:  # it belongs to a WebSocket now
+            return False
+        if self._disconnect_on_finish:
+            self._end()
+        return not self.stream.closed()
+
+    def _end(self) -> None:
+        """At once where the client wants it, and nothing more has come."""
+        if self._asks_to_end and self._read_finished and not self.stream.has_more:
+            self.stream.close()
+        else:
+            self.stream.leave()
+
+    def _end_with(self, answer: bytes) -> None:
+        """It cannot go on; `answer` tells why, unless something was told before."""
+        if self.stream is not None:
+            self.stream.leave(b"" if self._response_start_line else answer)
+
+
+class ServerConnection(HTTP1ServerConnection):
+    """Its requests, one after the other."""
+
+    async def _server_request_loop(
+        self, delegate: HTTPServerConnectionDelegate
+    ) -> None:
+        try:
+            while await self._serve_one(delegate):
+                await asyncio.sleep(0)
+        except (StreamClosedError, UnsatisfiableReadError, asyncio.CancelledError):
+            pass
+        except Exception:
+            logger.exception("a request failed")
+            self.stream.close()
+        finally:
+            delegate.on_close(self)
+
+    async def _serve_one(self, delegate: HTTPServerConnectionDelegate) -> bool:
+        connection = Connection(self.stream, False, self.params, self.context)
+        return await connection.read_response(delegate.start_request(self, connection))

@@ -1,0 +1,150 @@
+"""What all handlers share in memory: Tornado's application, with more in it.
+
+How often an address tried to sign in, how many uploads a user has under way, tasks that
+outlive their request. Knows no route and no handler: web/application.py does.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, Protocol
+
+from tornado.web import Application, RequestHandler
+
+from hai.core.context import Core
+from hai.core.identity.sessions import Identity
+from hai.core.people import usage
+from hai.core.pictures import avatars, stored
+from hai.core.rate_limits import Buckets
+from hai.errors import RateLimited
+from hai.events import SessionEnded
+from hai.metrics import Metrics
+from hai.web.http.assets import Assets
+
+logger = logging.getLogger(__name__)
+access_log = logging.getLogger("tornado.access")
+
+TRIES = 10  # to sign in at once, of one address
+TRIES_PER_S = 1 / 6  # then one more each 6 s: a few guesses a minute, for ever
+NAME_TRIES = 1_000  # for one name, from all addresses together
+NAME_TRIES_PER_S = 1
+ORDERS = 100  # over HTTP, of one user, at once
+ORDERS_PER_S = 20  # a busy bot; sockets are the way for more
+# What no picture can be made of: a folder of a kind that is not taken, at once.
+REFUSED_UPLOADS = 60
+REFUSED_UPLOADS_PER_S = 1
+FAULTS = {400, 413, 415, 422}  # of the sender; other refusals befall them
+MAX_UPLOADS = 10  # requests of one user under way: each holds up to 0.4 MiB
+
+
+class Receiving(Protocol):
+    """A handler that receives a body which may take days."""
+
+    @property
+    def user(self) -> Identity: ...
+
+    def hang_up(self) -> None: ...
+
+    async def end(self) -> None: ...
+
+
+class HaiApplication(Application):
+    """Handlers reach it as `self.application`."""
+
+    def __init__(
+        self,
+        core: Core,
+        metrics: Metrics,
+        assets: Assets,
+        rules: list[Any],
+        **settings: Any,
+    ) -> None:
+        self.core = core
+        self.metrics = metrics
+        self.recent_usage = usage.Recent(core)
+        self.assets = assets
+        is_on = core.config.rate_limits
+        self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)
+        self.name_tries = Buckets(NAME_TRIES_PER_S, NAME_TRIES, is_on=is_on)
+        self.orders = Buckets(ORDERS_PER_S, ORDERS, is_on=is_on)
+        self.refused_uploads = Buckets(
+            REFUSED_UPLOADS_PER_S, REFUSED_UPLOADS, is_on=is_on
+        )
+        self.uploads: Counter[int] = Counter()  # user_id -> under way now
+        self.receiving: dict[str, Receiving] = {}  # by the upload's token
+        self.avatars = avatars.AvatarMaker(core)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._sweeping = asyncio.Lock()
+        core.bus.subscribe(SessionEnded, self._end_uploads)
+        super().__init__(rules, None, None, **settings)
+
+    def begin_upload(self, user_id: int) -> None:
+        """Raises RateLimited when this user has too many under way, or when too
+        many of theirs were refused just now: each counts as one until it ends well."""
+        if self.uploads[user_id] >= MAX_UPLOADS:
+            raise RateLimited("Too many uploads at once.")
+        if not self.refused_uploads.take(user_id):
+            raise RateLimited()
+        self.uploads[user_id] += 1
+
+    def end_upload(self, user_id: int, status: int) -> None:
+        """status: what was answered."""
+        if status not in FAULTS:
+            self.refused_uploads.give_back(user_id)
+        self.uploads[user_id] -= 1
+        if not self.uploads[user_id]:
+            del self.uploads[user_id]
+
+    def _end_uploads(self, event: SessionEnded) -> None:
+        """Whose session has ended brings nothing more, though a body take days."""
+        for handler in list(self.receiving.values()):
+            if handler.user.session_id == event.session_id:
+                handler.hang_up()
+
+    def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Let it go on after its request, as work of the server's own; `close` waits
+        for it."""
+        task = asyncio.create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+
+    def sweep_soon(self) -> None:
+        """Discarded pictures: their bytes go, one sweep after the other."""
+        self.in_background(self._sweep())
+
+    async def _sweep(self) -> None:
+        async with self._sweeping:
+            await stored.sweep_discarded(self.core)
+
+    async def close(self) -> None:
+        """Wait for what still runs. Call before the database stops."""
+        while self._tasks:  # one may begin another
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.avatars.close()
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("work after a request failed", exc_info=task.exception())
+
+    def log_request(self, handler: RequestHandler) -> None:
+        """One line per request, without what may be a secret in its URL."""
+        status, request = handler.get_status(), handler.request
+        self.metrics.count("hai_http_requests_total", str(status))
+        self.metrics.count("hai_http_request_seconds_total", by=request.request_time())
+        level = logging.INFO if status < 500 else logging.WARNING
+        if status < 400:  # sockets come by the thousand, and poll
+            level = getattr(handler, "log_level", level)
+        if not access_log.isEnabledFor(level):
+            return
+        access_log.log(
+            level,
+            "%d %s %s (%s) %.1fms",
+            status,
+            request.method,
+            getattr(handler, "shown_path", lambda: request.path)(),
+            request.remote_ip,
+            1000 * request.request_time(),
+        )

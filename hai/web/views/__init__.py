@@ -1,0 +1,5 @@
+"""What templates are given: plain values made from what core returns, by subject.
+
+Nothing here reads a request or asks core for anything. page.py lists all that a
+template may call.
+"""

@@ -1,0 +1,130 @@
+"""What every template may call (`UI_METHODS`), and the words around a page."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from hai.core.audit import DEEDS
+from hai.core.quotas import size_words
+from hai.web.views.hais import (
+    blank_hai_view,
+    blank_reaction_view,
+    excerpt,
+    hai_views,
+    is_new_above,
+    words_of,
+)
+from hai.web.views.people import (
+    letter_avatar,
+    present_avatar,
+    user_avatar,
+    user_of,
+    users_by_id,
+)
+from hai.web.views.pictures import accepted_types, blank_picture_view, max_bytes
+from hai.web.views.rooms import (
+    blank_room_view,
+    keeping_choices,
+    leave_question,
+    member_words,
+    remove_question,
+    room_groups,
+    room_view,
+    topic_words,
+)
+from hai.web.views.times import (
+    age_words,
+    clock_words,
+    day_words,
+    exact_time,
+    iso_time,
+    when,
+)
+from hai.web.views.words import count_words, days_words, plural
+
+Dict = Mapping[str, Any]
+
+
+def deed_words(handler: Any, deed: Dict) -> str:
+    """What was done, without by whom."""
+    user = deed.get("user", "somebody")
+    words: str = DEEDS.get(deed["name"], "did something")
+    return words.format(user=user, what=deed.get("details", ""))
+
+
+def page_json(handler: Any, **values: Any) -> str:
+    """The state a page carries, safe inside `<script type="application/json">`."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")
+
+
+def path_to(handler: Any, path: str, **query: Any) -> str:
+    return f"{quote(path)}?{urlencode(query)}" if query else quote(path)
+
+
+# What stands in a User-Agent, the more telling first.
+BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
+BROWSERS |= {"Safari": "Safari", "curl": "curl"}
+SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android"}
+SYSTEMS |= {"Windows": "Windows", "Mac OS": "Mac", "Linux": "Linux"}
+
+
+def browser_words(handler: Any, user_agent: str | None) -> str:
+    """ "Firefox on Linux", as well as one can tell."""
+    agent = user_agent or ""
+    browser = next((name for sign, name in BROWSERS.items() if sign in agent), "")
+    system = next((name for sign, name in SYSTEMS.items() if sign in agent), "")
+    return " on ".join(filter(None, (browser, system))) or "A program"
+
+
+def _method(function: Any) -> Any:
+    """A plain function as Tornado's ui method, which is handed the handler first."""
+    return lambda handler, *args: function(*args)
+
+
+UI_METHODS = {
+    function.__name__: function
+    for function in (
+        users_by_id,
+        hai_views,
+        is_new_above,
+        blank_hai_view,
+        blank_picture_view,
+        blank_reaction_view,
+        blank_room_view,
+        room_view,
+        room_groups,
+        max_bytes,
+        member_words,
+        keeping_choices,
+        topic_words,
+        deed_words,
+        page_json,
+        path_to,
+        browser_words,
+    )
+} | {
+    function.__name__: _method(function)
+    for function in (
+        accepted_types,
+        user_of,
+        user_avatar,
+        present_avatar,
+        letter_avatar,
+        iso_time,
+        day_words,
+        clock_words,
+        exact_time,
+        when,
+        excerpt,
+        words_of,
+        plural,
+        count_words,
+        leave_question,
+        remove_question,
+        size_words,
+        days_words,
+        age_words,
+    )
+}

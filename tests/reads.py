@@ -1,0 +1,49 @@
+"""Reads that take as long as a test wants: whose comes when, and what ends them."""
+
+import asyncio
+import contextlib
+import threading
+
+from hai.storage.database import asker, execute
+
+PATIENCE_S = 30
+
+ENDLESS = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT max(i) FROM n
+"""
+
+
+def endless(*_args, **_names):
+    """A read that ends only when it is interrupted. (reader thread)"""
+    return execute(ENDLESS).fetchall()
+
+
+async def until(is_true):
+    """Look until it is; a test that waits in vain fails."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_true():
+            await asyncio.sleep(0.005)
+
+
+@contextlib.asynccontextmanager
+async def held(db, *, is_slow=True):
+    """A read of nobody's keeps a thread busy, so that others wait, until the end."""
+    release = threading.Event()
+    read = db.read_slow if is_slow else db.read
+    holding = asyncio.create_task(read(release.wait, PATIENCE_S))
+    await until(lambda: db.readers.running_count)
+    try:
+        yield
+    finally:
+        release.set()
+        await holding
+
+
+def read_for(user_id, read, *args):
+    """A task that reads for this user: `read_for(7, db.read_slow, run)`."""
+
+    async def reading():
+        asker.set(user_id)
+        return await read(*args)
+
+    return asyncio.create_task(reading())

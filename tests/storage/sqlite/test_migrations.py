@@ -1,0 +1,112 @@
+"""A database of the first version, with data, becomes one of today."""
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hai.storage import models
+from hai.storage.database import Database, execute
+from hai.storage.sqlite import migrations, verify
+
+FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql").read_text()
+PICTURE, THUMBNAIL = b"\x89PNG and more" * 30_000, b"RIFF and more"
+SHA256 = hashlib.sha256(PICTURE).digest()
+SEEN = (640, 480, None, SHA256, None, 0, 0, 0, None, 0)
+
+ROWS = {
+    "server": [(1, 12, "the first life", 0)],
+    "users": [
+        (1, 1, "ada", "Ada", "person", "owner", None, 0, None),
+        (2, 2, "eliza", "Eliza", "bot", "member", None, 0, None),
+    ],
+    "sessions": [(1, 1, "browser", b"a hash", "Test/1.0", 0, 0, None)],
+    "invites": [(1, b"a code", 1, 0, 9)],
+    "rooms": [(1, 3, "open", "Lounge", None, 1, 0, 0, None, 2)],
+    "memberships": [
+        (1, 4, 1, 1, 4, 4, 0, None, 11),
+        (2, 5, 1, 2, 5, 5, 0, None, 0),
+    ],
+    "hais": [
+        (6, 6, 1, 1, "a", 1, "Grüße from the sea", None, 0, None, None, None),
+        (7, 12, 1, 1, "b", 2, "", None, 0, None, 9, None),
+        (11, 11, 1, 1, "c", 3, "", None, 0, None, None, 6),
+    ],
+    "pictures": [
+        (1, 1, 1, 11, 0, "sea.png", "image/png", len(PICTURE), *SEEN),
+    ],
+    "thumbnails": [(1, "image/webp", 64, 48, THUMBNAIL)],
+    "chunks": [
+        (number + 1, 1, number, at, PICTURE[at : at + 262_144])
+        for number, at in enumerate(range(0, len(PICTURE), 262_144))
+    ],
+    "reactions": [(11, 2, "🌊", 0)],
+}
+
+
+@pytest.fixture
+def old(tmp_path):
+    path = tmp_path / "hai.db"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA journal_mode = wal")
+        db.executescript(FIRST_SCHEMA)
+        for table, rows in ROWS.items():
+            marks = ", ".join("?" * len(rows[0]))
+            db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+    return path
+
+
+def test_the_first_schema_is_as_it_was_released():
+    statements = [s.strip() for s in migrations.FIRST_SCHEMA.split(";\n\n")]
+    assert all(statement in FIRST_SCHEMA for statement in statements)
+
+
+async def test_everything_of_the_first_version_is_there_today(old):
+    db = Database(old, durability="full", publish=print)
+    await db.start()
+    for model in models.MODELS:
+        table = model._meta.table_name
+        found = await db.read(
+            lambda table=table: execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+        )
+        was = ROWS.get(table, [])
+        if table != "server":  # whose `running` has begun since
+            assert [row[: len(was[0])] for row in found] == was, table
+    rev, epoch = await db.read(execute_server)
+    assert (rev, epoch) == (12, "the first life")
+    found = "SELECT rowid FROM hais_index WHERE hais_index MATCH 'gruße'"
+    assert (await db.read(lambda: execute(found).fetchall())) == [(6,)]
+    await db.stop()
+    assert list(verify.problems(old, counts := verify.Counts())) == []
+    assert (counts.hais, counts.pictures) == (3, 1)
+
+
+def execute_server():
+    return execute("SELECT rev, epoch FROM server").fetchone()
+
+
+@pytest.mark.parametrize("version", range(1, len(migrations.MIGRATIONS) + 1))
+def test_each_step_can_be_the_last_before_a_pause(old, version, monkeypatch):
+    """Whoever updates from any version gets the same schema in the end."""
+    with closing(sqlite3.connect(old, isolation_level=None)) as db:
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:version])
+            migrations.migrate(db.execute)
+        migrations.migrate(db.execute)
+        migrated = schema_of(db)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        migrations.migrate(db.execute)
+        assert schema_of(db) == migrated
+
+
+def schema_of(db):
+    return sorted(db.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
+
+
+def test_thumbnails_of_the_first_version_get_their_digests(old):
+    with closing(sqlite3.connect(old, isolation_level=None)) as db:
+        migrations.migrate(db.execute)
+        query = "SELECT sha256 FROM thumbnails"
+        assert db.execute(query).fetchall() == [(hashlib.sha256(THUMBNAIL).digest(),)]
