@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import threading
 
-from hai.storage.database import execute
-from hai.storage.readers import asker
+from hai.storage.database import asker, execute
 
 PATIENCE_S = 30
 

@@ -221,6 +221,46 @@ def test_libraries_are_imported_where_they_belong():
     assert wrong == []
 
 
+# A statement as it begins in a text, and the calls that take one.
+STATEMENT = re.compile(r"\s*(SELECT|INSERT|REPLACE|UPDATE|DELETE|WITH|PRAGMA|CREATE) ")
+RUNS = {"execute", "executemany", "executescript", "execute_sql"}
+
+
+def queries_of(name):
+    """Yield (line, what) where a module speaks to a table by itself."""
+    for line, imported in imports_of(name):
+        if imported == "hai.storage.models":
+            yield line, "imports the tables"
+    for node in ast.walk(modules()[name]):
+        if isinstance(node, ast.Constant) and STATEMENT.match(str(node.value)):
+            yield node.lineno, "has a statement"
+        elif isinstance(node, ast.Attribute) and node.attr in RUNS:
+            yield node.lineno, f"calls {node.attr}"
+
+
+def is_of_storage(name):
+    return part_of(name) == "storage" or name == "hai.bench.stock_pictures"
+
+
+def test_only_storage_knows_tables():
+    """What it is compared with, in bench/, has a file of its own."""
+    elsewhere = [
+        f"{name}:{line} {what}"
+        for name in modules()
+        if not is_of_storage(name)
+        for line, what in queries_of(name)
+    ]
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize(
+    "what", ["imports the tables", "has a statement", "calls execute"]
+)
+def test_a_query_would_be_found(what):
+    found = {what for name in modules() for _, what in queries_of(name)}
+    assert what in found
+
+
 def test_the_floor_needs_the_standard_library_only():
     wrong = [
         f"{name}:{line} imports {imported}"

@@ -89,7 +89,7 @@ def _add_hais(tx: Transaction, room_id: int, texts: Sequence[str]) -> None:
 
 def _add_room(tx: Transaction, user_ids: list[int]) -> int:
     """(writer thread)"""
-    room_id = rooms.insert(tx, "closed", name="Bench")
+    room_id = room_rows.insert(tx, "closed", name="Bench")
     for user_id in user_ids:
         room_rows.begin_membership(tx, room_id, user_id)
     room_rows.touch(tx, room_id)

@@ -87,7 +87,7 @@ def _ids_of(names: list[str], users: list[UserObject]) -> list[int]:
 
 def _add_room(tx: Transaction, name: str, kind: str, members: list[int]) -> int:
     """(writer thread)"""
-    room_id = rooms.insert(tx, kind, name=name)
+    room_id = room_rows.insert(tx, kind, name=name)
     for user_id in members:
         room_rows.begin_membership(tx, room_id, user_id)
     room_rows.touch(tx, room_id)

@@ -23,13 +23,16 @@ from hai.config import Config
 from hai.core.context import Core
 from hai.core.objects import user_object
 from hai.core.people import accounts
-from hai.core.talk import formatting, rooms
+from hai.core.talk import formatting
 from hai.events import RoomChanged, UserChanged
 from hai.storage import blobs
 from hai.storage import hais as hai_rows
+from hai.storage import pictures as picture_rows
+from hai.storage import reactions as reaction_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as user_rows
-from hai.storage.models import Hai, Membership, Reaction, Room, User
+from hai.storage.hais import DatedHai
+from hai.storage.reactions import DatedReaction
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
@@ -110,18 +113,7 @@ def _new_names(taken: set[str], chance: random.Random) -> Iterator[tuple[str, st
 def _add_users(tx: Transaction, names: list[tuple[str, str]]) -> list[int]:
     """Store people and tell of them; return their ids. (writer thread)"""
     revs = tx.next_revs(len(names))
-    rows = [
-        {
-            "rev": rev,
-            "name": name,
-            "display_name": display_name,
-            "kind": "person",
-            "role": "member",
-            "created_at": tx.now_ms,
-        }
-        for rev, (name, display_name) in zip(revs, names, strict=True)
-    ]
-    User.insert_many(rows).execute()
+    user_rows.insert_members(tx, revs, names)
     stored = user_rows.since(revs[0] - 1, len(names))
     for row in stored:
         tx.publish(UserChanged(user_object(*row)))
@@ -182,9 +174,11 @@ def _members(
 def _add_direct(tx: Transaction, members: list[int]) -> SeededRoom | None:
     """None when these two have theirs already. (writer thread)"""
     direct_key = ",".join(map(str, members))
-    if Room.get_or_none(Room.direct_key == direct_key):
+    if room_rows.find_direct(direct_key) is not None:
         return None
-    room_id = rooms.insert(tx, "direct", creator_id=members[0], direct_key=direct_key)
+    room_id = room_rows.insert(
+        tx, "direct", creator_id=members[0], direct_key=direct_key
+    )
     return SeededRoom(room_id, members)
 
 
@@ -196,8 +190,9 @@ def _add_room(
     if number >= len(ROOMS):
         name = f"{name} {number // len(ROOMS) + 1}"
     creator_id = members[0] if members else None
-    room_id = rooms.insert(tx, kind, name=name, creator_id=creator_id)
-    Room.update(topic=topic or None).where(Room.id == room_id).execute()
+    room_id = room_rows.insert(
+        tx, kind, name=name, topic=topic or None, creator_id=creator_id
+    )
     return SeededRoom(room_id, members)
 
 
@@ -231,7 +226,7 @@ def _add_hais(
         _hai(chance, rev, room, sent_at)
         for rev, room, sent_at in zip(revs, chosen, times, strict=True)
     ]
-    Hai.insert_many(rows).execute()
+    hai_rows.insert_dated(tx, rows)
     reactions = [
         reaction
         for row, room in zip(rows, chosen, strict=True)
@@ -239,31 +234,21 @@ def _add_hais(
         for reaction in _reactions(chance, row, room)
     ]
     if reactions:
-        Reaction.insert_many(reactions).execute()
+        reaction_rows.insert_dated(tx, reactions)
     for row in rows:
-        if row["id"] % PICTURE_EVERY == 0:
+        if row.id % PICTURE_EVERY == 0:
             _add_picture(tx, chance, row)
 
 
-def _hai(
-    chance: random.Random, rev: int, room: SeededRoom, sent_at: int
-) -> dict[str, Any]:
+def _hai(chance: random.Random, rev: int, room: SeededRoom, sent_at: int) -> DatedHai:
     authors = room.author_ids
     text = " ".join(chance.choices(SAYINGS, k=chance.choice((1, 1, 1, 2, 3))))
     reply_to = None
     if room.recent and chance.random() < REPLY_SHARE:
         reply_to = chance.choice(room.recent)
     room.recent.append(rev)
-    return {
-        "id": rev,
-        "rev": rev,
-        "room": room.id,
-        "user": authors[int(len(authors) * chance.random() ** 3)],
-        "text": text,
-        "html": _html(text),
-        "sent_at": sent_at,
-        "reply_to": reply_to,
-    }
+    author_id = authors[int(len(authors) * chance.random() ** 3)]
+    return DatedHai(rev, room.id, author_id, text, _html(text), sent_at, reply_to)
 
 
 @lru_cache(maxsize=4096)
@@ -272,51 +257,32 @@ def _html(text: str) -> str | None:
 
 
 def _reactions(
-    chance: random.Random, hai: dict[str, Any], room: SeededRoom
-) -> list[dict[str, Any]]:
+    chance: random.Random, hai: DatedHai, room: SeededRoom
+) -> list[DatedReaction]:
     fans = chance.sample(room.author_ids, min(len(room.author_ids), 3))
     return [
-        {
-            "hai": hai["id"],
-            "user": user_id,
-            "emoji": chance.choice(EMOJI[:3]),
-            "created_at": hai["sent_at"] + 60_000,
-        }
+        DatedReaction(hai.id, user_id, chance.choice(EMOJI[:3]), hai.sent_at + 60_000)
         for user_id in fans[: chance.randint(1, 3)]
     ]
 
 
-def _add_picture(tx: Transaction, chance: random.Random, hai: dict[str, Any]) -> None:
+def _add_picture(tx: Transaction, chance: random.Random, hai: DatedHai) -> None:
     """(writer thread)"""
     width, height = chance.choice(((320, 240), (240, 320), (400, 200)))
     png = make_png(width, height, chance)
-    arrival = blobs.Arrival(hai["room"], hai["user"], "postcard.png", "A sky at dusk")
+    arrival = blobs.Arrival(hai.room_id, hai.user_id, "postcard.png", "A sky at dusk")
     picture_id = blobs.begin(tx, arrival)
     blobs.append(tx, picture_id, 0, png)
     digest = hashlib.sha256(png).digest()
     found = blobs.Findings("image/png", len(png), width, height, digest)
     blobs.complete(tx, picture_id, found)
-    hai_rows.attach_pictures(tx, hai["id"], [picture_id])
+    picture_rows.attach(tx, hai.id, [picture_id])
 
 
 def _open_doors(tx: Transaction, room: SeededRoom, chance: random.Random) -> None:
     """Let the members in and tell them, once its hais are there. (writer thread)"""
-    revs = tx.next_revs(len(room.member_ids))
-    rows = [
-        {
-            "rev": rev,
-            "room": room.id,
-            "user": user_id,
-            "made_rev": rev,
-            "began_rev": rev,
-            "began_at": tx.now_ms - HISTORY_MS,
-            "read_hai_id": _read_marker(chance, room),
-        }
-        for rev, user_id in zip(revs, room.member_ids, strict=True)
-    ]
-    for start in range(0, len(rows), SLICE):
-        Membership.insert_many(rows[start : start + SLICE]).execute()
-    Room.update(member_count=len(rows)).where(Room.id == room.id).execute()
+    read = {user_id: _read_marker(chance, room) for user_id in room.member_ids}
+    room_rows.fill(tx, room.id, read, began_at=tx.now_ms - HISTORY_MS)
     room_rows.touch(tx, room.id)
     tx.publish(RoomChanged(room_rows.find(room.id), joined=tuple(room.member_ids)))
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from hai.shapes import HaiObject, PictureObject, UserObject
-from hai.storage import hais as hai_rows
+from hai.storage import pictures as picture_rows
+from hai.storage import reactions as reaction_rows
 from hai.storage import retention
 
 Object = dict[str, Any]
@@ -23,12 +24,12 @@ def hai_objects(rows: Iterable[tuple[Any, ...]]) -> list[HaiObject]:
     for any number of hais. (any thread)"""
     hais = [_hai(*row) for row in rows]
     by_id = {hai["id"]: hai for hai in hais if "deleted_at" not in hai}
-    for row in hai_rows.pictures_of(list(by_id)):
-        by_id[row.hai_id]["pictures"].append(picture_object(*row[1:]))
+    for hai_id, row in picture_rows.of_hais(list(by_id)):
+        by_id[hai_id]["pictures"].append(picture_object(*row))
     for hai_id, position, *about, gone_at in retention.gone_pictures_of(list(by_id)):
         gone = gone_picture_object(*about, gone_at=gone_at)
         by_id[hai_id]["pictures"].insert(position, gone)
-    for hai_id, emoji, user_id in hai_rows.reactions_of(list(by_id)):
+    for hai_id, emoji, user_id in reaction_rows.of_hais(list(by_id)):
         by_id[hai_id]["reactions"].setdefault(emoji, []).append(user_id)
     return hais
 

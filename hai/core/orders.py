@@ -26,7 +26,7 @@ from hai.core.talk import (
     rooms,
     typing,
 )
-from hai.storage.readers import asker
+from hai.storage.database import asker
 
 logger = logging.getLogger(__name__)
 

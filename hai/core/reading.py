@@ -4,7 +4,7 @@ Time is paid for when it is known: each user has so many milliseconds of CPU tim
 second, and a reserve. A read of less than 5 ms is free, as is most of what people do.
 Who is in debt is refused what is costly (searches, lists that grow with the place,
 pages of hais and of changes) until it is paid, and nothing else. With
-`--rate-limits off` nobody is; the fair queue (storage/readers.py) stays.
+`--rate-limits off` nobody is; the fair queue (storage/sqlite/readers.py) stays.
 """
 
 from collections.abc import Hashable
@@ -18,7 +18,7 @@ RESERVE_MS = 5_000.0  # twenty searches that take all the time they may have
 
 
 class Reading:
-    """Loop thread only. Keys are those of readers.asker."""
+    """Loop thread only. Keys are those of storage.database.asker."""
 
     def __init__(self, *, is_on: bool) -> None:
         self.buckets = Buckets(MS_PER_S, RESERVE_MS, is_on=is_on)

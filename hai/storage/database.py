@@ -1,7 +1,7 @@
 """Opens the database: one writer thread, a few reader threads.
 
 `write` goes through the writer thread (writer.py). `read` runs a plain
-function in one read transaction on a reader thread (readers.py), so that all
+function in one read transaction on a reader thread (sqlite/readers.py), so that all
 its queries see the same moment; so does `read_slow`, for what may take more
 than 5 ms. `read_now` does the same on the loop thread and is only for reads
 that were measured under 200 us; nothing else may block the loop. A query
@@ -22,13 +22,14 @@ from peewee import DatabaseError, SqliteDatabase
 
 from hai import errors
 from hai.storage import models
-from hai.storage.readers import Readers
 from hai.storage.sqlite import (
     epoch,
     faults,
     migrations,
 )
 from hai.storage.sqlite.faults import Unusable
+from hai.storage.sqlite.readers import Readers
+from hai.storage.sqlite.readers import asker as asker
 from hai.storage.sqlite.reserve import RESERVE_NAME
 from hai.storage.writer import BUSY_TIMEOUT_MS, Aside, Write, Writer
 from hai.units import CHUNK_BYTES

@@ -7,10 +7,11 @@ get it back, so one multi-row statement matters beyond its own cost
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hai.storage.database import execute
+from hai.storage.models import Hai
 from hai.storage.writer import Transaction
 
 COLUMNS = (
@@ -37,23 +38,16 @@ class HaiRow(NamedTuple):
     reply_to_picture: int | None
 
 
-class PictureRow(NamedTuple):
-    """One picture of a hai; what begins with thumbnail is None where it has none."""
+class DatedHai(NamedTuple):
+    """One with its time: it was not sent just now."""
 
-    hai_id: int
     id: int
-    name: str
-    type: str
-    bytes: int
-    width: int
-    height: int
-    alt: str | None
-    is_animated: int
-    blur: str | None
-    thumbnail_type: str | None
-    thumbnail_width: int | None
-    thumbnail_height: int | None
-    duration_ms: int
+    room_id: int
+    user_id: int
+    text: str
+    html: str | None
+    sent_at: int
+    reply_to: int | None
 
 
 class LookedUp(NamedTuple):
@@ -136,26 +130,6 @@ def forget_content(tx: Transaction, hai_id: int) -> None:
     tx.execute("DELETE FROM gone_pictures WHERE hai_id = ?", (hai_id,))
 
 
-def attach_pictures(tx: Transaction, hai_id: int, picture_ids: Iterable[int]) -> None:
-    """In this order; `takeable_pictures` said that they may. (writer thread)"""
-    for position, picture_id in enumerate(picture_ids):
-        tx.execute(
-            "UPDATE pictures SET hai_id = ?, position = ? WHERE id = ?",
-            (hai_id, position, picture_id),
-        )
-
-
-def takeable_pictures(user_id: int, room_id: int, picture_ids: list[int]) -> set[int]:
-    """Of these, whole, this user's, of this room, in no hai. (any thread)"""
-    rows = execute(
-        "SELECT id FROM pictures WHERE id IN (SELECT value FROM json_each(?))"
-        " AND user_id = ? AND room_id = ? AND hai_id IS NULL"
-        " AND completed_at IS NOT NULL",
-        (json.dumps(picture_ids), user_id, room_id),
-    )
-    return {picture_id for (picture_id,) in rows}
-
-
 def find(hai_ids: Iterable[int]) -> list[HaiRow]:
     """By id, in the order of their ids. (any thread)"""
     rows = execute(
@@ -211,7 +185,7 @@ ORDER BY h.id
 def newest(
     room_id: int, limit: int, *, before: int | None, with_pictures: bool = False
 ) -> list[tuple[Any, ...]]:
-    """The last ones below `before`, newest first, without tombstones."""
+    """The last ones below `before`, newest first, without tombstones. (any thread)"""
     edge = 2**62 if before is None else before
     query = NEWEST_PICTURES if with_pictures else NEWEST
     rows: list[tuple[Any, ...]] = execute(query, (room_id, edge, limit)).fetchall()
@@ -221,7 +195,7 @@ def newest(
 def following(
     room_id: int, limit: int, *, after: int, with_pictures: bool = False
 ) -> list[tuple[Any, ...]]:
-    """The first ones above `after`, oldest first, without tombstones."""
+    """The first ones above `after`, oldest first, without tombstones. (any thread)"""
     query = FOLLOWING_PICTURES if with_pictures else FOLLOWING
     rows: list[tuple[Any, ...]] = execute(query, (room_id, after, limit)).fetchall()
     return rows
@@ -245,7 +219,8 @@ ORDER BY h.rev LIMIT ?
 
 
 def since(user_id: int, since_rev: int, limit: int) -> list[HaiRow]:
-    """Hais of this user's rooms above since_rev, by rev, tombstones too."""
+    """Hais of this user's rooms above since_rev, by rev, tombstones too.
+    (any thread)"""
     args = (user_id, since_rev, limit)
     sent = execute(SENT_SINCE, args).fetchall()
     changed = execute(CHANGED_SINCE, args).fetchall()
@@ -253,25 +228,16 @@ def since(user_id: int, since_rev: int, limit: int) -> list[HaiRow]:
     return sorted(rows, key=lambda row: row.rev)[:limit]
 
 
-def pictures_of(hai_ids: list[int]) -> list[PictureRow]:
-    """In their places. (any thread)"""
-    rows = execute(
-        "SELECT p.hai_id, p.id, p.name, p.type, p.bytes, p.width, p.height, p.alt,"
-        " p.is_animated, p.blur, t.type, t.width, t.height, p.duration_ms"
-        " FROM pictures p LEFT JOIN thumbnails t ON t.picture_id = p.id"
-        " WHERE p.hai_id IN (SELECT value FROM json_each(?))"
-        " ORDER BY p.hai_id, p.position",
-        (json.dumps(hai_ids),),
-    ).fetchall()
-    return list(map(PictureRow._make, rows))
-
-
-def reactions_of(hai_ids: list[int]) -> list[tuple[int, str, int]]:
-    """(hai_id, emoji, user_id), the first given first. (any thread)"""
-    rows: list[tuple[int, str, int]] = execute(
-        "SELECT hai_id, emoji, user_id FROM reactions"
-        " WHERE hai_id IN (SELECT value FROM json_each(?))"
-        " ORDER BY created_at, user_id",
-        (json.dumps(hai_ids),),
-    ).fetchall()
-    return rows
+def insert_dated(tx: Transaction, hais: Sequence[DatedHai]) -> None:
+    """At least one; their rev is their id. (writer thread)"""
+    columns = (
+        Hai.rev,
+        Hai.id,
+        Hai.room,
+        Hai.user,
+        Hai.text,
+        Hai.html,
+        Hai.sent_at,
+        Hai.reply_to,
+    )
+    Hai.insert_many([(hai.id, *hai) for hai in hais], columns).execute(tx.engine)

@@ -137,7 +137,7 @@ class Room(Table):
     created_at = BigIntegerField()
     is_for_everyone = IntegerField()  # 1: new people become members
     direct_key = TextField(unique=True, null=True)  # "3,7": found again
-    member_count = IntegerField()  # kept in step by storage/memberships.py
+    member_count = IntegerField()  # kept in step by storage/rooms.py
     picture_days = IntegerField()  # pictures go when they are older; 0: never
     has_receipts = IntegerField()  # 1: members see how far others have read
     receipts_rev = BigIntegerField()  # since when: older hais are not told of

@@ -5,13 +5,16 @@ without the fields that are absent.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hai.shapes import RoomObject
 from hai.storage.database import execute
+from hai.storage.models import Membership, Room
 from hai.storage.writer import Transaction
 
 MEMBER_IDS_LIMIT = 100  # larger rooms carry their count only
+ROWS_AT_ONCE = 250  # of memberships, in one statement
 UNREAD_LIMIT = 1_000  # counting stops here, so that a long absence stays cheap
 
 
@@ -354,3 +357,78 @@ def _as_my_room(row: MyRoomRow) -> RoomObject:
         room["my_read_hai_id"] = row.read_hai_id
     room["unread"] = row.unread
     return room
+
+
+# --- Seldom: as Peewee expressions ---------------------------------------------------
+
+
+def find_kind(room_id: int) -> str | None:
+    """(any thread)"""
+    row = Room.select(Room.kind).where(Room.id == room_id).tuples().first()
+    return None if row is None else str(row[0])
+
+
+def find_direct(direct_key: str) -> int | None:
+    """Its id. (any thread)"""
+    query = Room.select(Room.id).where(Room.direct_key == direct_key)
+    row = query.tuples().first()
+    return None if row is None else int(row[0])
+
+
+def insert(
+    tx: Transaction,
+    kind: str,
+    *,
+    name: str | None = None,
+    topic: str | None = None,
+    creator_id: int | None = None,
+    direct_key: str | None = None,
+    is_for_everyone: bool = False,
+) -> int:
+    """A room without members yet; returns its id. (writer thread)"""
+    room_id = Room.insert(
+        rev=tx.next_rev(),
+        kind=kind,
+        name=name,
+        topic=topic,
+        created_by=creator_id,
+        created_at=tx.now_ms,
+        is_for_everyone=int(is_for_everyone),
+        direct_key=direct_key,
+        member_count=0,
+        picture_days=0,
+        has_receipts=0,
+        receipts_rev=0,
+    ).execute(tx.engine)
+    return int(room_id)
+
+
+def change(tx: Transaction, room_id: int, **columns: Any) -> None:
+    """Set columns and give the room a new rev. (writer thread)"""
+    columns["rev"] = tx.next_rev()
+    Room.update(columns).where(Room.id == room_id).execute(tx.engine)
+
+
+def fill(
+    tx: Transaction, room_id: int, read_hai_ids: Mapping[int, int], began_at: int
+) -> None:
+    """Give a room that has no members all of them: user -> the last hai they have
+    read. The caller then calls `touch`. (writer thread)"""
+    revs = tx.next_revs(len(read_hai_ids))
+    rows = [
+        (rev, room_id, user_id, rev, rev, began_at, read_hai_id)
+        for rev, (user_id, read_hai_id) in zip(revs, read_hai_ids.items(), strict=True)
+    ]
+    columns = (
+        Membership.rev,
+        Membership.room,
+        Membership.user,
+        Membership.made_rev,
+        Membership.began_rev,
+        Membership.began_at,
+        Membership.read_hai_id,
+    )
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        Membership.insert_many(some, columns).execute(tx.engine)
+    _count(tx, room_id, len(rows))

@@ -72,12 +72,3 @@ def find(picture_id: int) -> tuple[str, bytes, bytes] | None:
     if sha256 is not None and digest != sha256:
         raise PictureDamaged(picture_id=picture_id)
     return type_, content, digest
-
-
-def find_size(picture_id: int) -> tuple[str, int, int] | tuple[()]:
-    """(type, width, height), or (). (any thread)"""
-    row: tuple[str, int, int] | None = execute(
-        "SELECT type, width, height FROM thumbnails WHERE picture_id = ?",
-        (picture_id,),
-    ).fetchone()
-    return row or ()

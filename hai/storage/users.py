@@ -1,10 +1,12 @@
-"""Users: the statements behind core/people/accounts.py and catching up."""
+"""Users: the statements behind core/people/ and catching up."""
 
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hai.storage.database import execute
+from hai.storage.models import User
+from hai.storage.writer import Transaction
 
 # Whoever is deactivated is drawn with a letter again.
 COLUMNS = (
@@ -27,6 +29,21 @@ class UserRow(NamedTuple):
     deactivated_at: int | None
 
 
+class Standing(NamedTuple):
+    """What a user may do, and what may be done to them, depends on this."""
+
+    role: str
+    kind: str
+    deactivated_at: int | None
+
+
+class Credentials(NamedTuple):
+    """Who has a name, and what their password is checked against, if they have one."""
+
+    user_id: int
+    password_hash: str | None
+
+
 def find(user_ids: Iterable[int]) -> list[UserRow]:
     """Unknown ids left out. (any thread)"""
     rows = execute(
@@ -37,7 +54,7 @@ def find(user_ids: Iterable[int]) -> list[UserRow]:
 
 
 def since(since_rev: int, limit: int) -> list[UserRow]:
-    """Users changed above since_rev, in the order of their revs."""
+    """Users changed above since_rev, in the order of their revs. (any thread)"""
     rows = execute(
         f"SELECT {COLUMNS} FROM users WHERE rev > ? ORDER BY rev LIMIT ?",
         (since_rev, limit),
@@ -98,3 +115,108 @@ def owner_count() -> int:
         " AND deactivated_at IS NULL"
     ).fetchone()
     return int(row[0])
+
+
+def find_standing(user_id: int) -> Standing | None:
+    """(any thread)"""
+    query = User.select(User.role, User.kind, User.deactivated_at)
+    row = query.where(User.id == user_id).tuples().first()
+    return None if row is None else Standing._make(row)
+
+
+def find_id(name: str) -> int | None:
+    """Of a user, active or not, by the name for signing in. (any thread)"""
+    row = User.select(User.id).where(User.name == name).tuples().first()
+    return None if row is None else int(row[0])
+
+
+def find_credentials(name: str) -> Credentials | None:
+    """Of an active person. (any thread)"""
+    row = execute(
+        "SELECT id, password_hash FROM users"
+        " WHERE name = ? AND kind = 'person' AND deactivated_at IS NULL",
+        (name,),
+    ).fetchone()
+    return None if row is None else Credentials._make(row)
+
+
+def find_password_hash(user_id: int) -> str | None:
+    """(any thread)"""
+    row = User.select(User.password_hash).where(User.id == user_id).tuples().first()
+    return None if row is None else row[0]
+
+
+def insert(
+    tx: Transaction,
+    rev: int,
+    *,
+    name: str,
+    display_name: str,
+    kind: str,
+    role: str,
+    password_hash: str | None,
+) -> int:
+    """Nobody has the name yet. Returns the user's id. (writer thread)"""
+    user_id = User.insert(
+        rev=rev,
+        name=name,
+        display_name=display_name,
+        kind=kind,
+        role=role,
+        password_hash=password_hash,
+        created_at=tx.now_ms,
+    ).execute(tx.engine)
+    return int(user_id)
+
+
+def insert_members(
+    tx: Transaction, revs: Iterable[int], names: Iterable[tuple[str, str]]
+) -> None:
+    """People without passwords; names: (name, display name). (writer thread)"""
+    rows = [
+        (rev, name, display_name, "person", "member", tx.now_ms)
+        for rev, (name, display_name) in zip(revs, names, strict=True)
+    ]
+    columns = (
+        User.rev,
+        User.name,
+        User.display_name,
+        User.kind,
+        User.role,
+        User.created_at,
+    )
+    User.insert_many(rows, columns).execute(tx.engine)
+
+
+def set_display_name(tx: Transaction, user_id: int, display_name: str) -> None:
+    """(writer thread)"""
+    _set(tx, user_id, rev=tx.next_rev(), display_name=display_name)
+
+
+def set_role(tx: Transaction, user_id: int, role: str) -> None:
+    """(writer thread)"""
+    _set(tx, user_id, rev=tx.next_rev(), role=role)
+
+
+def deactivate(tx: Transaction, user_id: int) -> None:
+    """From now on. (writer thread)"""
+    _set(tx, user_id, rev=tx.next_rev(), deactivated_at=tx.now_ms)
+
+
+def reactivate(tx: Transaction, user_id: int) -> None:
+    """(writer thread)"""
+    _set(tx, user_id, rev=tx.next_rev(), deactivated_at=None)
+
+
+def set_password_hash(tx: Transaction, user_id: int, password_hash: str) -> None:
+    """Nobody is told: the rev stays. (writer thread)"""
+    _set(tx, user_id, password_hash=password_hash)
+
+
+def set_max_bytes(tx: Transaction, user_id: int, max_bytes: int | None) -> None:
+    """What `max_bytes` returns; the rev stays. (writer thread)"""
+    _set(tx, user_id, max_bytes=max_bytes)
+
+
+def _set(tx: Transaction, user_id: int, **columns: Any) -> None:
+    User.update(columns).where(User.id == user_id).execute(tx.engine)

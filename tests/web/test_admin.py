@@ -295,7 +295,7 @@ async def test_the_log_holds_no_link(core, client, cast, caplog):
     code = url.json["url"].rsplit("/", 1)[1]
     await client().get(f"/reset/{code}", headers=HTML)
     assert "GET /reset/***" in caplog.text and code not in caplog.text
-    assert (await resets.find(core, code))["name"] == "grace"
+    assert (await resets.find(core, code)).name == "grace"
 
 
 # --- Metrics -------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hai.core import reading
 from hai.core.identity import sessions
 from hai.core.talk import search
 from hai.storage import search_index
-from hai.storage.readers import MAX_WAITING_SLOW
+from hai.storage.sqlite.readers import MAX_WAITING_SLOW
 from tests.factories import make_hai, make_user
 from tests.reads import PATIENCE_S, endless, held, until
 from tests.realtime.raw import Raw

@@ -320,5 +320,5 @@ async def test_of_a_spoiled_picture_no_thumbnail_is_made(
     async with asyncio.timeout(60):
         while await core.db.read(thumbnails.find_untried, False):
             await asyncio.sleep(0.02)
-    assert await core.db.read(thumbnails.find_size, other.id)
-    assert not await core.db.read(thumbnails.find_size, made.id)
+    assert await core.db.read(thumbnails.find, other.id)
+    assert not await core.db.read(thumbnails.find, made.id)

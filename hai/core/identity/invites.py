@@ -8,7 +8,7 @@ import asyncio
 from hai import clock, ids
 from hai.core import audit
 from hai.core.context import Core
-from hai.storage.models import Invite
+from hai.storage import invites as rows
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
@@ -23,12 +23,7 @@ def create(core: Core, user_id: int | None) -> "asyncio.Future[str]":
 def _create(tx: Transaction, user_id: int | None) -> str:
     """(writer thread)"""
     code = ids.new_invite_code()
-    Invite.create(
-        code_hash=ids.token_hash(code),
-        created_by=user_id,
-        created_at=tx.now_ms,
-        expires_at=tx.now_ms + LIFETIME_MS,
-    )
+    rows.insert(tx, ids.token_hash(code), user_id, tx.now_ms + LIFETIME_MS)
     audit.note(tx, "made_invite", user_id)
     return code
 
@@ -37,13 +32,4 @@ async def is_good(core: Core, code: str) -> bool:
     """Whether one may still join with it."""
     if not code or len(code) > ids.MAX_CODE_CHARS or not code.isascii():
         return False
-    return await core.db.read(_is_good, ids.token_hash(code), clock.now_ms())
-
-
-def _is_good(code_hash: bytes, now_ms: int) -> bool:
-    """(reader thread)"""
-    return (
-        Invite.select()
-        .where(Invite.code_hash == code_hash, Invite.expires_at > now_ms)
-        .exists()
-    )
+    return await core.db.read(rows.is_good, ids.token_hash(code), clock.now_ms())

@@ -14,7 +14,8 @@ from hai.core.context import Core
 from hai.core.identity import passwords
 from hai.events import SessionEnded
 from hai.storage import sessions as rows
-from hai.storage.models import Session
+from hai.storage import users as user_rows
+from hai.storage.users import Credentials
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
@@ -66,7 +67,7 @@ def _mark_seen(core: Core, session_id: int) -> None:
 async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
     """A new browser session's token. Raises Unauthorized, after equal time
     whether the name or the password was wrong."""
-    row = core.db.read_now(rows.password_of, name.strip())
+    row = core.db.read_now(user_rows.find_credentials, name.strip())
     is_right = await passwords.verify(
         core, password, row.password_hash if row else None
     )
@@ -76,12 +77,10 @@ async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
     return await core.db.write(_sign_in, name.strip(), row, agent)
 
 
-def _sign_in(
-    tx: Transaction, name: str, proven: rows.Credentials, user_agent: str
-) -> str:
+def _sign_in(tx: Transaction, name: str, proven: Credentials, user_agent: str) -> str:
     """Unless they were deactivated meanwhile, or have another password: looking at
     one takes a while. (writer thread)"""
-    if rows.password_of(name) != proven:
+    if user_rows.find_credentials(name) != proven:
         raise errors.Unauthorized(NO_FIT)
     return insert(tx, proven.user_id, "browser", user_agent)
 
@@ -96,14 +95,7 @@ def start(
 def insert(tx: Transaction, user_id: int, kind: str, user_agent: str) -> str:
     """Store a session, return its token. (writer thread)"""
     token = ids.new_token()
-    Session.create(
-        user=user_id,
-        kind=kind,
-        token_hash=ids.token_hash(token),
-        user_agent=user_agent,
-        created_at=tx.now_ms,
-        seen_at=tx.now_ms,
-    )
+    rows.insert(tx, user_id, kind, ids.token_hash(token), user_agent)
     return token
 
 
@@ -114,16 +106,7 @@ def end(core: Core, user_id: int, session_id: int) -> "asyncio.Future[None]":
 
 def _end(tx: Transaction, user_id: int, session_id: int) -> None:
     """(writer thread)"""
-    ended = (
-        Session.update(ended_at=tx.now_ms)
-        .where(
-            Session.id == session_id,
-            Session.user == user_id,
-            Session.ended_at.is_null(),
-        )
-        .execute()
-    )
-    if not ended:
+    if not rows.end(tx, user_id, session_id):
         raise errors.NotFound()
     tx.publish(SessionEnded(session_id))
 
@@ -135,52 +118,22 @@ def end_others(core: Core, identity: Identity) -> "asyncio.Future[None]":
 
 def _end_others(tx: Transaction, user_id: int, but_session_id: int) -> None:
     """(writer thread)"""
-    others = Session.select(Session.id).where(
-        Session.user == user_id,
-        Session.kind == "browser",
-        Session.ended_at.is_null(),
-        Session.id != but_session_id,
-    )
-    for session in list(others):
-        _end(tx, user_id, session.id)
+    for session_id in rows.ids_of(user_id, ("browser",)):
+        if session_id != but_session_id:
+            _end(tx, user_id, session_id)
 
 
 def end_all(
     tx: Transaction, user_id: int, kinds: tuple[str, ...] = ("browser", "token")
 ) -> int:
     """End all of a user's sessions; returns how many. (writer thread)"""
-    theirs = Session.select(Session.id).where(
-        Session.user == user_id,
-        Session.kind.in_(kinds),
-        Session.ended_at.is_null(),
-    )
-    ids_ = [session.id for session in theirs]
-    Session.update(ended_at=tx.now_ms).where(
-        Session.user == user_id,
-        Session.kind.in_(kinds),
-        Session.ended_at.is_null(),
-    ).execute()
-    for session_id in ids_:
+    theirs = rows.ids_of(user_id, kinds)
+    rows.end_all(tx, user_id, kinds)
+    for session_id in theirs:
         tx.publish(SessionEnded(session_id))
-    return len(ids_)
+    return len(theirs)
 
 
 async def list_of(core: Core, user_id: int) -> list[dict[str, Any]]:
     """`{id, kind, user_agent, created_at, seen_at}`, newest first."""
-    return await core.db.read(_list_of, user_id)
-
-
-def _list_of(user_id: int) -> list[dict[str, Any]]:
-    """(reader thread)"""
-    query: Any = (
-        Session.select(
-            Session.id,
-            Session.kind,
-            Session.user_agent,
-            Session.created_at,
-            Session.seen_at,
-        )
-        .where(Session.user == user_id, Session.ended_at.is_null())
-        .order_by(Session.seen_at.desc())
-    )
-    return list(query.dicts())
+    return [row._asdict() for row in await core.db.read(rows.of_user, user_id)]

@@ -6,7 +6,6 @@ can be reached by token only.
 
 import asyncio
 import re
-from typing import Any
 
 from hai import errors, ids
 from hai.core import audit, fields
@@ -23,7 +22,6 @@ from hai.events import RoomChanged, UserChanged
 from hai.shapes import UserObject
 from hai.storage import rooms as room_rows
 from hai.storage import users as rows
-from hai.storage.models import User
 from hai.storage.writer import Transaction
 
 ROLES = ("owner", "admin", "member")
@@ -72,7 +70,7 @@ def _set_up(
 
 def _add_first_room(tx: Transaction, owner_id: int) -> None:
     """Open and for everyone: whoever is here already is in it. (writer thread)"""
-    room_id = rooms.insert(
+    room_id = room_rows.insert(
         tx, "open", name=FIRST_ROOM_NAME, creator_id=owner_id, is_for_everyone=True
     )
     people = rows.people_ids()
@@ -148,18 +146,18 @@ def _add(
     password_hash: str | None,
 ) -> UserObject:
     """Store a user, let a person into the common rooms. (writer thread)"""
-    if User.select().where(User.name == name).exists():
+    if rows.find_id(name) is not None:
         raise errors.BadRequest("This name is taken.", field="name")
     rev = tx.next_rev()
-    user_id = User.insert(
-        rev=rev,
+    user_id = rows.insert(
+        tx,
+        rev,
         name=name,
         display_name=display_name,
         kind=kind,
         role=role,
         password_hash=password_hash,
-        created_at=tx.now_ms,
-    ).execute()
+    )
     user = user_object(user_id, rev, name, display_name, kind, role)
     tx.publish(UserChanged(user))
     if kind == "person":
@@ -178,9 +176,7 @@ def change_profile(
 
 def _change_profile(tx: Transaction, user_id: int, display_name: str) -> UserObject:
     """(writer thread)"""
-    User.update(display_name=display_name, rev=tx.next_rev()).where(
-        User.id == user_id
-    ).execute()
+    rows.set_display_name(tx, user_id, display_name)
     user = user_object(*rows.find([user_id])[0])
     tx.publish(UserChanged(user))
     return user
@@ -188,24 +184,12 @@ def _change_profile(tx: Transaction, user_id: int, display_name: str) -> UserObj
 
 async def change_password(core: Core, who: Identity, *, old: str, new: str) -> None:
     """Ends all other sessions of this user. Raises Forbidden, BadRequest."""
-    stored = await core.db.read(_password_hash, who.user_id)
+    stored = await core.db.read(rows.find_password_hash, who.user_id)
     if not await passwords.verify(core, old, stored):
         raise errors.Forbidden("That is not your password.", field="old_password")
     password_hash = await passwords.make_hash(core, new)
-    await core.db.write(_set_password, who.user_id, password_hash)
+    await core.db.write(rows.set_password_hash, who.user_id, password_hash)
     await sessions.end_others(core, who)
-
-
-def _password_hash(user_id: int) -> str | None:
-    """(reader thread)"""
-    user: Any = User.get_by_id(user_id)
-    found: str | None = user.password_hash
-    return found
-
-
-def _set_password(tx: Transaction, user_id: int, password_hash: str) -> None:
-    """(writer thread)"""
-    User.update(password_hash=password_hash).where(User.id == user_id).execute()
 
 
 async def list_users(core: Core) -> list[UserObject]:
@@ -228,10 +212,10 @@ async def user_named(core: Core, name: str) -> UserObject:
 
 def _user_named(name: str) -> UserObject:
     """(reader thread)"""
-    user: Any = User.get_or_none(User.name == name)
-    if user is None:
+    user_id = rows.find_id(name)
+    if user_id is None:
         raise errors.NotFound(f"There is no user {name}.")
-    return user_object(*rows.find([user.id])[0])
+    return user_object(*rows.find([user_id])[0])
 
 
 def add_token(core: Core, user_id: int) -> "asyncio.Future[str]":

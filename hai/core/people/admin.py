@@ -20,10 +20,11 @@ from hai.core.quotas import size_words
 from hai.core.retention import PicturesLeaving
 from hai.core.talk import rooms
 from hai.events import UserChanged
+from hai.storage import resets as reset_rows
 from hai.storage import retention as retention_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as rows
-from hai.storage.models import Room, User
+from hai.storage.users import Standing
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
@@ -45,17 +46,17 @@ def _actor(who: Who) -> Who:
     """As they are now. Raises Forbidden. (writer thread)"""
     if who is None:
         return None
-    now: Any = User.get_by_id(who.user_id)
-    if now.deactivated_at is not None or now.role == "member":
+    now = rows.find_standing(who.user_id)
+    if now is None or now.deactivated_at is not None or now.role == "member":
         raise errors.Forbidden()
     return Identity(who.user_id, who.session_id, now.role, now.kind)
 
 
-def _target(who: Who, user_id: int) -> Any:
-    """The user's row, if it is theirs to act on. Raises NotFound, Forbidden.
+def _target(who: Who, user_id: int) -> Standing:
+    """The user's, if they are theirs to act on. Raises NotFound, Forbidden.
     (writer thread)"""
     actor = _actor(who)
-    user: Any = User.get_or_none(User.id == user_id)
+    user = rows.find_standing(user_id)
     if user is None:
         raise errors.NotFound()
     if not is_above(actor, {"role": user.role}):
@@ -63,7 +64,7 @@ def _target(who: Who, user_id: int) -> Any:
     return user
 
 
-def _person(who: Who, user_id: int) -> Any:
+def _person(who: Who, user_id: int) -> Standing:
     user = _target(who, user_id)
     if user.kind != "person":
         raise errors.Forbidden("Not with a bot.")
@@ -81,7 +82,7 @@ def _told(tx: Transaction, user_id: int) -> Ack:
     return {"user": user}
 
 
-def _require_another_owner(user: Any) -> None:
+def _require_another_owner(user: Standing) -> None:
     is_owner = user.role == "owner" and user.deactivated_at is None
     if is_owner and rows.owner_count() < 2:
         raise errors.Forbidden(LAST_OWNER)
@@ -109,8 +110,8 @@ def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> Ack:
         return {"user": user_object(*rows.find([user_id])[0])}
     if role != "owner":
         _require_another_owner(user)
-    User.update(role=role, rev=tx.next_rev()).where(User.id == user_id).execute()
-    resets.forget(tx, user_id)  # made for who they were, by who then was above them
+    rows.set_role(tx, user_id, role)
+    reset_rows.delete(tx, user_id)  # made for who they were, by who then was above them
     what = "a member" if role == "member" else f"an {role}"
     audit.note(tx, "changed_role", _id(who), user_id=user_id, details=what)
     return _told(tx, user_id)
@@ -129,10 +130,8 @@ def _deactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
         return {"user": user_object(*rows.find([user_id])[0])}
     _require_another_owner(user)
     sessions.end_all(tx, user_id)
-    resets.forget(tx, user_id)
-    User.update(deactivated_at=tx.now_ms, rev=tx.next_rev()).where(
-        User.id == user_id
-    ).execute()
+    reset_rows.delete(tx, user_id)
+    rows.deactivate(tx, user_id)
     for room_id in room_rows.of_user(user_id):
         rooms.remove(tx, room_id, user_id)
     audit.note(tx, "deactivated", _id(who), user_id=user_id)
@@ -150,9 +149,7 @@ def _reactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
     user = _person(who, user_id)
     if user.deactivated_at is None:
         return {"user": user_object(*rows.find([user_id])[0])}
-    User.update(deactivated_at=None, rev=tx.next_rev()).where(
-        User.id == user_id
-    ).execute()
+    rows.reactivate(tx, user_id)
     left = room_rows.left_at(user_id, user.deactivated_at)
     for room_id in dict.fromkeys([*left, *room_rows.for_everyone()]):
         if not rooms.is_member(user_id, room_id):
@@ -203,7 +200,7 @@ def set_quota(
 def _set_quota(tx: Transaction, who: Who, user_id: int, max_bytes: int | None) -> Ack:
     """(writer thread)"""
     _target(who, user_id)
-    User.update(max_bytes=max_bytes).where(User.id == user_id).execute()
+    rows.set_max_bytes(tx, user_id, max_bytes)
     what = "as much as the setting says"
     if max_bytes is not None:
         what = size_words(max_bytes) if max_bytes else "without a limit"
@@ -271,8 +268,8 @@ def _is_owner(who: Who) -> bool:
 def _require_room(who: Who, room_id: int) -> None:
     """Raises NotFound, Forbidden. (writer thread)"""
     is_owner = _is_owner(who)
-    room: Any = Room.get_or_none(Room.id == room_id)
-    if room is None:
+    kind = room_rows.find_kind(room_id)
+    if kind is None:
         raise errors.NotFound()
-    if not is_owner and room.kind == "direct":
+    if not is_owner and kind == "direct":
         raise errors.Forbidden("Only an owner may do that to a direct room.")

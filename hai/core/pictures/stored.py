@@ -26,9 +26,10 @@ from hai.events import HaiChanged
 from hai.shapes import HaiAck, PictureObject
 from hai.storage import blobs
 from hai.storage import hais as hai_rows
+from hai.storage import pictures as rows
 from hai.storage import thumbnails as thumbnail_rows
 from hai.storage import uploads as upload_rows
-from hai.storage.models import Hai, Picture
+from hai.storage.pictures import PictureRow
 from hai.storage.writer import Transaction
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ async def discard(core: Core, picture_ids: Iterable[int]) -> None:
 
 async def discard_own(core: Core, identity: Identity, picture_id: int) -> None:
     """The uploader thought better of it. Raises NotFound, also when it was sent."""
-    await core.db.read(_get_unsent, picture_id, identity.user_id)
+    await core.db.read(_get_unsent, identity.user_id, picture_id)
     await discard(core, [picture_id])
 
 
@@ -104,26 +105,15 @@ def _describe(
     tx: Transaction, user_id: int, picture_id: int, alt: str | None
 ) -> PictureObject:
     """(writer thread)"""
-    row = _get_unsent(picture_id, user_id)
-    Picture.update(alt=alt).where(Picture.id == picture_id).execute()
-    row.alt = alt
-    return _object_of(row)
-
-
-def _object_of(row: Any) -> PictureObject:
-    """(any thread)"""
-    about = (row.id, row.name, row.type, row.bytes, row.width, row.height, row.alt)
-    thumbnail = thumbnail_rows.find_size(row.id) or (None, 0, 0)
-    made = (row.is_animated, row.blur, *thumbnail, row.duration_ms)
-    return picture_object(*about, *made)
+    row = _get_unsent(user_id, picture_id)
+    rows.set_alt(tx, picture_id, alt)
+    return picture_object(*row._replace(alt=alt))
 
 
 def find_object(picture_id: int) -> PictureObject | None:
     """A whole picture as clients know it; its reader was checked. (any thread)"""
-    row = Picture.get_or_none(
-        Picture.id == picture_id, Picture.completed_at.is_null(False)
-    )
-    return None if row is None else _object_of(row)
+    row = rows.find(picture_id)
+    return None if row is None else picture_object(*row)
 
 
 def describe_sent(
@@ -140,7 +130,7 @@ def _describe_sent(
     tx: Transaction, who: Identity, picture_id: int, alt: str | None
 ) -> HaiAck:
     """(writer thread)"""
-    row: Any = Picture.get_or_none(Picture.id == picture_id, Picture.hai.is_null(False))
+    row = rows.find_sent(picture_id)
     if row is None:
         raise NotFound()
     hai = hais.get(who, row.hai_id)
@@ -148,19 +138,14 @@ def _describe_sent(
         raise Forbidden("Only who sent a picture can describe it.")
     if row.alt == alt:
         return {"hai": hai}
-    Picture.update(alt=alt).where(Picture.id == picture_id).execute()
+    rows.set_alt(tx, picture_id, alt)
     hai_rows.change(tx, row.hai_id)
     return hais.changed(tx, row.hai_id)
 
 
-def _get_unsent(picture_id: int, user_id: int) -> Any:
+def _get_unsent(user_id: int, picture_id: int) -> PictureRow:
     """Raises NotFound. (any thread)"""
-    row: Any = Picture.get_or_none(
-        Picture.id == picture_id,
-        Picture.user == user_id,
-        Picture.hai.is_null(),
-        Picture.completed_at.is_null(False),
-    )
+    row = rows.find_unsent(user_id, picture_id)
     if row is None:
         raise NotFound()
     return row
@@ -272,19 +257,10 @@ async def find_twins(
 
 def _find_twins(user_id: int, client_id: str, picture_ids: list[int]) -> list[int]:
     """(reader thread)"""
-    sent = list(
-        Picture.select(Picture.id, Picture.sha256)
-        .join(Hai)
-        .where(Hai.user == user_id, Hai.client_id == client_id)
-        .order_by(Picture.position)
-    )
-    query = Picture.select(Picture.id, Picture.sha256).where(
-        Picture.id.in_(picture_ids)
-    )
-    by_id = {row.id: bytes(row.sha256 or b"") for row in query}
-    new = [by_id.get(picture_id) for picture_id in picture_ids]
-    is_same = [bytes(row.sha256 or b"") for row in sent] == new
-    return [row.id for row in sent] if is_same else []
+    sent = rows.digests_sent(user_id, client_id)
+    known = rows.digests(picture_ids)
+    new = [known.get(picture_id) for picture_id in picture_ids]
+    return list(sent) if list(sent.values()) == new else []
 
 
 async def sweep(core: Core, cutoff_at: int) -> None:

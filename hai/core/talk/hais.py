@@ -17,6 +17,7 @@ from hai.core.talk import formatting, rooms
 from hai.events import HaiChanged, HaiSent
 from hai.shapes import HaiAck, HaiObject, HaisAck
 from hai.storage import hais as rows
+from hai.storage import pictures as picture_rows
 from hai.storage import rooms as room_rows
 from hai.storage.writer import Transaction
 
@@ -152,7 +153,7 @@ def _refusal(order: Send, row: rows.LookedUp, taken: set[int]) -> Exception | No
         return errors.NotFound("The picture that this replies to is not here.")
     if order.picture_ids:
         wanted = list(order.picture_ids)
-        takeable = rows.takeable_pictures(order.user_id, order.room_id, wanted)
+        takeable = picture_rows.takeable(order.user_id, order.room_id, wanted)
         if len(takeable - taken) < len(wanted):
             return errors.NotFound("A picture of this hai is not here.")
     return None
@@ -217,7 +218,7 @@ def _stored(tx: Transaction, hai_id: int, order: Send) -> HaiObject:
     )
     if not order.picture_ids:
         return new_hai(row, [])
-    rows.attach_pictures(tx, hai_id, order.picture_ids)
+    picture_rows.attach(tx, hai_id, order.picture_ids)
     return hai_objects([row])[0]
 
 

@@ -6,7 +6,7 @@ from hai.core.identity.sessions import Identity
 from hai.core.talk import hais
 from hai.shapes import HaiAck, HaiObject
 from hai.storage import hais as hai_rows
-from hai.storage.models import Reaction
+from hai.storage import reactions as rows
 from hai.storage.writer import Transaction
 
 MAX_KINDS = 50  # different emoji on one hai
@@ -25,9 +25,7 @@ def _add(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> HaiAck:
         return {"hai": hai}
     if emoji not in given and len(given) >= MAX_KINDS:
         raise errors.BadRequest("This hai has enough reactions.")
-    Reaction.insert(
-        hai=hai_id, user=who.user_id, emoji=emoji, created_at=tx.now_ms
-    ).execute()
+    rows.insert(tx, hai_id, who.user_id, emoji)
     hai_rows.change(tx, hai_id)
     return hais.changed(tx, hai_id)
 
@@ -42,11 +40,7 @@ def _remove(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> HaiAck:
     hai = _get_living(who, hai_id)
     if who.user_id not in hai["reactions"].get(emoji, ()):
         return {"hai": hai}
-    Reaction.delete().where(
-        Reaction.hai == hai_id,
-        Reaction.user == who.user_id,
-        Reaction.emoji == emoji,
-    ).execute()
+    rows.delete(tx, hai_id, who.user_id, emoji)
     hai_rows.change(tx, hai_id)
     return hais.changed(tx, hai_id)
 

@@ -22,7 +22,6 @@ from hai.shapes import RoomObject, UserObject
 from hai.storage import retention as retention_rows
 from hai.storage import rooms as rows
 from hai.storage import users as user_rows
-from hai.storage.models import Room
 from hai.storage.writer import Transaction
 
 Ack = dict[str, Any]
@@ -76,36 +75,9 @@ def _create(
     tx: Transaction, creator_id: int, name: str, kind: str, member_ids: list[int]
 ) -> Ack:
     """(writer thread)"""
-    room_id = insert(tx, kind, name=name, creator_id=creator_id)
+    room_id = rows.insert(tx, kind, name=name, creator_id=creator_id)
     members = dict.fromkeys([creator_id, *member_ids])
     return _fill(tx, creator_id, room_id, list(members))
-
-
-def insert(
-    tx: Transaction,
-    kind: str,
-    *,
-    name: str | None = None,
-    creator_id: int | None = None,
-    direct_key: str | None = None,
-    is_for_everyone: bool = False,
-) -> int:
-    """A room without members yet; returns its id. (writer thread)"""
-    room = Room.create(
-        rev=tx.next_rev(),
-        kind=kind,
-        name=name,
-        topic=None,
-        created_by=creator_id,
-        created_at=tx.now_ms,
-        is_for_everyone=int(is_for_everyone),
-        direct_key=direct_key,
-        member_count=0,
-        picture_days=0,
-        has_receipts=0,
-        receipts_rev=0,
-    )
-    return int(room.id)
 
 
 def _fill(tx: Transaction, asker_id: int, room_id: int, members: list[int]) -> Ack:
@@ -181,8 +153,8 @@ def _begun_receipts(tx: Transaction, room_id: int, is_on: bool) -> dict[str, Any
 
 
 def _update(tx: Transaction, room_id: int, columns: dict[str, Any]) -> None:
-    Room.update(columns).where(Room.id == room_id).execute()
-    rows.touch(tx, room_id)
+    """(writer thread)"""
+    rows.change(tx, room_id, **columns)
     tx.publish(RoomChanged(rows.find(room_id)))
 
 
@@ -191,10 +163,10 @@ def change_as_operator(
 ) -> None:
     """From the terminal, whoever is in the room. Raises NotFound, Forbidden,
     NotConfirmed. (writer thread)"""
-    room: Any = Room.get_or_none(Room.id == room_id)
-    if room is None:
+    kind = rows.find_kind(room_id)
+    if kind is None:
         raise errors.NotFound("There is no such room.")
-    if room.kind == "direct":
+    if kind == "direct":
         raise errors.Forbidden("A direct room keeps its pictures.")
     _change_retention(tx, None, room_id, picture_days, is_confirmed)
     _update(tx, room_id, {"picture_days": picture_days})
@@ -230,10 +202,10 @@ def open_direct(core: Core, who: Identity, *, user_ids: list[int]) -> AckFuture:
 def _open_direct(tx: Transaction, asker_id: int, members: list[int]) -> Ack:
     """(writer thread)"""
     direct_key = ",".join(map(str, members))
-    known = Room.get_or_none(Room.direct_key == direct_key)
-    if known is not None:
-        return {"room": rows.find_mine(asker_id, known.id)}
-    room_id = insert(tx, "direct", creator_id=asker_id, direct_key=direct_key)
+    known_id = rows.find_direct(direct_key)
+    if known_id is not None:
+        return {"room": rows.find_mine(asker_id, known_id)}
+    room_id = rows.insert(tx, "direct", creator_id=asker_id, direct_key=direct_key)
     return Created(_fill(tx, asker_id, room_id, members))
 
 

@@ -29,7 +29,7 @@ from hai.errors import (
     all_errors,
 )
 from hai.ids import MAX_ID
-from hai.storage.readers import asker
+from hai.storage.database import asker
 from hai.web.http.responses import AnsweringHandler
 
 logger = logging.getLogger(__name__)

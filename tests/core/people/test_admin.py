@@ -203,7 +203,7 @@ async def test_all_sessions_of_a_user_end_and_nobody_else_s(core, cast):
 
 async def test_a_link_sets_a_password_once_and_ends_the_browsers(core, cast):
     code = await admin.make_reset(core, cast.ada.identity, user_id=cast.grace.id)
-    assert (await resets.find(core, code))["name"] == "grace"
+    assert (await resets.find(core, code)).name == "grace"
     assert await resets.use(core, code, "another good password") == cast.grace.id
     assert sessions.find(core, cast.grace.cookie) is None
     assert sessions.find(core, cast.grace.token) is not None

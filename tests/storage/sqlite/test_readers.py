@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from hai import errors
-from hai.storage import readers
 from hai.storage.database import Database, execute
+from hai.storage.sqlite import readers
 from tests.reads import endless, held, read_for, until
 
 ADA, GRACE, LINUS = 1, 2, 3
