@@ -9,6 +9,8 @@ import asyncio
 import inspect
 import logging
 import re
+import shutil
+from collections import Counter
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
@@ -24,9 +26,20 @@ from tests.served import Served
 
 TEST_TIMEOUT_S = 180  # above what a test waits for one thing: that says more
 
+QUICK_PARAMETERS = 3  # of each test
+HEAVY = {  # folders and files whose tests start processes, or read films to the end
+    *("browser", "cli", "deploy", "durability"),
+    *("test_bombs", "test_metadata", "test_posters", "test_resumable", "test_stopping"),
+    *("test_thumbnails", "test_tus", "test_verify", "test_videos"),
+    *("test_interleavings", "test_page_interleavings"),
+}
+
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests marked slow")
+    parser.addoption(
+        "--quick", action="store_true", help="what a minute allows of each folder"
+    )
     parser.addoption(
         "--seed", default="", help="another beginning of what is by chance"
     )
@@ -49,9 +62,34 @@ def pytest_collection_modifyitems(config, items):
         if is_async and not item.get_closest_marker("gen_test"):
             item.add_marker(pytest.mark.gen_test(timeout=TEST_TIMEOUT_S))
     if not config.getoption("--slow"):
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+        leave_out(config, items, [one for one in items if is_marked(one, "slow")])
+    if config.getoption("--quick"):
+        leave_out(config, items, [*not_quick(items)])
+
+
+def is_marked(item, name):
+    return item.get_closest_marker(name) is not None
+
+
+def leave_out(config, items, others):
+    config.hook.pytest_deselected(items=others)
+    others = set(others)
+    items[:] = [item for item in items if item not in others]
+
+
+def not_quick(items):
+    """What --quick leaves out: HEAVY, and of a test all but its first parameters.
+
+    What is marked `quick` stays: something of each folder.
+    """
+    seen = Counter()
+    for item in items:
+        seen[test := item.nodeid.partition("[")[0]] += 1
+        is_heavy = any(
+            name in HEAVY for name in (item.path.parent.name, item.path.stem)
+        )
+        if (is_heavy or seen[test] > QUICK_PARAMETERS) and not is_marked(item, "quick"):
+            yield item
 
 
 @pytest.fixture(scope="session")
@@ -301,10 +339,13 @@ def served(serve):
     return serve()
 
 
+# The shell is the same engine without windows: half of the CPU for a page.
+CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
+
 # One that beeps; whether a page may use it is still asked for.
 MICROPHONE = ["--use-fake-device-for-media-stream"]
 # Debian's wrapper asks for rasterization by a GPU; there is none to test with.
-CHROMIUM = ["--no-sandbox", "--disable-gpu", *MICROPHONE]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", *MICROPHONE]
 
 
 @pytest.fixture(scope="session")
@@ -314,8 +355,9 @@ def browsers():
     started = []
 
     def start():
-        path = "/usr/bin/chromium"
-        started.append(playwright.chromium.launch(executable_path=path, args=CHROMIUM))
+        started.append(
+            playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        )
 
     start()
     yield SimpleNamespace(start=start, started=started)

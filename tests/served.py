@@ -6,23 +6,39 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from tests.forked import Forked
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "run.py"
+PROGRAM = [sys.executable, str(RUN)]
 
 
 def run_command(data, *arguments, stdin="", env=None, timeout_s=300):
     """Run `run.py ARGUMENTS --data DATA` to its end; return the CompletedProcess."""
-    command = [sys.executable, str(RUN), *map(str, arguments), "--data", str(data)]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=clean_environment(env),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-    )
+    command = [str(RUN), *map(str, arguments), "--data", str(data)]
+    with TemporaryFile("w+") as given, TemporaryFile("w+") as out:
+        with TemporaryFile("w+") as err:
+            given.write(stdin)
+            for file in (given, out, err):
+                file.seek(0)
+            process = Forked(
+                command,
+                cwd=ROOT,
+                env=clean_environment(env),
+                stdin=given,
+                stdout=out,
+                stderr=err,
+            )
+            try:
+                code = process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+            printed = [file.seek(0) or file.read() for file in (out, err)]
+    return subprocess.CompletedProcess(command, code, *printed)
 
 
 def clean_environment(changes=None):
@@ -38,7 +54,7 @@ class Served:
         self.data = Path(data)
         self.flags = flags
         self.env = env
-        self.program = [sys.executable, str(RUN)]
+        self.program = PROGRAM
         self.wrapper = []  # a command that runs the program, such as strace
         self.process = None
         self.url = ""
@@ -47,16 +63,16 @@ class Served:
 
     def start(self):
         command = [*self.program, "--port", "0", "--data", str(self.data)]
-        with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.wrapper, *command, *map(str, self.flags)],
-                cwd=ROOT,
-                env=clean_environment(self.env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        command += map(str, self.flags)
+        with self.log_path.open("ab") as log, open(os.devnull) as nothing:
+            files = {"stdin": nothing, "stdout": subprocess.PIPE, "stderr": log}
+            about = {"cwd": ROOT, "env": clean_environment(self.env), **files}
+            if self.program == PROGRAM and not self.wrapper:
+                self.process = Forked(command[1:], **about)
+            else:
+                self.process = subprocess.Popen(
+                    [*self.wrapper, *command], text=True, **about
+                )
         self.read_address()
         return self
 

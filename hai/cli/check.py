@@ -1,4 +1,4 @@
-"""`run.py check`: format, lint, types, layers, the page's code and its tests.
+"""`run.py check`: format, lint, types, layers, the page's code, or those named.
 
 Needs a checkout and the test extra; the test command runs it too. Prints the ten
 longest functions and the five widest modules, and fails on neither.
@@ -20,16 +20,23 @@ from hai.paths import ROOT
 
 def configure(add: Any, name: str) -> None:
     parser = add(name, "check a checkout's format, types, layers and JavaScript")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
     parser.set_defaults(run=run)
 
 
 def run(config: Config, arguments: argparse.Namespace) -> int:
-    """Run every check, also after one has failed."""
+    """Run every check, or those named, also after one has failed."""
     if not (ROOT / "tests").is_dir():
         print("check needs a checkout of Hai, with its tests", file=sys.stderr)
         return 1
-    failed = [name for name, command in checks().items() if not passes(name, command)]
-    print_sizes()
+    commands = checks()
+    names = arguments.names or [*commands]
+    if unknown := set(names) - set(commands):
+        print(f"no check is called {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    failed = [name for name in names if not passes(name, commands[name])]
+    if not arguments.names:
+        print_sizes()
     if failed:
         print("failed: " + ", ".join(failed))
     return 1 if failed else 0

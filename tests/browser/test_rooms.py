@@ -1,5 +1,6 @@
 """Rooms and the people in them: leaving, removing, deleting, writing to several."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.tabs import PHONE, live, texts
@@ -103,6 +104,7 @@ def test_deleted_by_touch_the_keyboard_stays_closed(tab, sea):
     assert page.evaluate("document.activeElement.tagName") != "TEXTAREA"
 
 
+@pytest.mark.quick
 def test_the_last_room_takes_its_heading_with_it(tab, sea):
     for room_id in (sea.lounge, sea.den):
         sea.ask("linus", f"rooms/{room_id}/leave", {"x": 1})

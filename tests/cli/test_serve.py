@@ -15,6 +15,7 @@ from hai.cli.control import folder_lock
 from tests.served import run_command
 
 
+@pytest.mark.quick
 def test_on_first_run_it_prints_the_address_and_a_link_to_set_up(served):
     assert f"{served.url}/setup?token=" in served.printed
 

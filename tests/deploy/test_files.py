@@ -11,6 +11,7 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SERVICE = (DEPLOY / "hai.service").read_text()
 
 
+@pytest.mark.quick
 def test_the_service_sets_settings_that_exist():
     found = re.findall(r"^#?Environment=(HAI_\w+)=(\S+)$", SERVICE, re.MULTILINE)
     env = dict(found)

@@ -61,6 +61,7 @@ def dying(data):
 
 
 @pytest.mark.parametrize("point", ["in_first_migration", "between_migrations"])
+@pytest.mark.quick
 def test_killed_in_a_migration(data, serve, point):
     die_at(point, data, "users", "add", "ada")
     serve(data=data).run("users", "add", "ada")
