@@ -12,7 +12,9 @@ damaged or is not ours raises `Unusable`, and stays as it is.
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +24,15 @@ from typing import Any, TypeVar
 from peewee import DatabaseError, SqliteDatabase
 
 from hai import errors
-from hai.storage import epoch, faults, migrations, models
+from hai.storage import epoch, faults, migrations, models, rescue
 from hai.storage.faults import Unusable
+from hai.storage.open_files import LostFile, OpenFiles
 from hai.storage.reserve import RESERVE_NAME
 from hai.storage.writer import BUSY_TIMEOUT_MS, Aside, Write, Writer
 
 Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
 
 SQLITE_VERSION = sqlite3.sqlite_version
 
@@ -70,6 +75,7 @@ class Database:
             publish,
             on_failure=self.failed.set,
             interrupt_readers=lambda: self._interrupt_reads(LONG_READ_S),
+            rescue=self._rescue,
         )
         self._readers = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="reader")
         self._opened: list[Any] = []  # the readers' raw connections
@@ -97,18 +103,43 @@ class Database:
         self.engine.connect()
         migrations.migrate(self.engine.execute_sql)
         epoch.begin_run(self.engine.execute_sql, self.durability)
+        self.writer.watch(OpenFiles(self.path))
         self.engine.execute_sql("PRAGMA query_only = 1")
 
     async def stop(self) -> None:
-        """Commit what is queued, then close every connection."""
+        """Commit what is queued, then close every connection.
+
+        They stay open after a loss: then the process should end without `close`.
+        """
         await self.writer.stop()
         self._interrupt_reads(older_than_s=0)
         self._readers.shutdown(wait=True)
+        if self.has_lost_file:
+            return
         if not self.writer.failure:
             self._end_run()
         for connection in self._opened:
             connection.close()
         self.engine.close()
+        self.writer.files.close()
+
+    @property
+    def has_lost_file(self) -> bool:
+        """Then SQLite must not close its files: it would write the log into what has
+        the database's name now, or into what has lost its log, and remove a log."""
+        return isinstance(self.writer.failure, LostFile)
+
+    def _rescue(
+        self, connection: Any, loss: str, acked_rev: int, is_over: threading.Event
+    ) -> None:
+        rescue.end(
+            self.writer.files,
+            connection,
+            loss=loss,
+            acked_rev=acked_rev,
+            is_over=is_over,
+            tell=logger.critical,
+        )
 
     def _end_run(self) -> None:
         """On a full disk the mark stays: the next start is then an unclean one."""
@@ -167,6 +198,9 @@ class Database:
             raise
 
     def _connect_reader(self) -> None:
+        if loss := self.writer.files.find_loss():  # it would open another file
+            self.writer.fail(LostFile(loss))
+            raise errors.Busy()
         self.engine.connect()
         self._opened.append(self.engine.connection())
         self.engine.execute_sql("PRAGMA query_only = 1")
@@ -208,6 +242,7 @@ def inspect(path: Path) -> None:
     Raises Unusable when a new database must not be made, NewerSchema, or
     sqlite3.Error: it cannot be read or is damaged where we look.
     """
+    _refuse_after_loss(path)
     if not path.exists() or not path.stat().st_size:
         _refuse_leftovers(path)
         return
@@ -225,8 +260,20 @@ def inspect(path: Path) -> None:
             db.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone()
 
 
+def _refuse_after_loss(path: Path) -> None:
+    """A file was lost while an earlier Hai served, and what is here may be older."""
+    note = path.with_name(rescue.NOTE_NAME)
+    if note.exists():
+        raise Unusable(note.read_text().strip())
+
+
 def _refuse_leftovers(path: Path) -> None:
     """A database has been here: a new one would hide that it is gone."""
+    if rescued := sorted(path.parent.glob(f"{rescue.PREFIX}*.db")):
+        raise Unusable(
+            f"{path} is missing or empty; what an earlier Hai has rescued:"
+            f" run.py restore {rescued[-1]}"
+        )
     for leftover in (Path(f"{path}-wal"), Path(f"{path}.restoring")):
         if leftover.exists() and leftover.stat().st_size:
             raise Unusable(f"{path} is missing or empty, but {leftover} is there")
