@@ -7,7 +7,7 @@ from typing import Any
 
 from hai.cli.control import folder_lock
 from hai.config import Config
-from hai.storage.sqlite import backup
+from hai.storage.sqlite import backup, rescue
 
 
 def configure(add: Any, name: str) -> None:
@@ -46,6 +46,7 @@ def _restore(path: Path, source: Path, is_forced: bool) -> int:
             return 1
         aside = backup.set_aside(path)
         backup.put_in_place(part, path)
+        rescue.forget(path)
     finally:
         if path.exists():  # else the new file is the only one: keep it
             backup.remove(part)

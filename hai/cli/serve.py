@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import resource
 import signal
 import sys
@@ -65,8 +66,18 @@ async def _serve(config: Config) -> int:
         await app.stop()
     if app.core.db.failed.is_set():
         print(f"Hai stopped: {config.database_path} failed.", file=sys.stderr)
+        if app.core.db.has_lost_file:
+            _leave_at_once(3)
         return 3
     return 0
+
+
+def _leave_at_once(code: int) -> None:
+    """The interpreter's end would close the files, which SQLite must not."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _listen_for_stop() -> asyncio.Event:

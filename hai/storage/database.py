@@ -13,7 +13,9 @@ damaged or is not ours raises `Unusable`, and stays as it is.
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,12 +24,9 @@ from peewee import DatabaseError, SqliteDatabase
 
 from hai import errors
 from hai.storage import models
-from hai.storage.sqlite import (
-    epoch,
-    faults,
-    migrations,
-)
+from hai.storage.sqlite import epoch, faults, migrations, rescue
 from hai.storage.sqlite.faults import Unusable
+from hai.storage.sqlite.open_files import LostFile, OpenFiles
 from hai.storage.sqlite.readers import Readers
 from hai.storage.sqlite.readers import asker as asker
 from hai.storage.sqlite.reserve import RESERVE_NAME
@@ -35,6 +34,8 @@ from hai.storage.writer import BUSY_TIMEOUT_MS, Aside, Write, Writer
 from hai.units import CHUNK_BYTES
 
 Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
 
 SQLITE_VERSION = sqlite3.sqlite_version
 
@@ -76,8 +77,11 @@ class Database:
             publish,
             on_failure=self.failed.set,
             interrupt_readers=lambda: self.readers.interrupt(LONG_READ_S),
+            rescue=self._rescue,
         )
-        self.readers = Readers(self.engine, self._look_at)
+        self.readers = Readers(
+            self.engine, self._look_at, before_connect=self._refuse_lost_files
+        )
 
     async def start(self) -> None:
         """Migrate, bind the models and start the writer. Raises Unusable."""
@@ -100,17 +104,42 @@ class Database:
         self.engine.connect()
         migrations.migrate(self.engine.execute_sql)
         epoch.begin_run(self.engine.execute_sql, self.durability)
+        self.writer.watch(OpenFiles(self.path))
         self.engine.execute_sql("PRAGMA query_only = 1")
 
     async def stop(self) -> None:
-        """Commit what is queued, then close every connection."""
+        """Commit what is queued, then close every connection.
+
+        They stay open after a loss: then the process should end without `close`.
+        """
         await self.writer.stop()
         await self.readers.stop()
+        if self.has_lost_file:
+            return
         if not self.writer.failure:
             self._end_run()
         for connection in self.readers.connections:
             connection.close()
         self.engine.close()
+        self.writer.files.close()
+
+    @property
+    def has_lost_file(self) -> bool:
+        """Then SQLite must not close its files: it would write the log into what has
+        the database's name now, or into what has lost its log, and remove a log."""
+        return isinstance(self.writer.failure, LostFile)
+
+    def _rescue(
+        self, connection: Any, loss: str, acked_rev: int, is_over: threading.Event
+    ) -> None:
+        rescue.end(
+            self.writer.files,
+            connection,
+            loss=loss,
+            acked_rev=acked_rev,
+            is_over=is_over,
+            tell=logger.critical,
+        )
 
     def _end_run(self) -> None:
         """On a full disk the mark stays: the next start is then an unclean one."""
@@ -166,6 +195,12 @@ class Database:
             self._look_at(error)
             raise
 
+    def _refuse_lost_files(self) -> None:
+        """A connection made now would open another file. Raises Busy. (any thread)"""
+        if loss := self.writer.files.find_loss():
+            self.writer.fail(LostFile(loss))
+            raise errors.Busy()
+
     def _look_at(self, error: BaseException) -> None:
         """What a read has met. Damage ends Hai: what else is there can be trusted?
 
@@ -186,6 +221,7 @@ def inspect(path: Path) -> None:
     Raises Unusable when a new database must not be made, NewerSchema, or
     sqlite3.Error: it cannot be read or is damaged where we look.
     """
+    _refuse_after_loss(path)
     if not path.exists() or not path.stat().st_size:
         _refuse_leftovers(path)
         return
@@ -203,8 +239,20 @@ def inspect(path: Path) -> None:
             db.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone()
 
 
+def _refuse_after_loss(path: Path) -> None:
+    """A file was lost while an earlier Hai served, and what is here may be older."""
+    note = path.with_name(rescue.NOTE_NAME)
+    if note.exists():
+        raise Unusable(note.read_text().strip())
+
+
 def _refuse_leftovers(path: Path) -> None:
     """A database has been here: a new one would hide that it is gone."""
+    if rescued := sorted(path.parent.glob(f"{rescue.PREFIX}*.db")):
+        raise Unusable(
+            f"{path} is missing or empty; what an earlier Hai has rescued:"
+            f" run.py restore {rescued[-1]}"
+        )
     for leftover in (Path(f"{path}-wal"), Path(f"{path}.restoring")):
         if leftover.exists() and leftover.stat().st_size:
             raise Unusable(f"{path} is missing or empty, but {leftover} is there")

@@ -16,13 +16,16 @@ raises is rolled back to its own savepoint and spoils no other.
 When the disk is full, writes that would fill it are refused and the small ones
 get the room held for them (reserve.py). After a fault that makes later commits
 doubtful (faults.py), and after any error that is not a write's own, nothing is
-acked any more: `failure` is set, what waits is refused, and the thread ends.
+acked any more: `failure` is set, what waits is refused, and the thread ends. So it
+is when a file was lost (open_files.py), which is looked for after each COMMIT and
+before its futures resolve; then what is open is rescued first (rescue.py).
 """
 
 import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -34,6 +37,7 @@ from peewee import DatabaseError, SqliteDatabase
 
 from hai import clock, errors
 from hai.storage.sqlite import faults
+from hai.storage.sqlite.open_files import LostFile, OpenFiles
 from hai.storage.sqlite.reserve import RESERVE_NAME, Reserve
 from hai.storage.sqlite.wal import WriteAheadLog
 
@@ -43,12 +47,16 @@ QUEUE_LIMIT = 20_000  # writes; at 8,000/s that is 2.5 s, beyond it: busy
 BUSY_TIMEOUT_MS = 5_000  # for another process: an open shell, a repair
 BATCH_LIMIT = 1_000  # writes in one transaction: bounds what one fsync delays
 SMALL_BATCH = 100  # while the write-ahead log is long: 4 MiB of the longest hais
+LOOK_S = 1.0  # between looks at the files while nothing is written
 CHUNK_BATCH_BYTES = 1024 * 1024  # of pictures in one transaction: 4 chunks
 
 # What runs between batches gets the raw connection, and a function to call every
 # few milliseconds that commits what has been queued meanwhile.
 Breathe = Callable[[], None]
 Aside = Callable[[Any, Breathe], Any]
+# Given the raw connection, what was lost, the last rev acked, and an event that is
+# set when Hai is told to stop.
+Rescue = Callable[[Any, str, int, threading.Event], None]
 
 
 class Transaction:
@@ -66,6 +74,11 @@ class Transaction:
 
     def execute(self, sql: str, params: Iterable[Any] = ()) -> Any:
         return self.engine.execute_sql(sql, params)
+
+    @property
+    def rev(self) -> int:
+        """The highest one taken; 0: none."""
+        return self._rev
 
     def next_rev(self) -> int:
         return self.next_revs(1)[0]
@@ -113,7 +126,10 @@ class Writer:
 
     on_failure: told on the loop, once, when nothing can be acked any more.
     interrupt_readers: makes this process's long reads end; from any thread.
+    rescue: told on the writer's thread what file was lost, when all are refused.
     """
+
+    files: OpenFiles  # by `watch`
 
     def __init__(
         self,
@@ -122,10 +138,12 @@ class Writer:
         *,
         on_failure: Callable[[], None] = lambda: None,
         interrupt_readers: Callable[[], None] = lambda: None,
+        rescue: Rescue = lambda connection, loss, acked_rev, is_over: None,
     ) -> None:
         self.engine = engine
         self.publish = publish
         self.on_failure = on_failure
+        self.rescue = rescue
         self.reserve = Reserve(Path(engine.database).with_name(RESERVE_NAME))
         self.wal = WriteAheadLog(engine, interrupt_readers)
         self.failure: BaseException | None = None
@@ -141,8 +159,15 @@ class Writer:
         self._asides: deque[Write] = deque()
         self._is_stopping = False  # loop thread: takes no more
         self._is_last = False  # writer thread: nothing more will come
+        self._is_over = threading.Event()  # told to stop
+        self._acked_rev = 0
+        self._looked_at = 0.0
         self._failing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def watch(self, files: OpenFiles) -> None:
+        """Before `start`, when the files are open."""
+        self.files = self.wal.files = files
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -151,6 +176,7 @@ class Writer:
     async def stop(self) -> None:
         """Commit everything that was queued, then end the thread."""
         self._is_stopping = True
+        self._is_over.set()
         self._hand_over()
         self._inbox.put(None)
         while self._thread.is_alive():
@@ -179,10 +205,12 @@ class Writer:
         with self._failing:
             if self.failure is not None:
                 return
+            if isinstance(error, DatabaseError) and (loss := self.files.find_loss()):
+                error = LostFile(loss)
             self.failure = error
         if isinstance(error, DatabaseError):
             logger.critical("the database failed, so Hai stops: %s", error)
-        else:
+        elif not isinstance(error, LostFile):  # of which the rescue tells
             logger.critical("the writer failed, so Hai stops", exc_info=error)
         self._inbox.put(None)
 
@@ -197,9 +225,20 @@ class Writer:
         finally:
             if self.failure:
                 self._loop.call_soon_threadsafe(self._refuse_the_rest)
-            self.wal.close()
-            with contextlib.suppress(DatabaseError):
-                self.engine.close()
+            if isinstance(self.failure, LostFile):
+                self._rescue(self.failure)
+            else:
+                with contextlib.suppress(DatabaseError):
+                    self.engine.close()
+            if self.failure:
+                self._loop.call_soon_threadsafe(self.on_failure)
+
+    def _rescue(self, lost: LostFile) -> None:
+        connection = self.engine.connection()
+        try:
+            self.rescue(connection, str(lost), self._acked_rev, self._is_over)
+        except Exception as error:
+            logger.critical("%s, and the rescue failed", lost, exc_info=error)
 
     def _open(self) -> None:
         """Connect, on a full disk too, and hold the reserve."""
@@ -213,6 +252,7 @@ class Writer:
                     raise
                 if not self.reserve.give_some():
                     raise
+        self.files.check()  # this connection has opened the same ones
         self.is_full = not self.reserve.take()
 
     def _turn(self) -> bool:
@@ -246,7 +286,7 @@ class Writer:
     def _take(self, *, block: bool) -> bool:
         """Move one turn's writes to their lanes; False: nothing more."""
         try:
-            writes = self._inbox.get(block=block)
+            writes = self._wait() if block else self._inbox.get_nowait()
         except Empty:
             return False
         if writes is None:
@@ -259,13 +299,22 @@ class Writer:
                 (self._chunks if write.chunk_bytes else self._hais).append(write)
         return True
 
+    def _wait(self) -> list[Write] | None:
+        """The next turn's writes; looks at the files meanwhile. Raises LostFile."""
+        while True:
+            with contextlib.suppress(Empty):
+                return self._inbox.get(timeout=LOOK_S)
+            self.files.check()
+
     def _commit(self, batch: list[Write]) -> None:
         """Store a batch, tell the loop once, and then look after the log."""
         events: list[Any] = []
         try:
             events = self._store(self._without_refused(batch))
+            self.files.check()
         except BaseException as error:  # none of our own: what is stored is not known
             self.fail(error)
+            events = []
             for write in batch:
                 write.error = errors.Busy()
         self.batch_count += 1
@@ -318,6 +367,7 @@ class Writer:
             self._run_group(transaction, group)
         transaction.store_rev()
         self.engine.execute_sql("COMMIT")
+        self._acked_rev = max(self._acked_rev, transaction.rev)
         return transaction.events
 
     def _without_fillers(self, batch: list[Write]) -> list[Write]:
@@ -353,12 +403,21 @@ class Writer:
         """Let what was queued go first. Raises Busy when it is time to end."""
         if batch := self._gather(must_wait=False):
             self._commit(batch)
+        else:
+            self._look_now_and_then()
         if self._is_last or self.failure:
             raise errors.Busy("Hai is stopping.")
 
+    def _look_now_and_then(self) -> None:
+        """While something long runs between batches."""
+        if time.monotonic() - self._looked_at > LOOK_S:
+            self._looked_at = time.monotonic()
+            if loss := self.files.find_loss():
+                self.fail(LostFile(loss))
+
     def _refuse_the_rest(self) -> None:
-        """After a failure: everybody who waits is told so, and then the owner.
-        Loop thread, when the writer's has ended: nothing more will come."""
+        """After a failure: everybody who waits is told so.
+        Loop thread, when the writer's takes no more: nothing more will come."""
         self._hand_over()
         while self._take(block=False) or not self._inbox.empty():
             pass
@@ -366,7 +425,6 @@ class Writer:
         for write in rest:
             write.error = errors.Busy()
         self._tell([], rest)
-        self.on_failure()
 
     def _tell_soon(self, events: list[Any], batch: list[Write]) -> None:
         assert self._loop is not None

@@ -30,8 +30,9 @@ class HealthHandler(BaseHandler):
     always_json = True
 
     async def get(self) -> None:
-        await self.core.db.read(server_row)
         writer = self.core.db.writer
+        if not writer.failure:
+            await self.core.db.read(server_row)
         status = "storage_full" if writer.is_full else "ok"
         status = "failed" if writer.failure else status
         answer = {"status": status, "version": __version__}

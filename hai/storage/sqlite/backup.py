@@ -32,6 +32,7 @@ from hai.storage.sqlite import (
 from hai.storage.sqlite.backup_check import sync
 
 STEP_PAGES = 256  # 1 MiB: about 2 ms between two batches
+TIME = "%Y-%m-%d-%H%M%S"  # in the name of what is kept beside a file
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 
 
@@ -239,13 +240,15 @@ def set_aside(path: Path) -> Path | None:
     Its log goes into it first, or goes with it: a log beside another file's name
     would be poison.
     """
-    if not path.exists():
-        return None
-    aside = _free_name(f"{path}.{time.strftime('%Y-%m-%d-%H%M%S')}")
-    _empty_log(path)
+    aside = free_name(Path(f"{path}.{time.strftime(TIME)}"))
+    is_there = path.exists()
+    if is_there:
+        _empty_log(path)
     for suffix in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{suffix}", f"{aside}{suffix}")
+    if not is_there:
+        return None
     try:
         os.link(path, aside)
     except OSError:
@@ -253,8 +256,10 @@ def set_aside(path: Path) -> Path | None:
     return aside
 
 
-def _free_name(wanted: str) -> Path:
-    names = (Path(wanted + suffix) for suffix in ("", *map("-{}".format, range(2, 99))))
+def free_name(wanted: Path) -> Path:
+    """This path, or with a number where it is taken."""
+    numbers = ("", *map("-{}".format, range(2, 99)))
+    names = (Path(f"{wanted}{number}") for number in numbers)
     return next(name for name in names if not name.exists())
 
 

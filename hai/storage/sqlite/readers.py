@@ -122,14 +122,20 @@ class Readers:
     """Threads with a connection each. `read` and `stop` are for the loop thread.
 
     judge: is told the error of a read on its thread, and may raise a better one.
+    before_connect: called on its thread before one connects; may raise Busy.
     on_cost: is told on the loop whom a read was for, and its CPU time in ms.
     """
 
     def __init__(
-        self, engine: SqliteDatabase, judge: Callable[[BaseException], None]
+        self,
+        engine: SqliteDatabase,
+        judge: Callable[[BaseException], None],
+        *,
+        before_connect: Callable[[], None] = lambda: None,
     ) -> None:
         self.engine = engine
         self.judge = judge
+        self.before_connect = before_connect
         self.on_cost: Callable[[Hashable, float], None] = _ignore
         self.read_count = 0
         self.unwanted_count = 0  # whose client had gone
@@ -300,6 +306,7 @@ class Readers:
         return error
 
     def _connect(self) -> None:
+        self.before_connect()
         self.engine.connect()
         self.connections.append(self.engine.connection())
         self.engine.execute_sql("PRAGMA query_only = 1")

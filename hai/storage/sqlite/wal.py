@@ -2,25 +2,22 @@
 
 SQLite would write it back by itself within a COMMIT, and say nothing of a sync
 that failed there; so its `wal_autocheckpoint` is off and the writer does it after
-a commit, where an error is an error. When that is due is read from the log: it
-begins anew under another salt, and each of its pages carries the salt that it was
-written under, so two reads of a few bytes tell whether so many pages are in it.
-Source: the SQLite file format, "The Write-Ahead Log".
+a commit, where an error is an error. When that is due is read from the log's index
+(open_files.py): how many pages are in the log, which begins anew under another salt.
 
 The log begins anew only when nobody reads in it. Readers of this process are
 ended when they take too long; for those of another program there is `is_long`:
 what fills the file is refused until they are gone. Promise: 64 MiB at most.
 """
 
-import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable
 
 from peewee import DatabaseError, SqliteDatabase
 
 from hai.storage.sqlite import faults
+from hai.storage.sqlite.open_files import OpenFiles
 from hai.units import MIB
 
 logger = logging.getLogger(__name__)
@@ -37,29 +34,31 @@ WAIT_MS = 500  # for readers that are in it; writers wait meanwhile
 RETRY_S = 1.0
 TOLD_AT = 3  # tries: a read of ours on a busy machine may outlast one or two
 
-HEADER_BYTES, PAGE_HEADER_BYTES, SALT_BYTES = 32, 24, 8
-PAGE_BYTES_AT, SALT_AT, PAGE_SALT_AT = 8, 16, 8
-
 
 class WriteAheadLog:
     """The log of one open database. Writer thread only.
 
     interrupt_readers: makes this process's long reads end.
+    files: set when they are open.
     """
+
+    files: OpenFiles
 
     def __init__(
         self, engine: SqliteDatabase, interrupt_readers: Callable[[], None]
     ) -> None:
         self.engine = engine
         self.interrupt_readers = interrupt_readers
-        self.path = f"{engine.database}-wal"
-        self.byte_count = 0  # of the file, after the last commit
-        self._handle: int | None = None
         self._salt = b""  # of the log that `_due_at` counts in
         self._due_at = DUE_PAGES
         self._tried_at = 0.0
         self._busy_count = 0  # tries in a row that readers kept from beginning anew
         self._is_told = False
+
+    @property
+    def byte_count(self) -> int:
+        """Of the file, after the last commit."""
+        return self.files.log_bytes
 
     @property
     def is_waited_for(self) -> bool:
@@ -80,31 +79,15 @@ class WriteAheadLog:
         """
         if self._is_due():
             self._write_back("PASSIVE")
-        self.byte_count = self._measure()
         if self.is_waited_for and time.monotonic() - self._tried_at > RETRY_S:
             self._shorten()
-            self.byte_count = self._measure()
-
-    def close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)  # SQLite holds no lock on this file to be lost
-
-    def _measure(self) -> int:
-        return 0 if self._handle is None else os.fstat(self._handle).st_size
+            self.files.measure_log()
 
     def _is_due(self) -> bool:
-        if self._handle is None:
-            with contextlib.suppress(OSError):  # not there before the first commit
-                self._handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            return False
-        header = os.pread(self._handle, HEADER_BYTES, 0)
-        salt = header[SALT_AT : SALT_AT + SALT_BYTES]
+        salt, page_count = self.files.committed
         if salt != self._salt:
             self._salt, self._due_at = salt, DUE_PAGES
-        page_bytes = int.from_bytes(header[PAGE_BYTES_AT : PAGE_BYTES_AT + 4])
-        at = HEADER_BYTES + (self._due_at - 1) * (PAGE_HEADER_BYTES + page_bytes)
-        found = os.pread(self._handle, SALT_BYTES, at + PAGE_SALT_AT)
-        return bool(found) and found == salt
+        return page_count >= self._due_at
 
     def _shorten(self) -> None:
         """Begin the log anew with an empty file, as soon as no reader is in it."""
