@@ -105,6 +105,32 @@ TABLE = {
         "namespace": (None, "realtime/wire/packets.py"),
         "packet_type": (None, "realtime/wire/packets.py"),
     },
+    "tornado.http1connection.HTTP1Connection": {
+        "_body_timeout": (None, "web/http/connection.py"),
+        "_clear_callbacks": ("self", "web/http/connection.py"),
+        "_deliver_body": ("self delegate data", "web/http/connection.py"),
+        "_disconnect_on_finish": (None, "web/http/connection.py"),
+        "_finish_future": (None, "web/http/connection.py"),
+        "_finish_request": ("self future", "web/http/connection.py"),
+        "_max_body_size": (None, "web/http/connection.py"),
+        "_on_connection_close": ("self", "web/http/connection.py"),
+        "_read_chunked_body": ("self delegate", "web/http/connection.py"),
+        "_read_finished": (None, "web/http/connection.py"),
+        "_read_fixed_body": ("self content_length delegate", "web/http/connection.py"),
+        "_request_headers": (None, "web/http/connection.py"),
+        "_request_start_line": (None, "web/http/connection.py"),
+        "_response_start_line": (None, "web/http/connection.py"),
+        "_write_finished": (None, "web/http/connection.py"),
+    },
+    "tornado.http1connection.HTTP1ServerConnection": {
+        "_server_request_loop": ("self delegate", "web/http/connection.py"),
+    },
+    "tornado.httpserver.HTTPServer": {
+        "_connections": (None, "web/http/listener.py"),
+    },
+    "tornado.iostream.BaseIOStream": {
+        "_read_buffer_size": (None, "web/http/connection.py"),
+    },
     "tornado.tcpserver.TCPServer": {
         "_handle_connection": ("self connection address", "web/http/listener.py"),
         "_handlers": (None, "web/http/listener.py"),
@@ -117,12 +143,11 @@ TABLE = {
     "tornado.web.RequestHandler": {
         "_finished": (
             None,
-            "realtime/wire/transport.py web/http/base.py web/http/bodies.py",
+            "web/http/base.py web/http/bodies.py",
         ),
         "_headers": (None, "web/pictures.py"),
         "_headers_written": (None, "web/pictures.py"),
         "_request_summary": ("self", "realtime/wire/transport.py"),
-        "_write_buffer": (None, "web/http/bodies.py"),
     },
 }
 
