@@ -1,10 +1,13 @@
 """Voices are recorded, listened to and sent; videos play and are skipped in."""
 
+import pytest
 from playwright.sync_api import expect
 
 from hai.core import posters
 from tests.browser.tabs import PHONE, live, offline, online, said, sent_all, write
 from tests.videos import made
+
+pytestmark = pytest.mark.microphone
 
 PLACE = "one => [one.paused, one.currentTime]"
 LARGE = ("-s", "320x240")
