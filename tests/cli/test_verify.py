@@ -26,7 +26,7 @@ def test_without_a_database_none_is_made(tmp_path):
 PROGRAM = """
 import sys
 from hai import cli
-from hai.storage import verify
+from hai.storage.sqlite import verify
 
 def interrupted(patience, look):
     raise InterruptedError
