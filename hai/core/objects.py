@@ -1,7 +1,7 @@
 """The objects of docs/protocol.md, made from rows: hai, picture and user.
 
-An absent field is left out, never null. The one place that decides their
-shape; rooms come ready from storage/rooms.py, which derives half of them.
+An absent field is left out, never null. Their fields are declared in hai/shapes.py;
+rooms come ready from storage/rooms.py, which derives half of them.
 """
 
 from collections.abc import Iterable
