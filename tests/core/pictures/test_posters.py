@@ -86,6 +86,24 @@ async def test_a_video_that_was_sent_gets_a_poster(core, cast, queue, kind):
         assert image.convert("L").getextrema()[1] > 150  # there is something to see
 
 
+async def test_who_comes_late_to_a_quick_child_still_has_its_frame(
+    core, cast, queue, monkeypatch
+):
+    """It is over, and asyncio has its exit status, before we could hold on to it."""
+    asked, hold = [], os.pidfd_open
+
+    def too_late_at_first(pid):
+        asked.append(pid)
+        if len(asked) == 1:
+            raise ProcessLookupError
+        return hold(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", too_late_at_first)
+    stored = await upload(core, cast.ada, cast.lounge, made("live webm"))
+    assert (await tried(core, stored["id"])).blur.startswith("data:image/webp;base64,")
+    assert len(asked) == 2  # the child for thumbnails
+
+
 async def test_without_ffmpeg_a_video_waits_for_one(core, cast, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     queue = ThumbnailQueue(core)
