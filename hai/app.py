@@ -21,7 +21,7 @@ from hai.core.context import Core
 from hai.core.pictures.stored import Sweeper
 from hai.core.pictures.thumbnail_queue import ThumbnailQueue
 from hai.core.presence import Presence
-from hai.core.reading import Reading
+from hai.core.read_budget import ReadBudget
 from hai.realtime import server as realtime_server
 from hai.storage.database import Database
 from hai.web import application
@@ -43,9 +43,9 @@ def make_core(config: Config) -> Core:
         config.database_path, durability=config.durability, publish=bus.publish
     )
     executor = ThreadPoolExecutor(CPU_THREADS, thread_name_prefix="cpu")
-    reading = Reading(is_on=config.rate_limits)
-    db.readers.on_cost = reading.charge
-    return Core(config, db, bus, Presence(bus), executor, reading)
+    read_budget = ReadBudget(is_on=config.rate_limits)
+    db.readers.on_cost = read_budget.charge
+    return Core(config, db, bus, Presence(bus), executor, read_budget)
 
 
 @contextlib.asynccontextmanager

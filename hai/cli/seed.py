@@ -90,7 +90,7 @@ async def seed(core: Core, users: int, rooms: int, hais: int) -> dict[str, int]:
     seeded = await _seed_rooms(core, chance, people, added, rooms)
     hai_count = await _seed_hais(core, chance, seeded, hais)
     for room in seeded:
-        await core.db.write(_open_doors, room, chance)
+        await core.db.write(_add_members, room, chance)
     return {"users": len(added), "rooms": len(seeded), "hais": hai_count}
 
 
@@ -279,7 +279,7 @@ def _add_picture(tx: Transaction, chance: random.Random, hai: DatedHai) -> None:
     picture_rows.attach(tx, hai.id, [picture_id])
 
 
-def _open_doors(tx: Transaction, room: SeededRoom, chance: random.Random) -> None:
+def _add_members(tx: Transaction, room: SeededRoom, chance: random.Random) -> None:
     """Let the members in and tell them, once its hais are there. (writer thread)"""
     read = {user_id: _read_marker(chance, room) for user_id in room.member_ids}
     room_rows.fill(tx, room.id, read, began_at=tx.now_ms - HISTORY_MS)

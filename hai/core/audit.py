@@ -12,13 +12,13 @@ from hai.storage import audit as rows
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
-__all__ = ["DEEDS", "forget_old", "note", "page"]
+__all__ = ["ACTION_WORDS", "forget_old", "page", "record"]
 
 KEPT_DAYS = 365
 PAGE_LIMIT = 50
 
 # How each is said. {what}: its details.
-DEEDS = {
+ACTION_WORDS = {
     "changed_role": "made {user} {what}",
     "deactivated": "deactivated {user}",
     "reactivated": "let {user} back in",
@@ -33,10 +33,10 @@ DEEDS = {
 }
 
 
-def note(tx: Transaction, name: str, actor_id: int | None, **to: Any) -> None:
+def record(tx: Transaction, name: str, actor_id: int | None, **to: Any) -> None:
     """to: user_id, room_id, details. A name that has no words above is a slip of ours:
     it fails where it is made, not where it is read. (writer thread)"""
-    assert name in DEEDS, name
+    assert name in ACTION_WORDS, name
     rows.insert(tx, name, actor_id, **to)
 
 
@@ -52,10 +52,10 @@ async def page(
     A deed is {id, done_at, name, details?, actor?, user_id?, user?, room_id?, room?}.
     """
     found = await core.db.read(rows.page, before, user_id, limit + 1)
-    return [_deed(row) for row in found[:limit]], len(found) > limit
+    return [_record(row) for row in found[:limit]], len(found) > limit
 
 
-def _deed(row: rows.DeedRow) -> dict[str, Any]:
+def _record(row: rows.AuditRow) -> dict[str, Any]:
     return {key: value for key, value in row._asdict().items() if value is not None}
 
 

@@ -8,7 +8,7 @@ from hai.bus import Bus
 from hai.config import Config
 from hai.core.picture_cache import PictureCache
 from hai.core.presence import Presence
-from hai.core.reading import Reading
+from hai.core.read_budget import ReadBudget
 from hai.core.turns import Turns
 from hai.storage.database import Database
 
@@ -18,7 +18,7 @@ class Core:
     """Made once by app.py.
 
     executor: for work that burns CPU (password hashes, bots): two threads.
-    reading: what people's reads have cost (core/reading.py).
+    read_budget: what people's reads have cost (core/read_budget.py).
     set_up_token: lets a stranger make the first owner; printed at the start.
     url: where it serves, while it does.
     hashes_waiting: passwords at the executor now (core/identity/passwords.py).
@@ -33,7 +33,7 @@ class Core:
     bus: Bus
     presence: Presence
     executor: ThreadPoolExecutor
-    reading: Reading
+    read_budget: ReadBudget
     set_up_token: str = field(default_factory=ids.new_token)
     url: str = ""
     hashes_waiting: int = 0

@@ -190,7 +190,7 @@ def _start(
 ) -> "asyncio.Future[Ack]":
     """Whatever it reads is read for this user. Raises HaiError."""
     if order.is_costly:
-        core.reading.admit(who.user_id)
+        core.read_budget.admit(who.user_id)
     before = asker.set(who.user_id)
     try:
         return order.start(core, who, **found)

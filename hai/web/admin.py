@@ -31,12 +31,12 @@ class AdminHandler(BaseHandler):
     async def get(self, *ids: Any) -> None:
         await self.show(*ids)
 
-    def wanted(self, orders: tuple[str, ...]) -> usage.Wanted:
+    def wanted(self, orders: tuple[str, ...]) -> usage.PageRequest:
         """The page of a list. Raises BadRequest."""
         order = self.query("sort") or orders[0]
         page = self.query_id("page")
         page = 1 if page is None else page
-        return usage.wanted(orders, order, page, self.query("q"))
+        return usage.page_request(orders, order, page, self.query("q"))
 
     def own_url(self, path: str) -> str:
         peer = self.request.remote_ip or ""
@@ -51,8 +51,8 @@ class OverviewHandler(AdminHandler):
         if self.wants_json():
             self.write_json(sums)
             return
-        users, _ = await usage.users(self.core, usage.Wanted())
-        rooms, _ = await usage.rooms(self.core, usage.Wanted())
+        users, _ = await usage.users(self.core, usage.PageRequest())
+        rooms, _ = await usage.rooms(self.core, usage.PageRequest())
         latest, _ = await audit.page(self.core, limit=LATEST)
         await self.page(
             "admin/index.html",
@@ -61,14 +61,14 @@ class OverviewHandler(AdminHandler):
             quota_state=usage.quota_state(self.core, sums),
             users=users[:LATEST],
             rooms=rooms[:LATEST],
-            deeds=latest,
+            records=latest,
             can_invite=self.core.config.sign_up != "closed",
             **names,
         )
 
     async def _sums(self) -> dict[str, Any]:
         metrics = self.application.metrics
-        return await usage.whole(self.core) | {
+        return await usage.totals(self.core) | {
             "sockets": int(metrics.value("hai_sockets")),
             "online": int(metrics.value("hai_users_online")),
             "resident_bytes": int(metrics.value("hai_resident_bytes")),
@@ -113,7 +113,7 @@ class UserHandler(AdminHandler):
             limit=usage.limit_of(self.core, user),
             can_act=admin.is_above(self.user, user),
             is_owner=self.user.role == "owner",
-            deeds=about,
+            records=about,
             back=self.reverse_url("admin_user", user_id),
             **names,
         )
@@ -282,7 +282,7 @@ class RemoveRoomPicturesHandler(AdminRoomHandler, RemovingHandler, FormHandler):
         self.done(self.reverse_url("admin_room", room_id), ack, done="removing")
 
 
-class DeedsHandler(AdminHandler):
+class AuditHandler(AdminHandler):
     """GET /admin/deeds?before=: who did what to whom."""
 
     async def show(self, **names: Any) -> None:
@@ -292,9 +292,9 @@ class DeedsHandler(AdminHandler):
             self.write_json({"deeds": found, "has_more": has_more})
             return
         await self.page(
-            "admin/deeds.html",
+            "admin/audit.html",
             "History",
-            deeds=found,
+            records=found,
             older=found[-1]["id"] if has_more else None,
             **names,
         )

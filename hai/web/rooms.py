@@ -15,9 +15,9 @@ from hai.web.http.base import (
 from hai.web.pages import ROOM_COOKIE
 from hai.web.people import MAX_SHOWN, with_letters
 from hai.web.views.rooms import (
-    Question,
-    leave_question,
-    remove_question,
+    Confirmation,
+    leave_confirmation,
+    remove_confirmation,
     room_view,
 )
 
@@ -172,7 +172,7 @@ class LeaveHandler(BaseHandler):
 
     async def get(self, room_id: int) -> None:
         room = await rooms.show(self.core, self.user, room_id)
-        await ask(self, room, leave_question(room))
+        await ask(self, room, leave_confirmation(room))
 
     async def post(self, room_id: int) -> None:
         ack = await self.order("leave_room", {"room_id": room_id})
@@ -193,7 +193,7 @@ class RemoveMemberHandler(BaseHandler):
 
     async def get(self, room_id: int, user_id: int) -> None:
         room, user = await rooms.removable(self.core, self.user, room_id, user_id)
-        await ask(self, room, remove_question(user, room["name"]))
+        await ask(self, room, remove_confirmation(user, room["name"]))
 
     async def post(self, room_id: int, user_id: int) -> None:
         payload = {"room_id": room_id, "user_id": user_id}
@@ -201,10 +201,12 @@ class RemoveMemberHandler(BaseHandler):
         self.done(self.reverse_url("edit_room", room_id), ack, done="removed")
 
 
-async def ask(handler: BaseHandler, room: RoomObject, question: Question) -> None:
+async def ask(
+    handler: BaseHandler, room: RoomObject, confirmation: Confirmation
+) -> None:
     """The page whose one form is posted to its own address."""
-    names = {"room": room, "question": question, "action": handler.request.path}
-    await handler.page("rooms/ask.html", question.title, **names)
+    names = {"room": room, "confirmation": confirmation, "action": handler.request.path}
+    await handler.page("rooms/ask.html", confirmation.title, **names)
 
 
 class DirectHandler(BaseHandler):

@@ -90,7 +90,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/admin/rooms", admin.AdminRoomsHandler, "admin_rooms"),
     Route("/admin/rooms/{id}", admin.AdminRoomHandler, "admin_room"),
     Route("/admin/rooms/{id}/pictures/remove", admin.RemoveRoomPicturesHandler),
-    Route("/admin/deeds", admin.DeedsHandler, "admin_deeds"),
+    Route("/admin/deeds", admin.AuditHandler, "admin_deeds"),
     # rooms
     Route("/rooms", rooms.RoomsHandler, "rooms"),
     Route("/rooms/{id}", rooms.RoomHandler, "room"),

@@ -11,13 +11,13 @@ from hai.web.http.base import (
     BaseHandler,
     FormHandler,
 )
-from hai.web.http.bodies import STRANGERS_FORM_BYTES
+from hai.web.http.bodies import UNAUTHENTICATED_FORM_BYTES
 
 
 class SessionHandler(FormHandler):
     """What everything needs that begins a session."""
 
-    max_body_bytes = STRANGERS_FORM_BYTES
+    max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
     def slow_down(self, name: str = "") -> None:
         """One try of this address, and for this name. Raises RateLimited.
@@ -92,7 +92,7 @@ class SignOutHandler(BaseHandler):
     """POST /sign_out"""
 
     is_public = True
-    max_body_bytes = STRANGERS_FORM_BYTES
+    max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
     async def post(self) -> None:
         if self.identity is not None:

@@ -49,7 +49,7 @@ class MetricsHandler(BaseHandler):
         is_admin = self.identity is not None and self.identity.is_admin
         if not (is_admin or is_local_request(self.request)):
             raise NotFound()
-        sums = await self.application.recent_usage.get()
+        sums = await self.application.usage_totals.get()
         for name, key in USAGE_METRICS.items():
             self.application.metrics.set(name, sums[key])
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

@@ -206,14 +206,14 @@ async def test_between_batches_something_long_can_run(db):
     """Writes go on meanwhile: it breathes."""
     counts = []
 
-    def aside(connection, breathe):
+    def maintenance(connection, yield_to_writes):
         for _ in range(3):
-            breathe()
+            yield_to_writes()
             count = connection.execute("SELECT count(*) FROM invites").fetchone()[0]
             counts.append(count)
         return "done"
 
-    long = db.write_aside(aside)
+    long = db.run_maintenance(maintenance)
     writes = [db.write(insert, str(n)) for n in range(20)]
     assert await long == "done"
     await asyncio.gather(*writes)
@@ -224,11 +224,11 @@ async def test_what_runs_between_batches_ends_when_hai_stops(io_loop, tmp_path):
     db = Database(tmp_path / "other.db", durability="full", publish=print)
     await db.start()
 
-    def forever(connection, breathe):
+    def forever(connection, yield_to_writes):
         while True:
-            breathe()
+            yield_to_writes()
 
-    long = db.write_aside(forever)
+    long = db.run_maintenance(forever)
     await db.stop()
     with pytest.raises(errors.Busy):
         await long
@@ -281,11 +281,11 @@ async def test_an_error_that_is_no_write_s_own_ends_it_and_all_are_answered(
 async def test_an_error_between_batches_ends_it_too(db, expect_log):
     expect_log("the writer failed, so Hai stops")
 
-    def aside(connection, breathe):
+    def maintenance(connection, yield_to_writes):
         raise SystemExit
 
     with pytest.raises(errors.Busy):
-        await db.write_aside(aside)
+        await db.run_maintenance(maintenance)
     await asyncio.wait_for(db.failed.wait(), 60)
 
 

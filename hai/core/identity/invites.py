@@ -24,7 +24,7 @@ def _create(tx: Transaction, user_id: int | None) -> str:
     """(writer thread)"""
     code = ids.new_invite_code()
     rows.insert(tx, ids.token_hash(code), user_id, tx.now_ms + LIFETIME_MS)
-    audit.note(tx, "made_invite", user_id)
+    audit.record(tx, "made_invite", user_id)
     return code
 
 

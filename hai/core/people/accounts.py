@@ -225,7 +225,7 @@ def add_token(core: Core, user_id: int) -> "asyncio.Future[str]":
 
 def _add_token(tx: Transaction, user_id: int) -> str:
     """(writer thread)"""
-    audit.note(tx, "made_token", None, user_id=user_id)
+    audit.record(tx, "made_token", None, user_id=user_id)
     return sessions.insert(tx, user_id, "token", "")
 
 

@@ -24,7 +24,7 @@ from hai.storage import resets as reset_rows
 from hai.storage import retention as retention_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as rows
-from hai.storage.users import Standing
+from hai.storage.users import UserStatus
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
@@ -46,17 +46,17 @@ def _actor(who: Who) -> Who:
     """As they are now. Raises Forbidden. (writer thread)"""
     if who is None:
         return None
-    now = rows.find_standing(who.user_id)
+    now = rows.find_status(who.user_id)
     if now is None or now.deactivated_at is not None or now.role == "member":
         raise errors.Forbidden()
     return Identity(who.user_id, who.session_id, now.role, now.kind)
 
 
-def _target(who: Who, user_id: int) -> Standing:
+def _target(who: Who, user_id: int) -> UserStatus:
     """The user's, if they are theirs to act on. Raises NotFound, Forbidden.
     (writer thread)"""
     actor = _actor(who)
-    user = rows.find_standing(user_id)
+    user = rows.find_status(user_id)
     if user is None:
         raise errors.NotFound()
     if not is_above(actor, {"role": user.role}):
@@ -64,7 +64,7 @@ def _target(who: Who, user_id: int) -> Standing:
     return user
 
 
-def _person(who: Who, user_id: int) -> Standing:
+def _person(who: Who, user_id: int) -> UserStatus:
     user = _target(who, user_id)
     if user.kind != "person":
         raise errors.Forbidden("Not with a bot.")
@@ -82,7 +82,7 @@ def _told(tx: Transaction, user_id: int) -> Ack:
     return {"user": user}
 
 
-def _require_another_owner(user: Standing) -> None:
+def _require_another_owner(user: UserStatus) -> None:
     is_owner = user.role == "owner" and user.deactivated_at is None
     if is_owner and rows.owner_count() < 2:
         raise errors.Forbidden(LAST_OWNER)
@@ -113,7 +113,7 @@ def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> Ack:
     rows.set_role(tx, user_id, role)
     reset_rows.delete(tx, user_id)  # made for who they were, by who then was above them
     what = "a member" if role == "member" else f"an {role}"
-    audit.note(tx, "changed_role", _id(who), user_id=user_id, details=what)
+    audit.record(tx, "changed_role", _id(who), user_id=user_id, details=what)
     return _told(tx, user_id)
 
 
@@ -134,7 +134,7 @@ def _deactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
     rows.deactivate(tx, user_id)
     for room_id in room_rows.of_user(user_id):
         rooms.remove(tx, room_id, user_id)
-    audit.note(tx, "deactivated", _id(who), user_id=user_id)
+    audit.record(tx, "deactivated", _id(who), user_id=user_id)
     return _told(tx, user_id)
 
 
@@ -154,7 +154,7 @@ def _reactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
     for room_id in dict.fromkeys([*left, *room_rows.for_everyone()]):
         if not rooms.is_member(user_id, room_id):
             rooms.enter(tx, room_id, user_id)
-    audit.note(tx, "reactivated", _id(who), user_id=user_id)
+    audit.record(tx, "reactivated", _id(who), user_id=user_id)
     return _told(tx, user_id)
 
 
@@ -167,7 +167,7 @@ def _end_sessions(tx: Transaction, who: Who, user_id: int) -> Ack:
     """(writer thread)"""
     _target(who, user_id)
     count = sessions.end_all(tx, user_id)
-    audit.note(tx, "ended_sessions", _id(who), user_id=user_id)
+    audit.record(tx, "ended_sessions", _id(who), user_id=user_id)
     return {"session_count": count}
 
 
@@ -180,7 +180,7 @@ def _make_reset(tx: Transaction, who: Who, user_id: int) -> str:
     """(writer thread)"""
     if _person(who, user_id).deactivated_at is not None:
         raise errors.Forbidden("Let them back in first.")
-    audit.note(tx, "made_reset", _id(who), user_id=user_id)
+    audit.record(tx, "made_reset", _id(who), user_id=user_id)
     return resets.insert(tx, user_id)
 
 
@@ -204,7 +204,7 @@ def _set_quota(tx: Transaction, who: Who, user_id: int, max_bytes: int | None) -
     what = "as much as the setting says"
     if max_bytes is not None:
         what = size_words(max_bytes) if max_bytes else "without a limit"
-    audit.note(tx, "set_quota", _id(who), user_id=user_id, details=what)
+    audit.record(tx, "set_quota", _id(who), user_id=user_id, details=what)
     return {"user": user_object(*rows.find([user_id])[0])}
 
 
@@ -254,7 +254,7 @@ def _remove_pictures(
     if count:
         retention_rows.add_removal(tx, owner, id_, tx.now_ms - days * DAY_MS)
         which = f"{count:,}, " + (f"older than {days} days" if days else "all of them")
-        audit.note(tx, "removed_pictures", _id(who), details=which, **to)
+        audit.record(tx, "removed_pictures", _id(who), details=which, **to)
         tx.publish(PicturesLeaving())
     return {"picture_count": count, "picture_bytes": byte_count}
 

@@ -57,5 +57,5 @@ def _use(tx: Transaction, code_hash: bytes, password_hash: str) -> int:
     rows.delete(tx, user_id)
     user_rows.set_password_hash(tx, user_id, password_hash)
     sessions.end_all(tx, user_id, kinds=("browser",))
-    audit.note(tx, "used_reset", user_id, user_id=user_id)
+    audit.record(tx, "used_reset", user_id, user_id=user_id)
     return user_id

@@ -27,7 +27,7 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PageRequest:
     """One page of a list. page: from 1."""
 
     order: str = "bytes"
@@ -39,17 +39,19 @@ class Wanted:
         return (self.page - 1) * PAGE_LIMIT
 
 
-def wanted(orders: tuple[str, ...], order: str, page: int, query: str) -> Wanted:
+def page_request(
+    orders: tuple[str, ...], order: str, page: int, query: str
+) -> PageRequest:
     """Raises BadRequest."""
     if order not in orders:
         raise errors.BadRequest("sort must be " + " or ".join(orders), field="sort")
     if not 1 <= page <= MAX_PAGES:
         raise errors.BadRequest("There is no such page.", field="page")
     letters = query.strip().removeprefix("@").replace("\0", "")[:80]
-    return Wanted(order, page, letters)
+    return PageRequest(order, page, letters)
 
 
-async def users(core: Core, page: Wanted) -> tuple[list[Object], bool]:
+async def users(core: Core, page: PageRequest) -> tuple[list[Object], bool]:
     """(people and bots with what they use, there are more)."""
     found = await core.db.read_slow(
         rows.users, page.query, page.order, PAGE_LIMIT + 1, page.offset
@@ -73,7 +75,7 @@ def _user(core: Core, row: rows.UserUsage) -> Object:
     return found | {"presence": core.presence.of(found["id"])}
 
 
-async def rooms(core: Core, page: Wanted) -> tuple[list[Object], bool]:
+async def rooms(core: Core, page: PageRequest) -> tuple[list[Object], bool]:
     """(rooms with what is in them, there are more)."""
     found = await core.db.read_slow(rows.rooms, page.order, PAGE_LIMIT + 1, page.offset)
     return [_known(row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
@@ -91,7 +93,7 @@ def _known(row: rows.UserUsage | rows.RoomUsage) -> Object:
     return {key: value for key, value in row._asdict().items() if value is not None}
 
 
-class Recent:
+class CachedTotals:
     """`whole` for those who ask all day: sums over a million pictures take most of a
     second, so they are a minute old at most, and one who waits counts for all. Sums
     kept in step with every write would have to be right in each of them. It is read
@@ -118,7 +120,7 @@ class Recent:
         return sums | rows.file_sizes(self.core.config.database_path)
 
 
-async def whole(core: Core) -> dict[str, int]:
+async def totals(core: Core) -> dict[str, int]:
     """Sums over everything, and what the disk says."""
     sums = await core.db.read_slow(rows.totals)
     return sums | rows.file_sizes(core.config.database_path)

@@ -99,7 +99,7 @@ def check_text(core: Core, text: str, *, may_be_empty: bool) -> str:
 
 def _send_all(tx: Transaction, sends: list[Send]) -> list[HaiAck | Exception]:
     """Decide on a batch and store what is new. (writer thread)"""
-    found = rows.look_up(tx, [_looked_up(send) for send in sends])
+    found = rows.check_sends(tx, [_looked_up(send) for send in sends])
     results: list[Any] = [None] * len(sends)
     new: dict[int, Send] = {}  # index in sends -> what to store
     again: dict[int, int] = {}  # index -> id of the hai that is stored already
@@ -145,7 +145,7 @@ def _unless_same(order: Send, stored_hash: int) -> Exception | None:
     return None if order.order_hash == stored_hash else errors.ClientIdReused()
 
 
-def _refusal(order: Send, row: rows.LookedUp, taken: set[int]) -> Exception | None:
+def _refusal(order: Send, row: rows.SendChecks, taken: set[int]) -> Exception | None:
     """Why a member's send may not be stored, if it may not."""
     if order.reply_to is not None and not row.has_reply_to:
         return errors.NotFound("The hai that this replies to is not here.")

@@ -182,7 +182,7 @@ def _change_retention(
         retention.require_confirmed("room", room_id, days, tx.now_ms, is_confirmed)
         tx.publish(retention.PicturesLeaving())
     what = f"for {days} days" if days else "for ever"
-    audit.note(tx, "changed_retention", actor_id, room_id=room_id, details=what)
+    audit.record(tx, "changed_retention", actor_id, room_id=room_id, details=what)
 
 
 def open_direct(core: Core, who: Identity, *, user_ids: list[int]) -> AckFuture:

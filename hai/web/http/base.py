@@ -30,7 +30,7 @@ from hai.errors import (
 )
 from hai.ids import MAX_ID
 from hai.storage.database import asker
-from hai.web.http.responses import AnsweringHandler
+from hai.web.http.responses import RespondingHandler
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ COOKIE_DAYS = 400  # as long as browsers allow; the server's own rule is shorter
 BY_STATUS = {error.status: error for error in reversed(all_errors())}
 
 
-class BaseHandler(AnsweringHandler):
+class BaseHandler(RespondingHandler):
     """Subclasses set `is_public` where nobody needs to be signed in, and `is_costly`
-    where a GET takes more than 5 ms: it counts (core/reading.py)."""
+    where a GET takes more than 5 ms: it counts (core/read_budget.py)."""
 
     is_public = False
     is_costly = False
@@ -73,7 +73,7 @@ class BaseHandler(AnsweringHandler):
             asker.set(self.user.user_id if self.identity else self.address)
             self.expect_body()
             if self.is_costly and self.is_question:
-                self.core.reading.admit(self.user.user_id)
+                self.core.read_budget.admit(self.user.user_id)
             await self.admit(*ids)
         except HaiError as error:
             self.refuse(error)
@@ -132,7 +132,7 @@ class BaseHandler(AnsweringHandler):
         """To draw what was costly to read costs as much again."""
         if self.is_costly and self.is_question and self.identity is not None:
             cpu_ms = 1000 * (time.thread_time() - began_s)
-            self.core.reading.charge(self.identity.user_id, cpu_ms)
+            self.core.read_budget.charge(self.identity.user_id, cpu_ms)
 
     def error_names(self, error: HaiError) -> dict[str, Any]:
         """For a form that is drawn again: what was typed, and what was wrong."""

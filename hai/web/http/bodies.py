@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 FORM_BYTES = 64 * 1024  # forms of ours have a few short fields
 # Of strangers we hold less: a password of 1,024 characters is 12 KiB in a form.
-STRANGERS_FORM_BYTES = 16 * 1024
+UNAUTHENTICATED_FORM_BYTES = 16 * 1024
 MAX_LENGTH_DIGITS = 18  # Python refuses to read numbers of thousands of digits
 CLIENT_GONE = 499  # for the log and the metrics: nginx's number for it
 BODY_TIMEOUT_S = 30.0  # for small bodies; a hostile one may come a byte a second

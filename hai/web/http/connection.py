@@ -73,7 +73,7 @@ LONG_BODY = _last_answer(413, TooLarge())
 LONG_HEAD = _last_answer(431, TooLarge("The headers of this request are too long."))
 
 
-class LongBody(HTTPInputError):
+class BodyTooLong(HTTPInputError):
     """More than this request may bring."""
 
 
@@ -219,7 +219,7 @@ class Connection(HTTP1Connection):
             await self._serve(delegate)
         except HTTPInputError as error:
             logger.info("malformed request from %s: %s", self.context, error)
-            self._end_with(LONG_BODY if isinstance(error, LongBody) else MALFORMED)
+            self._end_with(LONG_BODY if isinstance(error, BodyTooLong) else MALFORMED)
         finally:
             self._clear_callbacks()
         return self._goes_on()
@@ -277,7 +277,7 @@ class Connection(HTTP1Connection):
             self._leave_body()
             seconds = DRAIN_S
         elif (self._length or 0) > self._limit_bytes:
-            raise LongBody("the body is too long")
+            raise BodyTooLong("the body is too long")
         elif self._waits_for_word:
             self._waits_for_word = False
             self.stream.write(CONTINUE)
@@ -296,7 +296,7 @@ class Connection(HTTP1Connection):
             return
         self._received_bytes += len(data)
         if self._received_bytes > self._limit_bytes:
-            raise LongBody("the body is too long")
+            raise BodyTooLong("the body is too long")
         received = delegate.data_received(data)
         if received is not None:
             await received

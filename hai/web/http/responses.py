@@ -44,7 +44,7 @@ GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 GZIP_LEVEL = 5  # 6 to 9 take up to twice as long for 2 % less
 
 
-class AnsweringHandler(BodyHandler):
+class RespondingHandler(BodyHandler):
     """The answering half of every handler."""
 
     application: HaiApplication

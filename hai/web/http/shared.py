@@ -63,7 +63,7 @@ class HaiApplication(Application):
     ) -> None:
         self.core = core
         self.metrics = metrics
-        self.recent_usage = usage.Recent(core)
+        self.usage_totals = usage.CachedTotals(core)
         self.assets = assets
         is_on = core.config.rate_limits
         self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from hai.core.audit import DEEDS
+from hai.core.audit import ACTION_WORDS
 from hai.core.quotas import size_words
 from hai.web.views.hais import (
     blank_hai_view,
@@ -26,9 +26,9 @@ from hai.web.views.pictures import accepted_types, blank_picture_view, max_bytes
 from hai.web.views.rooms import (
     blank_room_view,
     keeping_choices,
-    leave_question,
+    leave_confirmation,
     member_words,
-    remove_question,
+    remove_confirmation,
     room_groups,
     room_view,
     topic_words,
@@ -46,11 +46,11 @@ from hai.web.views.words import count_words, days_words, plural
 Dict = Mapping[str, Any]
 
 
-def deed_words(handler: Any, deed: Dict) -> str:
+def audit_words(handler: Any, record: Dict) -> str:
     """What was done, without by whom."""
-    user = deed.get("user", "somebody")
-    words: str = DEEDS.get(deed["name"], "did something")
-    return words.format(user=user, what=deed.get("details", ""))
+    user = record.get("user", "somebody")
+    words: str = ACTION_WORDS.get(record["name"], "did something")
+    return words.format(user=user, what=record.get("details", ""))
 
 
 def page_json(handler: Any, **values: Any) -> str:
@@ -99,7 +99,7 @@ UI_METHODS = {
         member_words,
         keeping_choices,
         topic_words,
-        deed_words,
+        audit_words,
         page_json,
         path_to,
         browser_words,
@@ -121,8 +121,8 @@ UI_METHODS = {
         words_of,
         plural,
         count_words,
-        leave_question,
-        remove_question,
+        leave_confirmation,
+        remove_confirmation,
         size_words,
         days_words,
         age_words,

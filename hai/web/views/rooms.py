@@ -98,7 +98,7 @@ def member_words(handler: Any, room: Dict) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Confirmation:
     """What is asked before something cannot be taken back."""
 
     title: str
@@ -106,15 +106,15 @@ class Question:
     yes: str
 
 
-def leave_question(room: Dict) -> Question:
+def leave_confirmation(room: Dict) -> Confirmation:
     title = f"Leave {room.get('name', 'this room')}?"
     if room["kind"] == "closed":
         words = "You can come back only when somebody in it asks you in again."
     else:
         words = "You can join it again whenever you like."
-    return Question(title, words, "Leave")
+    return Confirmation(title, words, "Leave")
 
 
-def remove_question(user: Dict, title: str) -> Question:
+def remove_confirmation(user: Dict, title: str) -> Confirmation:
     words = "What they said stays. They hear and see nothing more of this room."
-    return Question(f"Remove {user['display_name']} from {title}?", words, "Remove")
+    return Confirmation(f"Remove {user['display_name']} from {title}?", words, "Remove")

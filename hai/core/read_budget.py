@@ -17,7 +17,7 @@ MS_PER_S = 200.0  # a fifth of a core
 RESERVE_MS = 5_000.0  # twenty searches that take all the time they may have
 
 
-class Reading:
+class ReadBudget:
     """Loop thread only. Keys are those of storage.database.asker."""
 
     def __init__(self, *, is_on: bool) -> None:
