@@ -1,7 +1,7 @@
-"""Who did what to whom: what owners and admins did, for all of them to read.
+"""The audit log: what owners and admins did, for all of them to read.
 
-Written in the transaction of the deed itself, so there is none without its row.
-Kept for a year. The operator's commands are deeds without an actor.
+A record is written in the transaction of the action itself, so there is no action
+without one. Kept for a year. The operator's commands are records without an actor.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["ACTION_WORDS", "forget_old", "page", "record"]
 KEPT_DAYS = 365
 PAGE_LIMIT = 50
 
-# How each is said. {what}: its details.
+# How each action is shown. {what}: its details.
 ACTION_WORDS = {
     "changed_role": "made {user} {what}",
     "deactivated": "deactivated {user}",
@@ -34,8 +34,8 @@ ACTION_WORDS = {
 
 
 def record(tx: Transaction, name: str, actor_id: int | None, **to: Any) -> None:
-    """to: user_id, room_id, details. A name that has no words above is a slip of ours:
-    it fails where it is made, not where it is read. (writer thread)"""
+    """to: user_id, room_id, details. A name without words above is a bug, which fails
+    where the record is made and not where it is read. (writer thread)"""
     assert name in ACTION_WORDS, name
     rows.insert(tx, name, actor_id, **to)
 
@@ -47,9 +47,9 @@ async def page(
     user_id: int | None = None,
     limit: int = PAGE_LIMIT,
 ) -> tuple[list[dict[str, Any]], bool]:
-    """(deeds newest first, there are older ones).
+    """(records newest first, whether there are older ones).
 
-    A deed is {id, done_at, name, details?, actor?, user_id?, user?, room_id?, room?}.
+    A record is {id, done_at, name, details?, actor?, user_id?, user?, room_id?, room?}.
     """
     found = await core.db.read(rows.page, before, user_id, limit + 1)
     return [_record(row) for row in found[:limit]], len(found) > limit
@@ -60,6 +60,6 @@ def _record(row: rows.AuditRow) -> dict[str, Any]:
 
 
 async def forget_old(core: Core) -> None:
-    """Those of more than a year ago."""
+    """Delete records that are more than a year old."""
     cutoff_at = clock.now_ms() - KEPT_DAYS * DAY_MS
     await core.db.write(rows.forget_before, cutoff_at)

@@ -1,8 +1,8 @@
-"""/admin: who uses what, and what owners and admins may do about it.
+"""/admin: who uses what, and what owners and admins can do about it.
 
-Every page draws without JavaScript; every action is a form of its own, which
-answers programs with JSON. Who may do what is decided in core/people/admin.py, in the
-transaction; here only those who may see the pages are let in.
+Every page works without JavaScript; every action is a form of its own, which responds
+to programs with JSON. Permissions are decided in core/people/admin.py, in the
+transaction; here only access to the pages is checked.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ MEGABYTE = 1_000_000
 
 
 class AdminHandler(BaseHandler):
-    """What all of them share: others are told that it is not for them."""
+    """The base of all of them: refuses everybody else."""
 
     async def admit(self, *ids: Any) -> None:
         if not self.user.is_admin:
@@ -44,7 +44,7 @@ class AdminHandler(BaseHandler):
 
 
 class OverviewHandler(AdminHandler):
-    """GET /admin: the place as a whole, and who uses most of it."""
+    """GET /admin: totals, and who uses the most."""
 
     async def show(self, **names: Any) -> None:
         sums = await self._sums()
@@ -97,7 +97,7 @@ class UsersHandler(AdminHandler):
 
 
 class UserHandler(AdminHandler):
-    """GET /admin/users/ID: one of them, and what can be done."""
+    """GET /admin/users/ID: one user, and the possible actions."""
 
     async def show(self, user_id: int, **names: Any) -> None:
         user = await usage.user(self.core, user_id)
@@ -120,12 +120,12 @@ class UserHandler(AdminHandler):
 
 
 class UserActionHandler(UserHandler, FormHandler):
-    """POST to below /admin/users/ID. What is refused is said on the user's page."""
+    """POST below /admin/users/ID. Errors are shown on the user's page."""
 
     notice = "saved"
 
     async def get(self, user_id: int) -> None:
-        """Somebody reloaded what a form had drawn."""
+        """Somebody reloaded the page that a form had returned."""
         self.redirect(self.reverse_url("admin_user", user_id))
 
     async def act(self, user_id: int) -> dict[str, Any]:
@@ -186,8 +186,8 @@ class MakeResetHandler(UserActionHandler):
 
 
 class QuotaHandler(UserActionHandler):
-    """POST /admin/users/ID/quota: `max_bytes`, or `megabytes` from the form; empty:
-    as the setting says; 0: no limit."""
+    """POST /admin/users/ID/quota: `max_bytes`, or `megabytes` from the form; empty: the
+    setting applies; 0: no limit."""
 
     async def act(self, user_id: int) -> dict[str, Any]:
         return await admin.set_quota(
@@ -207,7 +207,7 @@ class QuotaHandler(UserActionHandler):
 
 
 class RemovingHandler(AdminHandler):
-    """What the two forms share that remove pictures: `days`, and `is_confirmed`."""
+    """For the two forms that remove pictures: `days`, and `is_confirmed`."""
 
     def removal(self) -> dict[str, Any]:
         """Raises BadRequest."""
@@ -283,7 +283,7 @@ class RemoveRoomPicturesHandler(AdminRoomHandler, RemovingHandler, FormHandler):
 
 
 class AuditHandler(AdminHandler):
-    """GET /admin/deeds?before=: who did what to whom."""
+    """GET /admin/deeds?before=: the audit log."""
 
     async def show(self, **names: Any) -> None:
         before = self.query_id("before")

@@ -1,6 +1,6 @@
-"""Invites: a link by which people make their own accounts.
+"""Invites: a link with which people create their own accounts.
 
-Good for everyone who has it, for a week. Only its hash is stored.
+Valid for everyone who has it, for a week. Only its hash is stored.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ def _create(tx: Transaction, user_id: int | None) -> str:
 
 
 async def is_good(core: Core, code: str) -> bool:
-    """Whether one may still join with it."""
+    """Whether the code is still valid."""
     if not code or len(code) > ids.MAX_CODE_CHARS or not code.isascii():
         return False
     return await core.db.read(rows.is_good, ids.token_hash(code), clock.now_ms())

@@ -1,7 +1,7 @@
-"""Search: words to hais that the reader may see.
+"""Search: from words to hais that the reader may see.
 
-A search is many short reads, between which others have their turn. It ends when it
-has had its share of a reader's time, and can be continued from there.
+A search is many short reads, between which others take their turn. It ends when it has
+used its share of a reader's time, and can be continued from there.
 """
 
 import re
@@ -30,7 +30,7 @@ SLICE_S = 0.02  # about as long as one read of it takes
 FIRST_CANDIDATES = 1000  # 0.2 to 3 ms
 MIN_CANDIDATES = 16  # texts may be 100,000 characters long
 
-# What the index's tokenizer keeps: a query of other signs finds nothing.
+# What the index's tokenizer keeps: a query of other characters finds nothing.
 WORD = re.compile(r"[^\W_]+")
 # Thai, Lao, Burmese, Khmer, Japanese, Chinese: written without spaces between words.
 UNSPACED = re.compile(
@@ -41,7 +41,7 @@ UNSPACED = re.compile(
 
 @dataclass(slots=True)
 class SearchResult:
-    """before: where to go on; None: everything was looked at."""
+    """before: where to continue; None: everything was examined."""
 
     hais: list[HaiObject] = field(default_factory=list)
     users: dict[int, UserObject] = field(default_factory=dict)
@@ -65,10 +65,9 @@ async def search(
 ) -> dict[str, Any]:
     """{hais, users, has_more}: newest first, all words, the last as a prefix.
 
-    Words of scripts without spaces are found inside of others. When its time is over
-    the answer also has `is_partial` and `before`, to be asked with next.
-    An empty query finds nothing. Never raises for what was typed; Busy for too much
-    at once.
+    Words of scripts without spaces are found inside others. If its time is over the
+    result also has `is_partial` and `before`, to continue with. An empty query finds
+    nothing. No query text raises; Busy if there are too many at once.
     """
     text = unicodedata.normalize("NFC", query[:MAX_QUERY_CHARS])
     words, step = words_of(text), search_index.search
@@ -82,7 +81,7 @@ async def search(
 
 
 def words_of(text: str) -> list[str]:
-    """As the index keeps them: composed, or an accent would part its letter's word."""
+    """As the index keeps them: composed, as a separate accent would split a word."""
     return WORD.findall(text.replace("\0", " "))[:MAX_WORDS]
 
 

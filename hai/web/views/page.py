@@ -1,4 +1,4 @@
-"""What every template may call (`UI_METHODS`), and the words around a page."""
+"""What every template may call (`UI_METHODS`), and texts around a page."""
 
 import json
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def path_to(handler: Any, path: str, **query: Any) -> str:
     return f"{quote(path)}?{urlencode(query)}" if query else quote(path)
 
 
-# What stands in a User-Agent, the more telling first.
+# What a User-Agent contains, the most specific first.
 BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
 BROWSERS |= {"Safari": "Safari", "curl": "curl"}
 SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android"}
@@ -79,7 +79,7 @@ def browser_words(handler: Any, user_agent: str | None) -> str:
 
 
 def _method(function: Any) -> Any:
-    """A plain function as Tornado's ui method, which is handed the handler first."""
+    """A plain function as a Tornado UI method, which gets the handler first."""
     return lambda handler, *args: function(*args)
 
 
