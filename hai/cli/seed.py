@@ -101,7 +101,7 @@ def _slices(total: int) -> Iterator[int]:
 
 
 def _new_names(taken: set[str], chance: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield (name, display name) for ever: mira, jonas, ..., mira2, jonas2, ..."""
+    """Yield (name, display name) forever: mira, jonas, ..., mira2, jonas2, ..."""
     taken = {name.lower() for name in taken}
     for number in count(1):
         for first in FIRST_NAMES:

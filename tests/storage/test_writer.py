@@ -240,7 +240,7 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT max(i) FROM n
 
 
 async def test_the_log_stays_short_whatever_readers_do(db, monkeypatch):
-    """A read of seconds is ended; without that the log would grow for ever."""
+    """A read of seconds is ended; without that the log would grow forever."""
     monkeypatch.setattr(wal, "WAITED_FOR_BYTES", 1_000_000)
     monkeypatch.setattr(wal, "RETRY_S", 0.05)
     monkeypatch.setattr(database, "LONG_READ_S", 0.1)
@@ -263,7 +263,7 @@ async def test_the_log_stays_short_whatever_readers_do(db, monkeypatch):
 async def test_an_error_that_is_no_write_s_own_ends_it_and_all_are_answered(
     db, expect_log
 ):
-    """Else whoever waits would wait for ever."""
+    """Else whoever waits would wait forever."""
     expect_log("the writer failed, so Hai stops")
     await db.write(insert, "before")
     fatal = db.write(partial(insert, fail=SystemExit()), "fatal")

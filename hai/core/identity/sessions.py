@@ -24,7 +24,7 @@ BROWSER_LIFETIME_MS = 90 * DAY_MS  # since last seen; tokens last until ended
 SEEN_EVERY_MS = 60 * 60 * 1000  # an hour: one small write per browser
 MAX_TOKEN_CHARS = 200
 MAX_USER_AGENT_CHARS = 200
-NO_FIT = "That name and password do not fit together."
+NO_FIT = "That name and password do not match."
 
 
 @dataclass(frozen=True, slots=True)

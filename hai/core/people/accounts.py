@@ -129,7 +129,7 @@ def check_account(name: str, display_name: str) -> tuple[str, str]:
     checked = fields.check_line("name", name.strip(), fields.MAX_NAME_CHARS)
     if not SIGN_IN_NAME.fullmatch(checked):
         raise errors.BadRequest(
-            "A name has letters from a to z, figures, dots, hyphens and"
+            "A name has letters from a to z, digits, dots, hyphens and"
             " underscores, and no spaces.",
             field="name",
         )

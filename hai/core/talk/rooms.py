@@ -179,7 +179,7 @@ def _change_retention(
     if days:
         retention.require_confirmed("room", room_id, days, tx.now_ms, is_confirmed)
         tx.publish(retention.PicturesLeaving())
-    what = f"for {days} days" if days else "for ever"
+    what = f"for {days} days" if days else "forever"
     audit.record(tx, "changed_retention", actor_id, room_id=room_id, details=what)
 
 

@@ -47,6 +47,6 @@ def count_words(count: int) -> str:
 
 def days_words(days: int) -> str:
     """For how long: "30 days", "a year"."""
-    return {0: "for ever", 1: "a day", 7: "a week", 365: "a year"}.get(
+    return {0: "forever", 1: "a day", 7: "a week", 365: "a year"}.get(
         days, f"{days:,} days"
     )
