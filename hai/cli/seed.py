@@ -1,8 +1,8 @@
 """`run.py seed`: fill a community with realistic people, rooms and hais.
 
-For trying things out and measuring. Rows go to the writer in slices, between which
-other people's hais pass. A room gets its members last, in one step with the fact that
-tells of it: so whoever is connected sees it arrive whole, and needs no fact per hai.
+For trying things out and for measuring. Rows go to the writer in slices, between which
+other people's hais are stored. A room gets its members last, in the same transaction as
+its fact, so connected clients see it complete, and no fact per hai is needed.
 """
 
 import argparse
@@ -148,7 +148,7 @@ async def _seed_rooms(
             members = _members(chance, number, people, added)
             made = await core.db.write(_add_room, number, kind, members)
         if made:
-            # No words are put into the mouths of people who were there before.
+            # Nobody who was there before becomes the author of made-up hais.
             new = [user_id for user_id in made.member_ids if user_id in newcomers]
             made.author_ids = new or made.member_ids
             seeded.append(made)
@@ -280,7 +280,7 @@ def _add_picture(tx: Transaction, chance: random.Random, hai: DatedHai) -> None:
 
 
 def _add_members(tx: Transaction, room: SeededRoom, chance: random.Random) -> None:
-    """Let the members in and tell them, once its hais are there. (writer thread)"""
+    """Add the members and publish it, once its hais are stored. (writer thread)"""
     read = {user_id: _read_marker(chance, room) for user_id in room.member_ids}
     room_rows.fill(tx, room.id, read, began_at=tx.now_ms - HISTORY_MS)
     room_rows.touch(tx, room.id)

@@ -1,9 +1,9 @@
-"""`run.py verify`: look at every row and every picture, also while Hai serves.
+"""`run.py verify`: check every row and every picture, even while Hai is running.
 
-It runs in a process of its own at the lowest priority, and rests between
-pictures as long as it worked, so that nobody who uses Hai notices. On two cores
-that many others used it hashed 53 MiB/s (tests/durability/flips.py): with its rests
-it gets through 20 MiB each second and more.
+It runs in a process of its own at the lowest priority, and pauses between pictures as
+long as it worked, so that users of Hai do not notice. On two busy cores it hashed 53
+MiB/s (tests/durability/flips.py): with its pauses it gets through 20 MiB per second or
+more.
 """
 
 import argparse
