@@ -2,7 +2,7 @@
 
 Five levels; imports point down only, and tests/test_layers.py proves it:
 
-    4  app  cli             put the parts together, start and stop them
+    4  app  cli  bench      put the parts together, start, stop and measure them
     3  web  realtime  bots  edges: speak a protocol, never import one another
     2  core                 what Hai means: rules, permissions, use cases
     1  storage              tables, SQL, the writer thread

@@ -12,7 +12,6 @@ import re
 import shutil
 from collections import Counter
 from contextlib import AsyncExitStack
-from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -339,9 +338,10 @@ def served(serve):
     return serve()
 
 
-# The shell is the same engine without windows: half of the CPU for a page.
-CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
-
+WHOLE = "/usr/bin/chromium"
+# The same engine without windows, and without the question who may use a microphone:
+# half of the CPU for a page.
+SHELL = shutil.which("chromium-headless-shell") or WHOLE
 # One that beeps; whether a page may use it is still asked for.
 MICROPHONE = ["--use-fake-device-for-media-stream"]
 # Debian's wrapper asks for rasterization by a GPU; there is none to test with.
@@ -349,29 +349,28 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", *MICROPHONE]
 
 
 @pytest.fixture(scope="session")
-def browsers():
-    """Debian's Chromium, one for all tests of a worker; the last is the one to use."""
+def browser_of():
+    """`browser_of(path)`: one for all tests of a worker, or its follower if it died."""
     playwright = pytest.importorskip("playwright.sync_api").sync_playwright().start()
-    started = []
+    running = {}  # path -> browser
 
-    def start():
-        started.append(
-            playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        )
+    def browser_of(path):
+        if path not in running or not running[path].is_connected():
+            running[path] = playwright.chromium.launch(
+                executable_path=path, args=ARGUMENTS
+            )
+        return running[path]
 
-    start()
-    yield SimpleNamespace(start=start, started=started)
-    for browser in started:
+    yield browser_of
+    for browser in running.values():
         browser.close()
     playwright.stop()
 
 
 @pytest.fixture
-def chromium(browsers):
-    """`chromium.new_context()`; one that has died is followed by another."""
-    if not browsers.started[-1].is_connected():
-        browsers.start()
-    return browsers.started[-1]
+def chromium(request, browser_of):
+    """Debian's Chromium: `chromium.new_context()`; whole where the mark says so."""
+    return browser_of(WHOLE if is_marked(request.node, "microphone") else SHELL)
 
 
 @pytest.fixture(autouse=True)

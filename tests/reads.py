@@ -28,15 +28,27 @@ async def until(is_true):
 @contextlib.asynccontextmanager
 async def held(db, *, is_slow=True):
     """A read of nobody's keeps a thread busy, so that others wait, until the end."""
-    release = threading.Event()
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        held.set()
+        release.wait(PATIENCE_S)
+
     read = db.read_slow if is_slow else db.read
-    holding = asyncio.create_task(read(release.wait, PATIENCE_S))
-    await until(lambda: db.readers.running_count)
+    holding = asyncio.create_task(read(hold))
+    await until(held.is_set)
     try:
         yield
     finally:
         release.set()
         await holding
+
+
+def waiting(db):
+    """How many reads people wait for; the server's own, of nobody, do not count."""
+    lanes = db.readers._short, db.readers._slow
+    queues = [queue for lane in lanes for queue in [*lane._waiting.items()]]
+    return sum(len(reads) for of, reads in queues if of is not None)
 
 
 def read_for(user_id, read, *args):

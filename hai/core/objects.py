@@ -1,7 +1,7 @@
 """The objects of docs/protocol.md, made from rows: hai, picture and user.
 
-An absent field is left out, never null. Their shape is decided only here; rooms come
-complete from storage/rooms.py, which derives half of their fields.
+An absent field is left out, never null. Their fields are declared in hai/shapes.py;
+rooms come complete from storage/rooms.py, which derives half of theirs.
 """
 
 from collections.abc import Iterable

@@ -2,6 +2,7 @@
 replied to; and files that pretend to be pictures."""
 
 import json
+import time
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
@@ -53,6 +54,15 @@ def send_album(sea, name, *sizes, alts=(), text=""):
 
 def id_of(hai, index=0):
     return hai["pictures"][index]["id"]
+
+
+def thumbnailed(sea, hai):
+    """Wait until its first picture has a thumbnail, of which the blur is made."""
+    about = f"rooms/{sea.lounge}/hais?around={hai['id']}"
+    until_s = time.monotonic() + 60
+    while "thumbnail" not in sea.ask("grace", about)["hais"][-1]["pictures"][0]:
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
 
 
 def look(page, picture_id):
@@ -125,11 +135,10 @@ def test_a_new_album_is_drawn_live_as_after_a_reload(tab, sea):
 
 def test_a_blur_stands_until_the_picture_is_there(tab, sea):
     hai = send_pictures(sea, "grace", [(picture("JPEG", 900, 600), "")])
-    path = f"/pictures/{id_of(hai)}?size=thumbnail"
     ada = tab("ada", None)
     held = []
     ada.route("**/pictures/*", lambda route: held.append(route))
-    live(tab("grace", f"/rooms/{sea.lounge}")).wait_for_selector(f'[src="{path}"]')
+    thumbnailed(sea, hai)
     with ada.expect_request("**/pictures/*"):
         ada.goto(f"{sea.url}/rooms/{sea.lounge}")
         live(ada)

@@ -2,11 +2,14 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from hai.core.pictures import posters
 from tests.browser.tabs import PHONE, live, offline, online, said, sent_all, write
 from tests.videos import made
+
+pytestmark = pytest.mark.microphone
 
 PLACE = "one => [one.paused, one.currentTime]"
 LARGE = ("-s", "320x240")

@@ -6,7 +6,7 @@ from pathlib import Path
 from hai.cli import check
 
 SAMPLE = '''
-from hai.core import rooms, hais
+from hai.core.talk import rooms, hais
 from hai.errors import NotFound
 import json
 

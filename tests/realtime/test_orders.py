@@ -7,7 +7,7 @@ import pytest
 
 from hai.core import read_budget
 from hai.storage import hais as hai_rows
-from tests.reads import PATIENCE_S, endless, held, until
+from tests.reads import PATIENCE_S, endless, held, until, waiting
 from tests.realtime.raw import Raw
 
 
@@ -275,13 +275,11 @@ def ask_and_leave(request, app, socket):
 async def test_a_page_that_waits_is_dropped_when_its_client_hangs_up(
     app, cast, ask_and_leave, name, payload
 ):
-    readers = app.core.db.readers
     async with held(app.core.db), held(app.core.db, is_slow=False):
-        await until(lambda: readers.running_count == 2)
         leave = await ask_and_leave(cast.ada, name, asked_for(cast.lab, payload))
-        await until(lambda: readers.waiting_count == 1)
+        await until(lambda: waiting(app.core.db) == 1)
         await leave()
-        await until(lambda: readers.waiting_count == 0)
+        await until(lambda: waiting(app.core.db) == 0)
     await until(lambda: not app.realtime.runner.in_flight)
     await until(lambda: not app.realtime.socket_count)
 
@@ -317,7 +315,6 @@ async def test_pages_of_many_sockets_of_one_person_wait_in_one_line(
     app, cast, any_socket, monkeypatch
 ):
     order, newest = [], hai_rows.newest
-    readers = app.core.db.readers
 
     def noted(room_id, *args, **names):
         order.append(room_id)
@@ -329,11 +326,10 @@ async def test_pages_of_many_sockets_of_one_person_wait_in_one_line(
     linus = await any_socket(cast.linus)
     async with held(app.core.db):  # one thread is left
         async with held(app.core.db, is_slow=False):
-            await until(lambda: readers.running_count == 2)
             pages = [asyncio.create_task(ada.order("get_hais", lab)) for ada in adas]
-            await until(lambda: readers.waiting_count == 3)
+            await until(lambda: waiting(app.core.db) == 3)
             pages.append(asyncio.create_task(linus.order("get_hais", lounge)))
-            await until(lambda: readers.waiting_count == 4)
+            await until(lambda: waiting(app.core.db) == 4)
         await asyncio.gather(*pages)
     assert order == [lab["room_id"], lounge["room_id"], lab["room_id"], lab["room_id"]]
 

@@ -256,7 +256,8 @@ async def test_the_log_stays_short_whatever_readers_do(db, monkeypatch):
     assert {type(read.exception()) for read in reads} == {errors.Busy}
     while log.stat().st_size >= 1_000_000:
         await asyncio.sleep(0.06)
-        await db.write(insert, "more")
+        number += 1
+        await db.write(insert, f"{number} more")
     assert 1_000_000 < longest < 64_000_000
 
 

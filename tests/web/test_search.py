@@ -13,7 +13,7 @@ from hai.core.talk import search
 from hai.storage import search_index
 from hai.storage.sqlite.readers import MAX_WAITING_SLOW
 from tests.factories import make_hai, make_user
-from tests.reads import PATIENCE_S, endless, held, until
+from tests.reads import PATIENCE_S, endless, held, until, waiting
 from tests.realtime.raw import Raw
 
 JSON = {"Accept": "application/json"}
@@ -146,28 +146,26 @@ async def test_at_the_end_of_an_unlucky_search_the_page_says_that_it_is_the_end(
 async def test_another_s_search_waits_for_one_of_a_flood_and_not_for_all(
     app, cast, looks, ask
 ):
-    readers = app.core.db.readers
     async with held(app.core.db):
         asked = [await ask(cast.linus) for _ in range(5)]
-        await until(lambda: readers.waiting_count == 5)
+        await until(lambda: waiting(app.core.db) == 5)
         asked.append(await ask(cast.grace))
-        await until(lambda: readers.waiting_count == 6)
+        await until(lambda: waiting(app.core.db) == 6)
     assert await answers(asked) == [200] * 6
     assert looks == [cast.linus.id, cast.grace.id, *[cast.linus.id] * 4]
 
 
 async def test_pages_and_hais_do_not_wait_for_searches_at_all(app, client, cast, ask):
-    readers = app.core.db.readers
     async with held(app.core.db):
         asked = [await ask(cast.linus) for _ in range(5)]
-        await until(lambda: readers.waiting_count == 5)
+        await until(lambda: waiting(app.core.db) == 5)
         grace = client(cast.grace)
         hai = await make_hai(app.core, cast.ada, cast.lounge, "Good morning.")
         page = await grace.get(f"/rooms/{cast.lounge['id']}", headers=PAGE)
         assert f'id="hai_{hai["id"]}"' in page.text
         assert (await grace.get("/api/v1/changes?since_rev=0")).status == 200
         assert (await grace.get("/healthz")).status == 200
-        assert readers.waiting_count == 5
+        assert waiting(app.core.db) == 5
     assert await answers(asked) == [200] * 5
 
 
@@ -175,15 +173,14 @@ async def test_pages_and_hais_do_not_wait_for_searches_at_all(app, client, cast,
 async def test_who_has_many_searches_waiting_is_refused_the_next_at_once(
     app, cast, ask
 ):
-    readers = app.core.db.readers
     async with held(app.core.db):
         asked = [await ask(cast.linus) for _ in range(MAX_WAITING_SLOW)]
-        await until(lambda: readers.waiting_count == MAX_WAITING_SLOW)
+        await until(lambda: waiting(app.core.db) == MAX_WAITING_SLOW)
         one_more = await ask(cast.linus)
         assert await answers([one_more]) == [503]
         assert one_more.json["error"]["code"] == "busy"
         asked.append(await ask(cast.grace))
-        await until(lambda: readers.waiting_count == MAX_WAITING_SLOW + 1)
+        await until(lambda: waiting(app.core.db) == MAX_WAITING_SLOW + 1)
     assert await answers(asked) == [200] * (MAX_WAITING_SLOW + 1)
 
 
@@ -195,10 +192,10 @@ async def test_searches_of_a_client_that_hangs_up_are_dropped(app, cast, looks, 
     async with held(app.core.db):
         gone = [await ask(cast.linus) for _ in range(5)]
         asked = [await ask(cast.grace)]
-        await until(lambda: readers.waiting_count == 6)
+        await until(lambda: waiting(app.core.db) == 6)
         for raw in gone:
             raw.close()
-        await until(lambda: readers.waiting_count == 1)
+        await until(lambda: waiting(app.core.db) == 1)
     assert await answers(asked) == [200]
     assert looks == [cast.grace.id]
     assert readers.unwanted_count == 5
@@ -212,7 +209,7 @@ async def test_the_search_that_runs_for_a_client_that_hangs_up_is_interrupted(
     gone = await ask(cast.linus)
     await until(lambda: readers.running_count == 1)
     asked = await ask(cast.grace, "/search?q=calm")
-    await until(lambda: readers.waiting_count == 1)
+    await until(lambda: waiting(app.core.db) == 1)
     gone.close()
     assert await answers([asked]) == [200]
     await until(lambda: readers.running_count == 0)
@@ -223,27 +220,24 @@ async def test_the_search_that_runs_for_a_client_that_hangs_up_is_interrupted(
 
 @pytest.mark.parametrize("path", ["/people", "/rooms", "/rooms/{}", "/api/v1/rooms"])
 async def test_no_page_is_looked_up_for_a_client_that_hangs_up(app, cast, path, ask):
-    readers = app.core.db.readers
     async with held(app.core.db), held(app.core.db, is_slow=False):
-        await until(lambda: readers.running_count == 2)
         room_id = cast.lounge["id"]
         gone = await ask(cast.linus, path.format(room_id))
-        await until(lambda: readers.waiting_count == 1)
+        await until(lambda: waiting(app.core.db) == 1)
         gone.close()
-        await until(lambda: readers.waiting_count == 0)
+        await until(lambda: waiting(app.core.db) == 0)
 
 
 async def test_what_a_client_ordered_before_it_hung_up_is_carried_out(app, client, ask):
     """Only questions are taken back. This order reads, hashes, then writes."""
     eve = await make_user(app.core, "eve", password=OLD)
-    readers, form = app.core.db.readers, {"old_password": OLD, "password": NEW}
+    form = {"old_password": OLD, "password": NEW}
     async with held(app.core.db), held(app.core.db, is_slow=False):
-        await until(lambda: readers.running_count == 2)
         gone = await ask(eve, "/settings/password", form)
-        await until(lambda: readers.waiting_count == 1)
+        await until(lambda: waiting(app.core.db) == 1)
         gone.close()
         await until(lambda: not app.http._connections)  # the server has noticed
-        assert readers.waiting_count == 1
+        assert waiting(app.core.db) == 1
     await until(lambda: sessions.find(app.core, eve.cookie) is None)
     signed_in = await client().post("/sign_in", json={"name": "eve", "password": NEW})
     assert signed_in.status == 200

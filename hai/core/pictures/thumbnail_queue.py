@@ -75,7 +75,8 @@ class ThumbnailQueue:
                 while picture := await self._find_untried():
                     await self._make(*picture)
             except (ChildFailed, HaiError) as error:
-                logger.warning("no thumbnails for now: %s", error)
+                if self.core.db.writer.failure is None:  # that has a line of its own
+                    logger.warning("no thumbnails for now: %s", error)
                 await self.child.stop()
                 await asyncio.sleep(RETRY_S)
                 continue

@@ -3,5 +3,5 @@ headers.
 
 Knows no page and no route; the files above, one per noun, build on it. Start with
 base.py (who is asking, how errors are returned), then bodies.py (how a body is
-received) and responses.py.
+received), receiving.py (a body with pictures) and responses.py.
 """

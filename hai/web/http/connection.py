@@ -362,7 +362,10 @@ class Connection(HTTP1Connection):
         self._disconnect_on_finish = ends
 
     async def _wait_for_answer(self) -> None:
-        if self._finish_future.done() or self.stream is None or self.stream.closed():
+        if self._finish_future.done() or self.stream is None:
+            return
+        if self.stream.closed():  # the end came together with the request
+            self._on_connection_close()
             return
         self.stream.set_close_callback(self._on_connection_close)
         await self._finish_future

@@ -6,5 +6,5 @@ pixels, colours, animation and orientation do; where and when a picture was
 taken, with what and by whom does not, nor does anything after its end. What is
 not known to be needed goes, so that tomorrow's metadata goes too. Nothing is
 decoded. In videos nothing may move, and so what goes is overwritten in place.
-Begin with walk.py; picture_types.py, a level above, drives the walkers.
+Begin with walk.py; reader.py, a level above, drives the walkers.
 """
