@@ -1,4 +1,4 @@
-"""Making accounts (the first owner, then by invitation) and changing one's own."""
+"""Creating accounts (the first owner, then by invitation) and changing one's own."""
 
 import ipaddress
 from typing import Any
@@ -12,7 +12,7 @@ from hai.shapes import UserObject
 from hai.web.http.base import FormHandler
 from hai.web.sessions import SessionHandler
 
-# A request that came through a proxy carries one of them, whoever the peer is.
+# A request that came through a proxy has one of them, whoever the peer is.
 FORWARDING_HEADERS = (
     "Forwarded",
     "Via",
@@ -39,9 +39,9 @@ class AccountHandler(SessionHandler):
 
 
 class SetUpHandler(AccountHandler):
-    """GET and POST /setup: makes the owner, once.
+    """GET and POST /setup: creates the owner, once.
 
-    Whoever reads the terminal has the token; from this machine none is needed.
+    Whoever can read the terminal has the token; from this machine none is needed.
     """
 
     async def admit(self) -> None:
@@ -68,9 +68,9 @@ class SetUpHandler(AccountHandler):
 
 
 def is_local_request(request: HTTPServerRequest) -> bool:
-    """Peer and Host are loopback and no proxy is between: the operator.
+    """Peer and Host are loopback and there is no proxy in between: the operator.
 
-    Host too, or a web page could reach us under a name of its own.
+    Host too, because otherwise a web page could reach us under a name of its own.
     """
     if any(name in request.headers for name in FORWARDING_HEADERS):
         return False
@@ -108,7 +108,7 @@ class SignUpHandler(AccountHandler):
 
 
 class NewPasswordHandler(AccountHandler):
-    """GET and POST /reset/CODE: a new password, by a link that an admin made."""
+    """GET and POST /reset/CODE: a new password, with a link made by an admin."""
 
     async def show(self, code: str, **names: Any) -> None:
         person = await resets.find(self.core, code)

@@ -11,26 +11,26 @@ from hai.web.http.base import (
     BaseHandler,
     FormHandler,
 )
-from hai.web.http.bodies import STRANGERS_FORM_BYTES
+from hai.web.http.bodies import UNAUTHENTICATED_FORM_BYTES
 
 
 class SessionHandler(FormHandler):
-    """What everything needs that begins a session."""
+    """For every handler that starts a session."""
 
-    max_body_bytes = STRANGERS_FORM_BYTES
+    max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
     def slow_down(self, name: str = "") -> None:
-        """One try of this address, and for this name. Raises RateLimited.
+        """One attempt from this address, and for this name. Raises RateLimited.
 
-        A name has far more tries than an address: else strangers could keep
-        its owner out by guessing badly.
+        A name has far more attempts than an address: otherwise others could lock out
+        its owner by guessing.
         """
         may_try = self.application.tries.take(self.address)
         if not may_try or (name and not self.application.name_tries.take(name)):
             raise RateLimited("Too many tries. Please wait a minute.")
 
     def went_well(self) -> None:
-        """It was no guess: a house full of people may come in one after another."""
+        """A successful attempt does not count: many people may share one address."""
         self.application.tries.give_back(self.address)
 
     async def begin_session(self, user_id: int) -> None:
@@ -38,7 +38,7 @@ class SessionHandler(FormHandler):
         self.keep(await sessions.start(self.core, user_id, "browser", agent))
 
     def keep(self, token: str) -> None:
-        """Give the browser its token: for this host only, unseen by scripts."""
+        """Set the browser's session cookie: for this host only, hidden from scripts."""
         self.set_cookie(
             SESSION_COOKIE,
             token,
@@ -82,7 +82,7 @@ class SignInHandler(SessionHandler):
         self.done(self._next_path(self.form.text("next")))
 
     def _next_path(self, path: str) -> str:
-        """Never somebody else's site: `//host` and `/\\host` are."""
+        """Never another site: `//host` and `/\\host` are."""
         is_ours = path.startswith("/") and path[1:2] not in ("/", "\\")
         is_plain = path.isascii() and path.isprintable() and len(path) < 1000
         return path if is_ours and is_plain else self.reverse_url("home")
@@ -92,7 +92,7 @@ class SignOutHandler(BaseHandler):
     """POST /sign_out"""
 
     is_public = True
-    max_body_bytes = STRANGERS_FORM_BYTES
+    max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
     async def post(self) -> None:
         if self.identity is not None:

@@ -47,7 +47,7 @@ async def test_a_wrong_name_and_a_wrong_password_look_the_same(
 ):
     answer = await sign_in(client(), name=name, password=password)
     assert answer.status == 401
-    assert "do not fit together" in answer.text
+    assert "do not match" in answer.text
     assert "Set-Cookie" not in answer.headers
 
 

@@ -1,9 +1,8 @@
 """Passwords: Argon2id, off the loop, at most two at a time.
 
-m=19456 KiB, t=2, p=1 (OWASP's smallest setting) takes about 30 ms and 19 MiB;
-the library's defaults take 116 ms and 64 MiB, too much for a small board.
-argon2 is loaded at the first use: 22 ms and 4 MiB that a server of bots and
-tokens never needs.
+m=19456 KiB, t=2, p=1 (OWASP's smallest setting) takes about 30 ms and 19 MiB; the
+library's defaults take 116 ms and 64 MiB, too much for a small board. argon2 is loaded
+at the first use: 22 ms and 4 MiB that a server for bots and tokens never needs.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ MAX_CHARS = 1024
 MEMORY_KIB = 19_456
 MAX_WAITING = 32  # half a second of hashing; a few seconds on a small board
 
-# Of nobody's password: an unknown name must take as long as a known one.
+# A dummy hash: an unknown name must take as long as a known one.
 NOBODY = (
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA"
     "$8nHmEzO8LB4rCAcOPe3qVn6m8D/KVNwzAyEQTcE1vnY"
@@ -61,8 +60,8 @@ async def verify(core: Core, password: str, stored: str | None) -> bool:
 
 
 async def _in_turn(core: Core, run: Callable[..., Any], *args: Any) -> Any:
-    """On the executor, unless too many wait there: else a flood of guesses
-    would keep everybody waiting for as long as it lasts."""
+    """On the executor, unless too many are waiting there: otherwise a flood of guesses
+    would block everybody for as long as it lasts."""
     if core.hashes_waiting >= MAX_WAITING:
         raise errors.RateLimited("Many are signing in just now. Please try again.")
     core.hashes_waiting += 1

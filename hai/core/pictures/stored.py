@@ -274,7 +274,7 @@ async def sweep(core: Core, cutoff_at: int) -> None:
 async def shrink(core: Core) -> None:
     """Let the file be smaller after deletions, in slices."""
     give = partial(blobs.shrink, spare_bytes=SPARE_BYTES)
-    while await core.db.write_aside(give):
+    while await core.db.run_maintenance(give):
         await asyncio.sleep(PAUSE_S)
 
 

@@ -1,13 +1,13 @@
-"""The write-ahead log: written back into the database in time, and never long.
+"""The write-ahead log: checkpointed in time, and never long.
 
-SQLite would write it back by itself within a COMMIT, and say nothing of a sync
-that failed there; so its `wal_autocheckpoint` is off and the writer does it after
-a commit, where an error is an error. When that is due is read from the log's index
-(open_files.py): how many pages are in the log, which begins anew under another salt.
+SQLite would checkpoint by itself within a COMMIT, and hide a sync that failed there; so
+`wal_autocheckpoint` is off and the writer checkpoints after a commit, where an error is
+visible. Whether a checkpoint is due is read from the log's index (open_files.py): how
+many pages are in the log, which restarts with a new salt.
 
-The log begins anew only when nobody reads in it. Readers of this process are
-ended when they take too long; for those of another program there is `is_long`:
-what fills the file is refused until they are gone. Promise: 64 MiB at most.
+The log only restarts when nobody is reading from it. Long reads of this process are
+interrupted; for readers in other programs there is `is_long`: writes that grow the file
+are refused until they are gone. Promise: 64 MiB at most.
 """
 
 import logging
@@ -22,24 +22,24 @@ from hai.units import MIB
 
 logger = logging.getLogger(__name__)
 
-# 16 MiB, not SQLite's 4: the pages that every batch changes are written back a
-# quarter as often (120 us of wall time a hai become 80).
+# 16 MiB instead of SQLite's 4: pages that every batch changes are written to the
+# database a quarter as often (80 us of wall time a hai instead of 120).
 DUE_PAGES = 4096
-AGAIN_PAGES = 1024  # more, when a reader has kept the log from beginning anew
+AGAIN_PAGES = 1024  # more, when a reader has kept the log from restarting
 
-WAITED_FOR_BYTES = 24 * MIB  # beyond it we wait for readers, and batches are small
-LONG_BYTES = 48 * MIB  # beyond it nothing is taken that makes the file grow
-LIMIT_BYTES = 60 * MIB  # beyond it nothing at all; the rest is for what is under way
-WAIT_MS = 500  # for readers that are in it; writers wait meanwhile
+WAITED_FOR_BYTES = 24 * MIB  # above it we wait for readers, and batches are small
+LONG_BYTES = 48 * MIB  # above it writes that make the file grow are refused
+LIMIT_BYTES = 60 * MIB  # above it all are; the rest is for the current batch
+WAIT_MS = 500  # for its readers; writes wait meanwhile
 RETRY_S = 1.0
-TOLD_AT = 3  # tries: a read of ours on a busy machine may outlast one or two
+TOLD_AT = 3  # attempts: on a busy machine a read of ours may outlast one or two
 
 
 class WriteAheadLog:
     """The log of one open database. Writer thread only.
 
-    interrupt_readers: makes this process's long reads end.
-    files: set when they are open.
+    interrupt_readers: interrupts this process's long reads. files: set once they are
+    open.
     """
 
     files: OpenFiles
@@ -52,12 +52,12 @@ class WriteAheadLog:
         self._salt = b""  # of the log that `_due_at` counts in
         self._due_at = DUE_PAGES
         self._tried_at = 0.0
-        self._busy_count = 0  # tries in a row that readers kept from beginning anew
+        self._busy_count = 0  # consecutive attempts that readers prevented
         self._is_told = False
 
     @property
     def byte_count(self) -> int:
-        """Of the file, after the last commit."""
+        """The size of the file after the last commit."""
         return self.files.log_bytes
 
     @property
@@ -72,15 +72,15 @@ class WriteAheadLog:
     def is_at_its_limit(self) -> bool:
         return self.byte_count > LIMIT_BYTES
 
-    def tend(self) -> None:
-        """After a commit: write back what is due.
+    def checkpoint_if_due(self) -> None:
+        """Called after a commit.
 
         Raises DatabaseError when the file cannot be trusted any more.
         """
         if self._is_due():
-            self._write_back("PASSIVE")
+            self._checkpoint("PASSIVE")
         if self.is_waited_for and time.monotonic() - self._tried_at > RETRY_S:
-            self._shorten()
+            self._truncate()
             self.files.measure_log()
 
     def _is_due(self) -> bool:
@@ -89,18 +89,18 @@ class WriteAheadLog:
             self._salt, self._due_at = salt, DUE_PAGES
         return page_count >= self._due_at
 
-    def _shorten(self) -> None:
-        """Begin the log anew with an empty file, as soon as no reader is in it."""
+    def _truncate(self) -> None:
+        """Restart the log with an empty file, once nobody is reading from it."""
         self._tried_at = time.monotonic()
         self.interrupt_readers()
         before = self.engine.execute_sql("PRAGMA busy_timeout").fetchone()[0]
         self.engine.execute_sql(f"PRAGMA busy_timeout = {WAIT_MS}")
         try:
-            self._write_back("TRUNCATE")
+            self._checkpoint("TRUNCATE")
         finally:
             self.engine.execute_sql(f"PRAGMA busy_timeout = {before}")
 
-    def _write_back(self, how: str) -> None:
+    def _checkpoint(self, how: str) -> None:
         try:
             row = self.engine.execute_sql(f"PRAGMA wal_checkpoint({how})").fetchone()
         except DatabaseError as error:

@@ -309,16 +309,16 @@ async def test_a_slice_of_free_space_is_many_pages(core, cast, monkeypatch):
     await pictures.discard(core, [stored["id"]])
     await pictures.sweep_discarded(core)
     slices = 0
-    while await core.db.write_aside(partial(blobs.shrink, spare_bytes=0)):
+    while await core.db.run_maintenance(partial(blobs.shrink, spare_bytes=0)):
         slices += 1
     assert slices <= LIMIT // blobs.SHRINK_BYTES + 1
 
 
 async def checkpoint(core):
-    def run(connection, breathe):
+    def run(connection, yield_to_writes):
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    await core.db.write_aside(run)
+    await core.db.run_maintenance(run)
 
 
 @pytest.mark.parametrize(
