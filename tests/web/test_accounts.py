@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from hai.core.identity import invites, sessions
-from hai.core.people import accounts
+from hai.core.people import accounts, admin
 from tests.factories import make_user
 
 HTML = {"Accept": "text/html"}
@@ -70,6 +70,8 @@ async def test_the_token_comes_with_the_link(core, client):
         ({"display_name": "bell\x07"}, "display_name"),
         ({"password": "short"}, "password"),
         ({"password": "x" * 1025}, "password"),
+        ({"password": "letmein1"}, "password"),
+        ({"password": "lovelace42", "display_name": "Ada Lovelace"}, "password"),
     ],
 )
 async def test_what_is_wrong_is_said_and_what_was_typed_is_kept(client, fields, field):
@@ -224,3 +226,28 @@ class TestBeforeThereIsAnOwner:
         assert (await set_up(client())).location == "/"
         assert not accounts.needs_set_up(core)
         assert 'href="/setup"' not in (await client().get("/sign_in")).text
+
+
+EASY = "Too easy to guess. Four unrelated words would do."
+
+
+async def test_a_password_that_is_easy_to_guess_is_refused_on_every_form(
+    core, client, ada
+):
+    """Setting up, above, apart: it is done once."""
+    invite = await invites.create(core, ada.id)
+    reset = await admin.make_reset(core, ada.identity, user_id=ada.id)
+    joining = {"name": "grace", "display_name": "Grace"}
+    for who, path, form in (
+        (None, f"/join/{invite}", joining | {"password": "grace1906"}),
+        (None, f"/reset/{reset}", {"password": "qwertyuiop"}),
+        (ada, "/settings/password", {"old_password": PASSWORD, "password": "ada12345"}),
+    ):
+        page = await client(who).post(path, form=form, headers=HTML)
+        assert page.status == 400 and EASY in page.text
+        program = await client(who).post(path, json=form)
+        assert program.code == "bad_request"
+        assert program.json["error"]["message"] == EASY
+        assert program.json["error"]["details"] == {"field": "password"}
+    old = {"name": "ada", "password": PASSWORD}
+    assert (await client().post("/sign_in", json=old)).status == 200

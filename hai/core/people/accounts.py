@@ -53,7 +53,7 @@ async def set_up(
     token, or loopback. Raises Forbidden, BadRequest.
     """
     account = check_account(name, display_name)
-    password_hash = await passwords.make_hash(core, password)
+    password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_set_up, *account, password_hash)
 
 
@@ -89,7 +89,7 @@ async def sign_up(
     """
     await require_sign_up(core, invite_code)
     account = check_account(name, display_name)
-    password_hash = await passwords.make_hash(core, password)
+    password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_add, *account, "person", "member", password_hash)
 
 
@@ -120,7 +120,7 @@ async def add_user(
     account = check_account(name, display_name or name)
     password_hash = None
     if password is not None:
-        password_hash = await passwords.make_hash(core, password)
+        password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_add, *account, kind, role, password_hash)
 
 
@@ -187,7 +187,8 @@ async def change_password(core: Core, who: Identity, *, old: str, new: str) -> N
     stored = await core.db.read(rows.find_password_hash, who.user_id)
     if not await passwords.verify(core, old, stored):
         raise errors.Forbidden("That is not your password.", field="old_password")
-    password_hash = await passwords.make_hash(core, new)
+    names = await core.db.read(rows.find_names, who.user_id)
+    password_hash = await passwords.make_hash(core, new, *names)
     await core.db.write(rows.set_password_hash, who.user_id, password_hash)
     await sessions.end_others(core, who)
 

@@ -46,8 +46,9 @@ async def use(core: Core, code: str, password: str) -> int:
 
     Raises NotFound, BadRequest, RateLimited.
     """
-    await find(core, code)
-    password_hash = await passwords.make_hash(core, password)
+    user = await find(core, code)
+    names = (user.name, user.display_name)
+    password_hash = await passwords.make_hash(core, password, *names)
     return await core.db.write(_use, ids.token_hash(code), password_hash)
 
 
