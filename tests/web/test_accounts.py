@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from hai import clock
 from hai.core.identity import invites, sessions
 from hai.core.people import accounts, admin
 from tests.factories import make_user
@@ -251,3 +252,27 @@ async def test_a_password_that_is_easy_to_guess_is_refused_on_every_form(
         assert program.json["error"]["details"] == {"field": "password"}
     old = {"name": "ada", "password": PASSWORD}
     assert (await client().post("/sign_in", json=old)).status == 200
+
+
+async def test_the_old_password_is_not_guessed_from_an_open_browser(
+    app, client, ada, monkeypatch
+):
+    """Ten tries and then one in three minutes; easy new ones are none."""
+    now_s = [clock.monotonic_s()]
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now_s[0])
+    app.web.tries.burst = 100  # of the address
+
+    async def change(old, new="deep water 8"):
+        form = {"old_password": old, "password": new}
+        return await client(ada).post("/settings/password", json=form)
+
+    for _ in range(12):
+        assert (await change(PASSWORD, "password1")).code == "bad_request"
+    codes = [(await change(f"guess {n}")).code for n in range(12)]
+    assert codes == ["forbidden"] * 10 + ["rate_limited"] * 2
+    refused = await change(PASSWORD)
+    assert "in 3 minutes" in refused.json["error"]["message"]
+    in_form = {"name": "ada", "password": PASSWORD}
+    assert (await client().post("/sign_in", json=in_form)).status == 200
+    now_s[0] += 181
+    assert (await change(PASSWORD)).status == 200

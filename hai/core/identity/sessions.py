@@ -64,6 +64,12 @@ def _mark_seen(core: Core, session_id: int) -> None:
         noted.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
+def find_user_id(core: Core, name: str) -> int | None:
+    """Of whoever may sign in by this name. Loop thread, 10 us."""
+    row = core.db.read_now(user_rows.find_credentials, name.strip())
+    return None if row is None else row.user_id
+
+
 async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
     """A new browser session's token. Raises Unauthorized, after equal time
     whether the name or the password was wrong."""
