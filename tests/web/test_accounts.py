@@ -276,3 +276,67 @@ async def test_the_old_password_is_not_guessed_from_an_open_browser(
     assert (await client().post("/sign_in", json=in_form)).status == 200
     now_s[0] += 181
     assert (await change(PASSWORD)).status == 200
+
+
+@pytest.fixture
+def watched(core, socket, ws, ada):
+    """Ada's browser, her program, and somebody else's of either: all connected."""
+
+    async def connect():
+        grace = await make_user(core, "grace")
+        bot = await make_user(core, "robot", kind="bot")
+        others = [await socket(grace), await ws(grace), await ws(bot)]
+        return await socket(ada), await ws(ada), others
+
+    return connect
+
+
+async def test_a_new_password_ends_the_programs_and_their_sockets(
+    core, client, ada, watched
+):
+    """But not the browser that asks, nor anybody else's, bots included."""
+    browser, program, others = await watched()
+    form = {"old_password": PASSWORD, "password": "deep water 8"}
+    assert (await client(ada).post("/settings/password", json=form)).status == 200
+    await program.fact("session_ended")
+    await program.closed.wait()
+    assert (await client(ada, bearer=True).get("/api/v1/me")).status == 401
+    assert (await client(ada).get("/api/v1/me")).status == 200
+    for one in (browser, *others):
+        await one.settle()
+        assert not one.named("session_ended") and not one.closed.is_set()
+
+
+async def test_a_link_for_a_new_password_ends_everything_of_its_user(
+    core, client, ada, watched
+):
+    browser, program, others = await watched()
+    code = await admin.make_reset(core, ada.identity, user_id=ada.id)
+    form = {"password": "deep water 8"}
+    assert (await client().post(f"/reset/{code}", json=form)).status == 200
+    for one in (browser, program):
+        await one.fact("session_ended")
+        await one.closed.wait()
+    assert (await client(ada, bearer=True).get("/api/v1/me")).status == 401
+    for one in others:
+        await one.settle()
+        assert not one.named("session_ended") and not one.closed.is_set()
+
+
+async def test_a_refused_change_of_password_ends_nothing(client, ada, watched):
+    browser, program, _ = await watched()
+    for old, new in ((PASSWORD, "password1"), ("wrong", "deep water 8")):
+        form = {"old_password": old, "password": new}
+        answer = await client(ada).post("/settings/password", json=form)
+        assert answer.status in (400, 403)
+    for one in (browser, program):
+        await one.settle()
+        assert not one.named("session_ended") and not one.closed.is_set()
+
+
+async def test_a_program_that_changes_the_password_stays_signed_in(core, client, ada):
+    form = {"old_password": PASSWORD, "password": "deep water 8"}
+    program = client(ada, bearer=True)
+    assert (await program.post("/settings/password", json=form)).status == 200
+    assert (await program.get("/api/v1/me")).status == 200
+    assert sessions.find(core, ada.cookie) is None
