@@ -5,6 +5,7 @@ on the loop thread. A bucket that is full again is forgotten, so the memory is b
 by who was active recently.
 """
 
+import math
 from collections.abc import Hashable
 
 from hai import clock
@@ -35,6 +36,13 @@ class Buckets:
             return False
         self._filled[key] = (left - cost, now)
         return True
+
+    def wait_s(self, key: Hashable, cost: float = 1.0) -> float:
+        """How long until there will be enough."""
+        missing = cost - self._left(key, clock.monotonic_s())
+        if missing <= 0:
+            return 0.0
+        return missing / self.per_second if self.per_second else math.inf
 
     def has_any(self, key: Hashable) -> bool:
         """Whether anything is left, for things charged once their cost is known."""

@@ -206,14 +206,16 @@ class Database:
         """Translate the error of a read. Damage stops Hai, because nothing else in the
         file can be trusted.
 
-        Raises Busy for damage, and for a read that was interrupted. (any thread)
+        Raises Busy for damage, for a lock, and for a read that was interrupted. (any
+        thread)
         """
         if not isinstance(error, DatabaseError):
             return
         if faults.is_fatal(error):
             self.writer.fail(error)
             raise errors.Busy() from error
-        if faults.code_of(error) == sqlite3.SQLITE_INTERRUPT:
+        is_interrupted = faults.code_of(error) == sqlite3.SQLITE_INTERRUPT
+        if is_interrupted or faults.is_locked(error):
             raise errors.Busy() from error
 
 

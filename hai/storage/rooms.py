@@ -246,6 +246,12 @@ def all_memberships() -> list[tuple[int, int]]:
     return rows
 
 
+def open_names() -> list[str]:
+    """(any thread)"""
+    rows = execute("SELECT name FROM rooms WHERE kind = 'open'").fetchall()
+    return [name for (name,) in rows if name]
+
+
 def for_everyone() -> list[int]:
     """Ids of the rooms that new people join automatically. (any thread)"""
     rows = execute("SELECT id FROM rooms WHERE is_for_everyone = 1")

@@ -140,6 +140,14 @@ def find_credentials(name: str) -> Credentials | None:
     return None if row is None else Credentials._make(row)
 
 
+def find_names(user_id: int) -> tuple[str, str]:
+    """(name, display name) of a user there is. (any thread)"""
+    found: tuple[str, str] = execute(
+        "SELECT name, display_name FROM users WHERE id = ?", (user_id,)
+    ).fetchone()
+    return found
+
+
 def find_password_hash(user_id: int) -> str | None:
     """(any thread)"""
     row = User.select(User.password_hash).where(User.id == user_id).tuples().first()

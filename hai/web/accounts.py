@@ -7,7 +7,7 @@ from tornado.httputil import HTTPServerRequest
 
 from hai.core.identity import sessions
 from hai.core.people import accounts, resets
-from hai.errors import Forbidden, NotFound
+from hai.errors import BadRequest, Forbidden, NotFound, RateLimited
 from hai.shapes import UserObject
 from hai.web.http.base import FormHandler
 from hai.web.sessions import SessionHandler
@@ -147,11 +147,12 @@ class PasswordHandler(SettingsHandler, SessionHandler):
     """POST /settings/password. Ends all other sessions."""
 
     async def submit(self) -> None:
-        self.slow_down(f"user {self.user.user_id}")
-        await accounts.change_password(
-            self.core,
-            self.user,
-            old=self.form.text("old_password"),
-            new=self.form.text("password"),
-        )
+        old, new = self.form.text("old_password"), self.form.text("password")
+        self.slow_down(("old password", self.user.user_id))
+        try:
+            await accounts.change_password(self.core, self.user, old=old, new=new)
+        except (BadRequest, RateLimited):  # BadRequest: the old one was right
+            self.was_no_guess()
+            raise
+        self.went_well()
         self.done(self.reverse_url("settings"), done="password")

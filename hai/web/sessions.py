@@ -1,10 +1,13 @@
 """Signing in and out, and ending one's other sessions."""
 
+import math
+from collections.abc import Hashable
 from typing import Any
 
 from hai.core.identity import sessions
 from hai.core.identity.sessions import SESSION_COOKIE
 from hai.core.people import accounts
+from hai.core.rate_limits import Buckets
 from hai.errors import RateLimited
 from hai.web.http.base import (
     COOKIE_DAYS,
@@ -13,25 +16,49 @@ from hai.web.http.base import (
 )
 from hai.web.http.bodies import UNAUTHENTICATED_FORM_BYTES
 
+MAX_KEY_CHARS = 64  # longer than any name, shorter than what a form may hold
+HOUR_S = 3600
+
+
+def in_minutes(wait_s: float) -> str:
+    """At most an hour, for people."""
+    minutes = math.ceil(min(wait_s, HOUR_S) / 60)
+    return "in a minute" if minutes <= 1 else f"in {minutes} minutes"
+
 
 class SessionHandler(FormHandler):
     """For every handler that starts a session."""
 
     max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
-    def slow_down(self, name: str = "") -> None:
-        """One attempt from this address, and for this name. Raises RateLimited.
+    def slow_down(self, *keys: Hashable) -> None:
+        """One try of this address, and one under the first key that has any left.
 
-        A name has far more attempts than an address: otherwise others could lock out
-        its owner by guessing.
+        keys: of the password that is tried; none where no password is. Raises
+        RateLimited.
         """
-        may_try = self.application.tries.take(self.address)
-        if not may_try or (name and not self.application.name_tries.take(name)):
-            raise RateLimited("Too many tries. Please wait a minute.")
+        self._spent: list[tuple[Buckets, Hashable]] = []
+        self._spend(self.application.tries, self.address)
+        if keys:
+            self._spend(self.application.name_tries, *keys)
+
+    def _spend(self, tries: Buckets, *keys: Hashable) -> None:
+        for key in keys:
+            if tries.take(key):
+                self._spent.append((tries, key))
+                return
+        when = in_minutes(min(tries.wait_s(key) for key in keys))
+        raise RateLimited(f"Too many tries. Please try again {when}.")
 
     def went_well(self) -> None:
-        """A successful attempt does not count: many people may share one address."""
-        self.application.tries.give_back(self.address)
+        """It was no guess: a house full of people may come in one after another."""
+        for tries, key in self._spent:
+            tries.give_back(key)
+
+    def was_no_guess(self) -> None:
+        """The password was not looked at, or was right: only the address has tried."""
+        for tries, key in self._spent[1:]:
+            tries.give_back(key)
 
     async def begin_session(self, user_id: int) -> None:
         agent = self.request.headers.get("User-Agent", "")
@@ -73,13 +100,26 @@ class SignInHandler(SessionHandler):
 
     async def submit(self) -> None:
         name = self.form.text("name")
-        self.slow_down(name.strip().casefold())
+        self.slow_down(*self._keys(name))
         agent = self.request.headers.get("User-Agent", "")
         password = self.form.text("password")
-        token = await sessions.sign_in(self.core, name, password, agent)
+        try:
+            token = await sessions.sign_in(self.core, name, password, agent)
+        except RateLimited:
+            self.was_no_guess()
+            raise
         self.went_well()
         self.keep(token)
         self.done(self._next_path(self.form.text("next")))
+
+    def _keys(self, name: str) -> list[Hashable]:
+        """A name's tries are shared by all addresses; but where its user has been,
+        signed in, they have some of their own, which nobody elsewhere can use up."""
+        keys: list[Hashable] = [name.strip().casefold()[:MAX_KEY_CHARS]]
+        user_id = sessions.find_user_id(self.core, name)
+        if user_id and self.application.known_places.has(user_id, self.address):
+            keys.append((user_id, self.address))
+        return keys
 
     def _next_path(self, path: str) -> str:
         """Never another site: `//host` and `/\\host` are."""

@@ -64,6 +64,12 @@ def _mark_seen(core: Core, session_id: int) -> None:
         noted.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
+def find_user_id(core: Core, name: str) -> int | None:
+    """Of whoever may sign in by this name. Loop thread, 10 us."""
+    row = core.db.read_now(user_rows.find_credentials, name.strip())
+    return None if row is None else row.user_id
+
+
 async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
     """A new browser session's token. Raises Unauthorized, after the same time whether
     the name or the password was wrong."""
@@ -113,14 +119,16 @@ def _end(tx: Transaction, user_id: int, session_id: int) -> None:
 
 def end_others(core: Core, identity: Identity) -> "asyncio.Future[None]":
     """End all browser sessions of this user except the present one."""
-    return core.db.write(_end_others, identity.user_id, identity.session_id)
+    return core.db.write(end_all_but, identity, ("browser",))
 
 
-def _end_others(tx: Transaction, user_id: int, but_session_id: int) -> None:
-    """(writer thread)"""
-    for session_id in rows.ids_of(user_id, ("browser",)):
-        if session_id != but_session_id:
-            _end(tx, user_id, session_id)
+def end_all_but(
+    tx: Transaction, identity: Identity, kinds: tuple[str, ...] = ("browser", "token")
+) -> None:
+    """End all sessions of this user but the one that asks. (writer thread)"""
+    for session_id in rows.ids_of(identity.user_id, kinds):
+        if session_id != identity.session_id:
+            _end(tx, identity.user_id, session_id)
 
 
 def end_all(

@@ -53,7 +53,7 @@ async def set_up(
     token, or by loopback. Raises Forbidden, BadRequest.
     """
     account = check_account(name, display_name)
-    password_hash = await passwords.make_hash(core, password)
+    password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_set_up, *account, password_hash)
 
 
@@ -89,7 +89,7 @@ async def sign_up(
     """
     await require_sign_up(core, invite_code)
     account = check_account(name, display_name)
-    password_hash = await passwords.make_hash(core, password)
+    password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_add, *account, "person", "member", password_hash)
 
 
@@ -120,7 +120,7 @@ async def add_user(
     account = check_account(name, display_name or name)
     password_hash = None
     if password is not None:
-        password_hash = await passwords.make_hash(core, password)
+        password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_add, *account, kind, role, password_hash)
 
 
@@ -183,13 +183,22 @@ def _change_profile(tx: Transaction, user_id: int, display_name: str) -> UserObj
 
 
 async def change_password(core: Core, who: Identity, *, old: str, new: str) -> None:
-    """Ends all other sessions of this user. Raises Forbidden, BadRequest."""
+    """Ends all other sessions of this user, bearer tokens too; bots have their own.
+
+    Raises Forbidden, BadRequest, RateLimited.
+    """
     stored = await core.db.read(rows.find_password_hash, who.user_id)
     if not await passwords.verify(core, old, stored):
         raise errors.Forbidden("That is not your password.", field="old_password")
-    password_hash = await passwords.make_hash(core, new)
-    await core.db.write(rows.set_password_hash, who.user_id, password_hash)
-    await sessions.end_others(core, who)
+    names = await core.db.read(rows.find_names, who.user_id)
+    password_hash = await passwords.make_hash(core, new, *names)
+    await core.db.write(_change_password, who, password_hash)
+
+
+def _change_password(tx: Transaction, who: Identity, password_hash: str) -> None:
+    """(writer thread)"""
+    rows.set_password_hash(tx, who.user_id, password_hash)
+    sessions.end_all_but(tx, who)
 
 
 async def list_users(core: Core) -> list[UserObject]:

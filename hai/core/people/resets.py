@@ -42,12 +42,13 @@ def _get(code_hash: bytes, now_ms: int) -> ResetUser:
 
 
 async def use(core: Core, code: str, password: str) -> int:
-    """Set the password, end the user's browser sessions; returns their id.
+    """Set the password, end all of the user's sessions; returns their id.
 
     Raises NotFound, BadRequest, RateLimited.
     """
-    await find(core, code)
-    password_hash = await passwords.make_hash(core, password)
+    user = await find(core, code)
+    names = (user.name, user.display_name)
+    password_hash = await passwords.make_hash(core, password, *names)
     return await core.db.write(_use, ids.token_hash(code), password_hash)
 
 
@@ -56,6 +57,6 @@ def _use(tx: Transaction, code_hash: bytes, password_hash: str) -> int:
     user_id = _get(code_hash, tx.now_ms).id
     rows.delete(tx, user_id)
     user_rows.set_password_hash(tx, user_id, password_hash)
-    sessions.end_all(tx, user_id, kinds=("browser",))
+    sessions.end_all(tx, user_id)
     audit.record(tx, "used_reset", user_id, user_id=user_id)
     return user_id

@@ -23,15 +23,17 @@ from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from peewee import SqliteDatabase
+from peewee import DatabaseError, SqliteDatabase
 
 from hai import errors
+from hai.storage.sqlite import faults
 
 READER_COUNT = 2  # threads: reads are short, and there are two cores
 SLOW_COUNT = READER_COUNT - 1  # of them may run slow reads
 MAX_WAITING_SLOW = 8  # per asker: as many pages as a person opens at once
 MAX_WAITING = 256  # short ones: a browser requests a hundred pictures at once
 INTERRUPT_AGAIN_S = 0.02
+CONNECT_S, CONNECT_AGAIN_S = 5.0, 0.01  # as long as a write waits for a lock
 
 # On whose behalf this task reads; inherited by the tasks that it starts.
 asker: ContextVar[Hashable] = ContextVar("asker", default=None)
@@ -307,8 +309,17 @@ class Readers:
         return error
 
     def _connect(self) -> None:
-        self.before_connect()
-        self.engine.connect()
+        """While another connection opens the file, SQLite refuses at once to look at
+        its journal, whatever the busy timeout: so it is asked again."""
+        until_s = time.monotonic() + CONNECT_S
+        while self.engine.is_closed():
+            self.before_connect()
+            try:
+                self.engine.connect()
+            except DatabaseError as error:
+                if not faults.is_locked(error) or time.monotonic() > until_s:
+                    raise
+                time.sleep(CONNECT_AGAIN_S)
         self.connections.append(self.engine.connection())
         self.engine.execute_sql("PRAGMA query_only = 1")
 

@@ -114,6 +114,8 @@ class BaseHandler(RespondingHandler):
 
     async def page(self, template: str, title: str, **names: Any) -> None:
         """Draw a page with the state that its reader starts with."""
+        if self.identity is not None:
+            self.application.known_places.note(self.identity.user_id, self.address)
         if "state" not in names and self.identity is not None:
             names["state"] = await first_state.for_user(self.core, self.identity)
         self.draw(template, title, **names)

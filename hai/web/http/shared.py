@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tornado.web import Application, RequestHandler
 
 from hai.core.context import Core
+from hai.core.identity.known_places import KnownPlaces
 from hai.core.identity.sessions import Identity
 from hai.core.people import usage
 from hai.core.pictures import avatars, stored
@@ -28,8 +29,8 @@ access_log = logging.getLogger("tornado.access")
 
 TRIES = 10  # to sign in at once, of one address
 TRIES_PER_S = 1 / 6  # then one every 6 s: a few guesses a minute
-NAME_TRIES = 1_000  # for one name, from all addresses together
-NAME_TRIES_PER_S = 1
+NAME_TRIES = 10  # for one name, from all addresses together
+NAME_TRIES_PER_S = 20 / 3600  # then twenty an hour
 ORDERS = 100  # over HTTP, of one user, at once
 ORDERS_PER_S = 20  # a busy bot; sockets are the way for more
 # Files that are not pictures: a whole folder of an unsupported type at once.
@@ -68,6 +69,7 @@ class HaiApplication(Application):
         is_on = core.config.rate_limits
         self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)
         self.name_tries = Buckets(NAME_TRIES_PER_S, NAME_TRIES, is_on=is_on)
+        self.known_places = KnownPlaces()
         self.orders = Buckets(ORDERS_PER_S, ORDERS, is_on=is_on)
         self.refused_uploads = Buckets(
             REFUSED_UPLOADS_PER_S, REFUSED_UPLOADS, is_on=is_on

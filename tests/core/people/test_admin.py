@@ -201,12 +201,13 @@ async def test_all_sessions_of_a_user_end_and_nobody_else_s(core, cast):
 # --- New passwords -------------------------------------------------------------------
 
 
-async def test_a_link_sets_a_password_once_and_ends_the_browsers(core, cast):
+async def test_a_link_sets_a_password_once_and_ends_all_sessions(core, cast):
     code = await admin.make_reset(core, cast.ada.identity, user_id=cast.grace.id)
     assert (await resets.find(core, code)).name == "grace"
     assert await resets.use(core, code, "another good password") == cast.grace.id
     assert sessions.find(core, cast.grace.cookie) is None
-    assert sessions.find(core, cast.grace.token) is not None
+    assert sessions.find(core, cast.grace.token) is None
+    assert sessions.find(core, cast.ada.token) is not None
     assert await sessions.sign_in(core, "grace", "another good password", "")
     with pytest.raises(errors.NotFound):
         await resets.use(core, code, "and another one")
