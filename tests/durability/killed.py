@@ -123,14 +123,14 @@ def before_a_hai_is_committed():
 
 def before_a_hai_is_acked():
     """It is committed, and nobody has heard of it."""
-    tell = Writer._tell
+    resolve = Writer._resolve
 
     def dying(writer, events, batch):
         if any(isinstance(event, HaiSent) for event in events):
             die()
-        tell(writer, events, batch)
+        resolve(writer, events, batch)
 
-    Writer._tell = dying
+    Writer._resolve = dying
 
 
 def in_restore_before_the_old_is_aside():
