@@ -40,11 +40,11 @@ from hai.storage.sqlite import faults
 from hai.storage.sqlite.open_files import LostFile, OpenFiles
 from hai.storage.sqlite.reserve import RESERVE_NAME, Reserve
 from hai.storage.sqlite.wal import WriteAheadLog
+from hai.storage.sqlite.write_lock import WriteLock
 
 logger = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 20_000  # writes; at 8,000/s that is 2.5 s, beyond it: busy
-BUSY_TIMEOUT_MS = 5_000  # for another process: an open shell, a repair
 BATCH_LIMIT = 1_000  # writes in one transaction: bounds what one fsync delays
 SMALL_BATCH = 100  # while the write-ahead log is long: 4 MiB of the longest hais
 LOOK_S = 1.0  # between looks at the files while nothing is written
@@ -119,6 +119,7 @@ class Write:
     aside: Aside | None = None
     result: Any = None
     error: BaseException | None = field(default=None)
+    queued_s: float = field(default_factory=time.monotonic)
 
 
 class Writer:
@@ -146,6 +147,7 @@ class Writer:
         self.rescue = rescue
         self.reserve = Reserve(Path(engine.database).with_name(RESERVE_NAME))
         self.wal = WriteAheadLog(engine, interrupt_readers)
+        self.lock = WriteLock(engine)
         self.failure: BaseException | None = None
         self.is_full = False
         self.waiting_count = 0  # loop thread only
@@ -362,7 +364,8 @@ class Writer:
         return []
 
     def _transact(self, batch: list[Write]) -> list[Any]:
-        transaction = self._begin()
+        self.lock.begin(min(write.queued_s for write in batch))
+        transaction = Transaction(self.engine)
         for group in _groups(batch):
             self._run_group(transaction, group)
         transaction.store_rev()
@@ -391,6 +394,7 @@ class Writer:
     def _run_aside(self, write: Write) -> None:
         assert write.aside is not None
         try:
+            self.lock.allow_wait(write.queued_s)
             write.result = write.aside(self.engine.connection(), self._breathe)
         except Exception as error:
             write.error = error
@@ -429,10 +433,6 @@ class Writer:
     def _tell_soon(self, events: list[Any], batch: list[Write]) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._tell, events, batch)
-
-    def _begin(self) -> Transaction:
-        self.engine.execute_sql("BEGIN IMMEDIATE")
-        return Transaction(self.engine)
 
     def _roll_back(self) -> None:
         try:

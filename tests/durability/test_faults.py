@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from hai.storage.sqlite.migrations import MIGRATIONS
+from hai.storage.sqlite.write_lock import BUSY_TIMEOUT_MS
 from tests.durability import swarm
 from tests.durability.power import child_of, strace
 from tests.durability.stage import Stage
@@ -522,6 +523,45 @@ def test_a_locked_database_is_waited_for_then_busy_and_nothing_is_doubled(staged
     swarm.run(scene())
     stage.stop()
     assert stored(stage) == {"short": 1, "long": 1}
+
+
+LATER = 20
+
+
+def test_a_lock_that_is_held_for_long_is_waited_for_once_and_not_by_each(staged):
+    """Who is queued meanwhile is refused with the first; who comes later, at once.
+
+    All of the waits are compared with what one each would take at least.
+    """
+    stage = staged()
+
+    async def scene():
+        began_s = time.monotonic()
+        clients = [
+            await NativeClient(stage.port, token).start() for token in stage.tokens
+        ]
+        with closing(sqlite3.connect(stage.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            first = clients[0].start_order("send_hai", hai_of(stage, "first"))
+            await asyncio.sleep(1)
+            behind = [
+                client.start_order("send_hai", hai_of(stage, f"behind {number}"))
+                for number, client in enumerate(clients)
+            ]
+            acks = [await first, *[await order for order in behind]]
+            for number in range(LATER):
+                acks.append(await send(clients[0], stage, f"later {number}"))
+            assert {ack["error"]["code"] for ack in acks} == {"busy"}
+            waited_s = time.monotonic() - began_s
+            other.execute("ROLLBACK")
+        assert waited_s < LATER * BUSY_TIMEOUT_MS / 1000 / 2
+        await send_until_taken(clients[0], stage, "later 0")
+        for client in clients:
+            await client.stop()
+
+    swarm.run(scene())
+    stage.stop()
+    assert stored(stage) == {"later 0": 1}
 
 
 def hai_of(stage, client_id):

@@ -66,6 +66,11 @@ def is_fatal(error: BaseException) -> bool:
     return code in FATAL or code & KIND in FATAL_KINDS
 
 
+def is_locked(error: BaseException) -> bool:
+    """Another connection has the lock that was asked for."""
+    return code_of(error) & KIND == sqlite3.SQLITE_BUSY
+
+
 def is_full(error: BaseException) -> bool:
     """A full disk, or a file that has reached the process's limit on sizes."""
     code = code_of(error)
