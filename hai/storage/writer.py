@@ -38,6 +38,7 @@ from peewee import DatabaseError, SqliteDatabase
 from hai import clock, errors
 from hai.storage.sqlite import faults
 from hai.storage.sqlite.open_files import LostFile, OpenFiles
+from hai.storage.sqlite.outage import Outage
 from hai.storage.sqlite.reserve import RESERVE_NAME, Reserve
 from hai.storage.sqlite.wal import WriteAheadLog
 from hai.storage.sqlite.write_lock import WriteLock
@@ -148,6 +149,7 @@ class Writer:
         self.reserve = Reserve(Path(engine.database).with_name(RESERVE_NAME))
         self.wal = WriteAheadLog(engine, interrupt_readers)
         self.lock = WriteLock(engine)
+        self.outage = Outage(engine)
         self.failure: BaseException | None = None
         self.is_full = False
         self.waiting_count = 0  # loop thread only
@@ -307,6 +309,8 @@ class Writer:
             with contextlib.suppress(Empty):
                 return self._inbox.get(timeout=LOOK_S)
             self.files.check()
+            if self.outage.is_on:
+                self._try_again()
 
     def _commit(self, batch: list[Write]) -> None:
         """Store a batch, tell the loop once, and then look after the log."""
@@ -364,12 +368,15 @@ class Writer:
         return []
 
     def _transact(self, batch: list[Write]) -> list[Any]:
-        self.lock.begin(min(write.queued_s for write in batch))
+        self.lock.begin(min((write.queued_s for write in batch), default=0.0))
+        if self.outage.is_on:
+            self.outage.probe()
         transaction = Transaction(self.engine)
         for group in _groups(batch):
             self._run_group(transaction, group)
         transaction.store_rev()
         self.engine.execute_sql("COMMIT")
+        self.outage.end()
         self._acked_rev = max(self._acked_rev, transaction.rev)
         return transaction.events
 
@@ -387,9 +394,19 @@ class Writer:
         """Nothing of this batch is stored."""
         if faults.is_fatal(error):
             self.fail(error)
+        elif isinstance(error, DatabaseError) and not faults.is_full(error):
+            self.outage.count(error, len(batch))
         shown = errors.Busy() if self.failure else faults.as_hai_error(error)
         for write in batch:
             write.error = shown
+
+    def _try_again(self) -> None:
+        """Nothing is queued: does the store take writes again?"""
+        try:
+            self._transact([])
+        except Exception as error:
+            self._roll_back()
+            self._spoil([], error)
 
     def _run_aside(self, write: Write) -> None:
         assert write.aside is not None
@@ -455,8 +472,9 @@ class Writer:
                 for write in group:
                     self._run_group(transaction, [write])
                 return
-            if faults.is_full(error) or faults.is_fatal(error):
-                raise  # concerns all of the batch
+            if faults.is_of_batch(error):
+                raise
+            logger.error("a write failed: %s", error)
             results = [faults.as_hai_error(error)]
         except Exception as error:
             results = [error] * len(group)

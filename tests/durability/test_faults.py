@@ -6,6 +6,7 @@ of files, and strace, which lets a system call fail.
 
 import asyncio
 import os
+import re
 import resource
 import shutil
 import signal
@@ -376,6 +377,46 @@ def test_after_a_failed_sync_nothing_is_acked(staged, tmp_path, call):
     stage.start()
     stage.stop()
     assert_stored_once(stage, acked)
+
+
+def test_writes_that_fail_are_told_once_and_counted_and_health_says_so(
+    staged, tmp_path
+):
+    """A hundred attempts fail, be they posts or the writer's own once a second."""
+    stage = staged()
+    stage.stop()
+    inject = ("-e", "inject=pwrite64:error=EIO:when=60..160")
+    stage.served.wrapper = strace(tmp_path / "trace.txt", stage.data, *inject)
+    stage.start()
+    before = stage.served.log.count(" ERROR ")
+
+    async def scene():
+        client = await NativeClient(stage.port, stage.tokens[0]).start()
+        assert b'"ok"' in await health(stage)
+        taken = 0
+        while "hai" in await send(client, stage, f"taken {taken}"):
+            taken += 1
+        with pytest.raises(Gone, match=r"503.*failing"):
+            await health(stage)
+        failed = 1
+        while "error" in await send(client, stage, "again"):
+            failed += 1
+        assert b'"ok"' in await health(stage)
+        await client.stop()
+        return failed
+
+    failed = swarm.run(scene())
+    assert failed > 10
+    assert stage.served.log.count(" ERROR ") == before + 1
+    told = re.findall(r"writes succeed again; (\d+) had failed", stage.served.log)
+    assert len(told) == 1 and int(told[0]) >= failed  # Hai may have had its own
+    os.kill(child_of(stage.served.process), signal.SIGTERM)
+    stage.served.process.wait(timeout=60)
+    assert stage.stop() == 0
+    stage.served.wrapper = []
+    stage.start()
+    stage.stop()
+    assert_stored_once(stage, ["again"])
 
 
 @pytest.mark.parametrize("when", ["1", "1+"])

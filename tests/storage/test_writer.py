@@ -218,7 +218,8 @@ async def test_the_wait_for_a_lock_counts_from_when_a_write_was_queued(
     db, expect_log, monkeypatch
 ):
     """One that has waited for an hour in the queue does not wait another hour."""
-    expect_log("a write failed: database is locked")
+    expect_log("writes fail .* database is locked")
+    expect_log("writes succeed again; 1 had failed")
     hour_ms = 3_600_000
     monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", hour_ms)
     await db.write(insert, "before")
@@ -234,7 +235,8 @@ async def test_writes_behind_one_that_a_lock_has_refused_wait_no_second_time(
     db, expect_log, monkeypatch
 ):
     """For the later ones it would be an hour."""
-    expect_log("a write failed: database is locked")
+    expect_log("writes fail .* database is locked")
+    expect_log("writes succeed again; 30 had failed")
     monkeypatch.setattr(writer_module, "BATCH_LIMIT", 1)
     monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", 300)
     await db.write(insert, "before")
@@ -252,7 +254,8 @@ async def test_writes_behind_one_that_a_lock_has_refused_wait_no_second_time(
 async def test_once_a_lock_was_free_the_next_one_is_waited_for_again(
     db, expect_log, monkeypatch
 ):
-    expect_log("a write failed: database is locked")
+    expect_log("writes fail .* database is locked")
+    expect_log("writes succeed again; 1 had failed")
     monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", 200)
     await db.write(insert, "before")
     with locked(db), pytest.raises(errors.Busy):
@@ -265,6 +268,39 @@ async def test_once_a_lock_was_free_the_next_one_is_waited_for_again(
         assert not waiting.done()
     await waiting
     assert stored(db) == ["b", "before", "c"]
+
+
+async def test_an_outage_ends_by_itself_when_nobody_writes(db, expect_log, monkeypatch):
+    expect_log("writes fail .* database is locked")
+    expect_log("writes succeed again; 1 had failed")
+    monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", 200)
+    await db.write(insert, "a")
+    with locked(db):
+        with pytest.raises(errors.Busy):
+            await db.write(insert, "b")
+        assert db.writer.outage.is_on
+        await asyncio.sleep(2 * writer_module.LOOK_S)
+        assert db.writer.outage.is_on
+    async with asyncio.timeout(60):
+        while db.writer.outage.is_on:
+            await asyncio.sleep(0.05)
+    assert db.writer.outage.failed_count == 1
+    assert stored(db) == ["a"]
+
+
+async def test_in_an_outage_each_commit_writes_so_that_it_proves_something(
+    db, expect_log
+):
+    """Else a refused order, which changes nothing, would end it."""
+    expect_log("writes succeed again; 0 had failed")
+    await db.write(insert, "a")
+    _, before = db.writer.files.committed
+    await db.write(lambda tx: None)
+    assert db.writer.files.committed[1] == before
+    db.writer.outage.is_on = True
+    await db.write(lambda tx: None)
+    assert db.writer.files.committed[1] > before
+    assert not db.writer.outage.is_on
 
 
 async def test_between_batches_something_long_can_run(db):
