@@ -309,6 +309,7 @@ class Writer:
             with contextlib.suppress(Empty):
                 return self._inbox.get(timeout=LOOK_S)
             self.files.check()
+            self._tend_log()  # the disk may have become almost full meanwhile
             if self.outage.is_on:
                 self._try_again()
 
@@ -350,6 +351,8 @@ class Writer:
 
     def _tend_log(self) -> None:
         try:
+            if self.is_full:
+                self.wal.make_room(self.reserve.give_some)
             self.wal.tend()
         except DatabaseError as error:
             self.fail(error)
@@ -361,11 +364,16 @@ class Writer:
                 return self._transact(batch)
             except Exception as error:
                 self._roll_back()
-                if not faults.is_full(error) or not self.reserve.give_some():
+                if not faults.is_full(error) or not self._make_room():
                     self._spoil(batch, error)
                     return []
             batch = self._without_fillers(batch)
         return []
+
+    def _make_room(self) -> bool:
+        """For another try; False: there is none left."""
+        can_begin_anew = self.wal.make_room(self.reserve.give_some)
+        return can_begin_anew or self.reserve.give_some()
 
     def _transact(self, batch: list[Write]) -> list[Any]:
         self.lock.begin(min((write.queued_s for write in batch), default=0.0))
@@ -409,16 +417,32 @@ class Writer:
             self._spoil([], error)
 
     def _run_aside(self, write: Write) -> None:
-        assert write.aside is not None
         try:
-            self.lock.allow_wait(write.queued_s)
-            write.result = write.aside(self.engine.connection(), self._breathe)
+            while not self._has_room_for(write):
+                pass
         except Exception as error:
             write.error = error
+            if faults.is_fatal(error):
+                self.fail(error)
         except BaseException as error:
             self.fail(error)
             write.error = errors.Busy()
         self._tell_soon([], [write])
+
+    def _has_room_for(self, write: Write) -> bool:
+        """Run it; False: the disk is full, and there is room for another try."""
+        assert write.aside is not None
+        self.lock.allow_wait(write.queued_s)
+        try:
+            write.result = write.aside(self.engine.connection(), self._breathe)
+        except Exception as error:
+            if not faults.is_full(error):
+                raise
+            if not self._make_room():
+                raise errors.StorageFull() from error
+            return False
+        self._tend_log()
+        return True
 
     def _breathe(self) -> None:
         """Let what was queued go first. Raises Busy when it is time to end."""

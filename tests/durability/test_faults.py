@@ -211,6 +211,48 @@ def fill(path):
                     file.write(bytes(size))
 
 
+def test_on_a_full_disk_deleting_makes_room_for_new_hais(staged, small_disk):
+    """However many small orders came before: another program takes at once what is
+    given back, and the log begins anew in its own room."""
+    stage = staged("--min-free-bytes", "0", folder=small_disk)
+    ballast = small_disk / "ballast"
+
+    async def scene():
+        client = await NativeClient(stage.port, stage.tokens[0]).start()
+        http = Http(stage.port, stage.tokens[0])
+        hai_ids = [await send_picture(http, client, stage, n) for n in range(16)]
+        http.close()
+        fill(ballast)
+        acked, error = await send_until_refused(client, stage)
+        assert error["code"] == "storage_full"
+        for name in ("add_reaction", "remove_reaction") * 50:
+            fill(ballast)
+            order = {"hai_id": hai_ids[0], "emoji": "👍"}
+            assert "hai" in await client.order(name, order)
+        for hai_id in hai_ids:
+            fill(ballast)
+            assert "hai" in await client.order("delete_hai", {"hai_id": hai_id})
+        await send_until_taken(client, stage, "again")
+        for number in range(100):
+            assert "hai" in await send(client, stage, f"more {number}", "more " * 700)
+        await client.stop()
+        return [*acked, "again", *[f"more {number}" for number in range(100)]]
+
+    acked = swarm.run(scene())
+    assert ballast.stat().st_size > MIB, "the disk was never full"
+    assert stage.stop() == 0
+    assert_stored_once(stage, acked)
+    assert "no problems" in stage.served.run("verify")
+
+
+async def send_picture(http, client, stage, number):
+    """One of 400 KB that no other is like; the id of its hai."""
+    picture = await upload(http, stage.room_id, "p.png", big_png(400_000 + number))
+    order = {"picture_ids": [picture["id"]], "client_id": f"picture {number}"}
+    ack = await client.order("send_hai", {"room_id": stage.room_id, **order})
+    return ack["hai"]["id"]
+
+
 def test_on_a_full_disk_pictures_are_refused_and_later_taken(staged, small_disk):
     stage = staged("--min-free-bytes", "0", folder=small_disk)
     ballast = small_disk / "ballast"
