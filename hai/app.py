@@ -1,7 +1,7 @@
-"""The composition root: makes every part, starts them, stops them in order.
+"""The composition root: creates every part, starts them, stops them in order.
 
-Nothing else in Hai builds its own parts, and there are no globals but the
-Peewee models' binding: one process, one database.
+Nothing else in Hai creates its own parts, and there are no globals except the Peewee
+models' binding: one process, one database.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from hai.core.context import Core
 from hai.core.pictures.stored import Sweeper
 from hai.core.pictures.thumbnail_queue import ThumbnailQueue
 from hai.core.presence import Presence
-from hai.core.reading import Reading
+from hai.core.read_budget import ReadBudget
 from hai.realtime import server as realtime_server
 from hai.storage.database import Database
 from hai.web import application
@@ -30,10 +30,10 @@ from hai.web.http.listener import Listener
 logger = logging.getLogger(__name__)
 
 CPU_THREADS = 2  # password hashes take 19 MiB and 30 ms each: two at a time
-# Python's own, (700, 10, 10), have it look for cycles all the time when thousands
-# connect: a quarter of what that costs (benchmark `storm`), and 7 % of `posts`.
+# With Python's own, (700, 10, 10), the collector runs all the time when thousands
+# connect: a quarter of the CPU time of `storm` (benchmark), and 7 % of `posts`.
 GC_THRESHOLDS = (20_000, 20, 100)
-BACKLOG = 4096  # a restart brings everybody at once; the kernel may allow less
+BACKLOG = 4096  # after a restart all reconnect at once; the kernel may allow less
 
 
 def make_core(config: Config) -> Core:
@@ -43,14 +43,14 @@ def make_core(config: Config) -> Core:
         config.database_path, durability=config.durability, publish=bus.publish
     )
     executor = ThreadPoolExecutor(CPU_THREADS, thread_name_prefix="cpu")
-    reading = Reading(is_on=config.rate_limits)
-    db.readers.on_cost = reading.charge
-    return Core(config, db, bus, Presence(bus), executor, reading)
+    read_budget = ReadBudget(is_on=config.rate_limits)
+    db.readers.on_cost = read_budget.charge
+    return Core(config, db, bus, Presence(bus), executor, read_budget)
 
 
 @contextlib.asynccontextmanager
 async def open_core(config: Config) -> AsyncIterator[Core]:
-    """A core with its database open and no edges: for commands on their own."""
+    """A core with its database open and no edges, for commands on their own."""
     core = make_core(config)
     await core.db.start()
     try:
@@ -68,14 +68,14 @@ class App:
         self.config = config
         self.core = make_core(config)
         self.port = config.port
-        # What is to be stopped, the last one first; each part enters as it starts.
+        # The parts to stop, the last one first; each is added as it starts.
         self._stops = contextlib.AsyncExitStack()
         self._stops.callback(self.core.executor.shutdown, wait=False)
         self._stops.callback(self.core.presence.close)
 
     @property
     def url(self) -> str:
-        """Where it answers: public_url if set, else the address it listens on."""
+        """Its address: public_url if set, else the address it listens on."""
         host = self.config.address
         if host in ("", "0.0.0.0", "::"):
             host = "127.0.0.1"
@@ -85,7 +85,7 @@ class App:
     async def start(self) -> None:
         """Listen once everything behind the port is ready.
 
-        Raises what keeps a part from starting; what had started is stopped then.
+        Raises if a part cannot start; the parts already started are then stopped.
         """
         try:
             await self._start()
@@ -107,7 +107,7 @@ class App:
         self._stops.callback(self.http.stop)
         gc.set_threshold(*GC_THRESHOLDS)
         gc.collect()
-        gc.freeze()  # what lives as long as the process is never looked at again
+        gc.freeze()  # objects that live as long as the process are not scanned again
 
     def _start_background(self) -> None:
         self.thumbnails = ThumbnailQueue(self.core)
@@ -118,7 +118,7 @@ class App:
         self.thumbnails.start()
 
     async def _start_edges(self) -> None:
-        """Sockets are closed before the connections that are left to HTTP."""
+        """Sockets are closed before the remaining HTTP connections."""
         eliza = Eliza()
         self.realtime = realtime_server.build(self.core, orders.run, eliza.reply_to)
         self.web = application.build(self.core, self.realtime.url_specs())
@@ -133,7 +133,7 @@ class App:
         await self.bots.start()
 
     async def stop(self) -> None:
-        """First nothing new, then what is under way, the database last.
+        """First stop accepting, then finish what is in progress, the database last.
 
         Also after a `start` that failed, and more than once.
         """

@@ -1,8 +1,8 @@
-"""The bus: facts go out to whoever subscribed, in process.
+"""The bus: delivers facts to all subscribers, in process.
 
-Called on the loop thread only, after the commit that made the fact true, in
-the order of revs. Subscribers are plain functions and must not block. It is
-no queue: what a subscriber cannot do at once it must hand to a task.
+Called on the loop thread only, after the commit of the fact, in rev order. Subscribers
+are plain functions and must not block. It is not a queue: a subscriber that cannot
+finish at once must start a task.
 """
 
 import logging
@@ -16,7 +16,7 @@ Subscriber = Callable[[Any], None]
 
 
 class Bus:
-    """Tells every subscriber of an event's type."""
+    """Calls every subscriber of an event's type."""
 
     def __init__(self) -> None:
         self.subscribers: dict[type, list[Subscriber]] = defaultdict(list)
@@ -25,7 +25,7 @@ class Bus:
         self.subscribers[event_type].append(subscriber)
 
     def publish(self, event: Any) -> None:
-        """Tell it to all; one bad subscriber does not stop the others."""
+        """Deliver it to all; one failing subscriber does not stop the others."""
         for subscriber in self.subscribers.get(type(event), ()):
             try:
                 subscriber(event)

@@ -59,7 +59,7 @@ class Config:
 
     @property
     def max_upload_bytes(self) -> int:
-        """Of one file, before it is known what it is."""
+        """For one file, before its type is known."""
         return max(self.max_picture_bytes, self.max_video_bytes, self.max_voice_bytes)
 
     def as_dict(self) -> dict[str, Any]:
@@ -217,7 +217,7 @@ SETTINGS: tuple[Setting, ...] = (
 
 
 def load(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Config:
-    """Build the configuration; flags are named like settings, None is not given.
+    """Build the configuration; flags are named like settings, None means not given.
 
     Raises ConfigError with every bad value. Warns of unknown HAI_ variables.
     """

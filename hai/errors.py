@@ -72,7 +72,7 @@ class ClientIdReused(HaiError):
 
 
 class NotConfirmed(HaiError):
-    """It cannot be taken back: to be asked again with `is_confirmed`."""
+    """It cannot be undone: to be sent again with `is_confirmed`."""
 
     code, status = "not_confirmed", 409
     message = "This cannot be taken back. Say that you mean it."
@@ -107,7 +107,7 @@ class PictureUnreadable(HaiError):
 
 
 class PictureDamaged(HaiError):
-    """What was read is not what was stored: the disk, or somebody, changed it."""
+    """The bytes read are not those stored: the disk, or somebody, changed them."""
 
     code, status = "picture_damaged", 500
     message = "This picture is damaged on the server."

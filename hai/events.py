@@ -1,9 +1,9 @@
 """The catalogue of facts: wire name, payload and audience of each.
 
-A fact says what happened, after it was stored. Its payload is the same bytes
-for everyone who hears it, so it carries nothing of one reader's. Nothing else
-in Hai decides the shape of a payload; `static/js/net/events.js` lists the same
-names, and a test compares the two.
+A fact says what happened, after it was stored. Its payload is the same bytes for
+everyone who gets it, so it contains nothing specific to one reader. Nothing else in Hai
+decides the shape of a payload; `static/js/net/events.js` lists the same names, and a
+test compares the two.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
-"""Secrets and identifiers: made here, compared here.
+"""Secrets and identifiers: created here, compared here.
 
-Tokens have 256 random bits and are stored as their SHA-256 only: a stolen
-database opens no session. A hash without salt is enough for a secret that
-nobody can guess.
+Tokens have 256 random bits, and only their SHA-256 is stored: a stolen database opens
+no session. A hash without salt is enough for a secret that nobody can guess.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ def new_client_id() -> str:
 
 
 def new_epoch() -> str:
-    """Names one life of the database (docs/protocol.md, "Rev and epoch")."""
+    """The name of one history of the database (docs/protocol.md, "Rev and epoch")."""
     return secrets.token_urlsafe(9)
 
 

@@ -1,9 +1,9 @@
 """All metrics, declared in one list, and their Prometheus text.
 
-A part that counts calls `metrics.count("name")`; what can be asked when it is
-wanted (sockets open, writes queued) is a gauge that app.py connects with
-`metrics.watch`. Written by hand: the usual client library costs 14 MiB.
-Loop thread only. One set of numbers per process, as for any server.
+A part that counts calls `metrics.count("name")`; values that can be read on request
+(open sockets, queued writes) are gauges that are connected with `metrics.watch`.
+Written by hand: the usual client library takes 14 MiB. Loop thread only. One set of
+numbers per process, as for any server.
 """
 
 from collections import defaultdict
@@ -73,11 +73,11 @@ class Metrics:
         self.watched[name] = ask
 
     def set(self, name: str, value: float) -> None:
-        """A gauge that was looked at just now."""
+        """A gauge that was read just now."""
         self.watch(name, lambda: value)
 
     def value(self, name: str) -> float:
-        """What a watched one says now; 0 where nothing watches."""
+        """The present value of a watched metric; 0 if nothing watches it."""
         return self.watched[name]() if name in self.watched else 0
 
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Where Hai itself lies on the disk."""
+"""Where Hai itself is on the disk."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""The objects that clients are told of, field by field: docs/protocol says the same.
+"""The objects that clients get, field by field, as in docs/protocol.md.
 
 A field that is not required is left out where it would be null. core/objects.py and
-storage/rooms.py make them; web/openapi.py describes them to programs from here.
+storage/rooms.py create them; web/openapi.py generates their description from here.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict

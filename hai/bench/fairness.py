@@ -8,7 +8,7 @@ from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.load.clients import ClientPool
 from hai.bench.results import Figure
-from hai.bench.room import CrowdedRoom
+from hai.bench.room import LoadedRoom
 
 MEMBERS = 1000
 BUSY_RATE = 500.0  # half of a million deliveries a second
@@ -26,8 +26,8 @@ def beside_a_busy_room(bench: Bench) -> list[Figure]:
     )
     with bench.serve(community) as server, ClientPool(server.port) as pool:
         clients = pool.connect(community.tokens)
-        busy = CrowdedRoom(pool, server, clients[:MEMBERS], community.room_id)
-        quiet = CrowdedRoom(pool, server, clients[MEMBERS:], community.pair_room_ids[0])
+        busy = LoadedRoom(pool, server, clients[:MEMBERS], community.room_id)
+        quiet = LoadedRoom(pool, server, clients[MEMBERS:], community.pair_room_ids[0])
         busy.load(BUSY_RATE, WARM_S)
         cpu_s, own_s = server.cpu_s, time.process_time()
         busy.begin(BUSY_RATE, bench.seconds)

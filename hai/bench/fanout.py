@@ -7,9 +7,9 @@ many sockets; then the rate is raised for as long as p99 stays below 250 ms.
 from hai.bench import bare_loop
 from hai.bench.bench import Bench
 from hai.bench.community import make
-from hai.bench.load.clients import Broken, ClientPool
+from hai.bench.load.clients import BenchError, ClientPool
 from hai.bench.results import Figure
-from hai.bench.room import NOTHING, CrowdedRoom, Load
+from hai.bench.room import NOTHING, LoadedRoom, LoadResult
 
 MEMBERS = 1000
 QUIET_RATE = 50.0  # hais a second
@@ -25,7 +25,7 @@ def run(bench: Bench) -> list[Figure]:
     bench.say(f"bare send(2): {bare_us:.2f} us")
     with bench.serve(community) as server, ClientPool(server.port) as pool:
         clients = pool.connect(community.tokens)
-        room = CrowdedRoom(pool, server, clients, community.room_id)
+        room = LoadedRoom(pool, server, clients, community.room_id)
         room.load(QUIET_RATE, WARM_S)
         quiet = room.load(QUIET_RATE, bench.seconds)
         bench.say(quiet.words)
@@ -45,7 +45,7 @@ def run(bench: Bench) -> list[Figure]:
     return figures + (measure_stock(bench) if bench.with_stock else [])
 
 
-def raise_rate(bench: Bench, room: CrowdedRoom) -> Load:
+def raise_rate(bench: Bench, room: LoadedRoom) -> LoadResult:
     """The best run in which nothing was lost and p99 stayed below the limit.
 
     Nothing at all if there was none. A server that closes connections has been
@@ -55,7 +55,7 @@ def raise_rate(bench: Bench, room: CrowdedRoom) -> Load:
     for rate in RATES:
         try:
             load = room.load(rate, bench.seconds)
-        except Broken as end:
+        except BenchError as end:
             bench.say(f"{rate:,.0f} hais/s: {end}")
             break
         bench.say(load.words)
@@ -78,7 +78,7 @@ def measure_stock(bench: Bench) -> list[Figure]:
     command = ["-m", "hai.bench.stock"]
     with bench.start(command) as server, ClientPool(server.port) as pool:
         clients = pool.connect([""] * MEMBERS)
-        room = CrowdedRoom(pool, server, clients, 1)
+        room = LoadedRoom(pool, server, clients, 1)
         room.load(STOCK_RATE, WARM_S)
         load = room.load(STOCK_RATE, bench.seconds)
     bench.say(f"stock, {load.words}")

@@ -18,7 +18,7 @@ from hai.core import orders
 from hai.core.context import Core
 from hai.core.identity import sessions
 from hai.core.identity.sessions import Identity
-from hai.core.pictures.arriving import Upload
+from hai.core.pictures.arriving import receiver_to, sink_for
 from hai.core.pictures.thumbnails import TYPE
 from hai.storage import thumbnails
 from hai.storage.writer import Transaction
@@ -79,7 +79,7 @@ async def _fill(
 
 
 async def _send(core: Core, who: Identity, room_id: int, byte_count: int) -> int:
-    upload = Upload(core, who, room_id, "noise.png")
+    upload = receiver_to(sink_for(core, who, room_id, "noise.png"))
     for piece in png(byte_count):
         await upload.feed(piece)
     picture_id = int((await upload.finish())["id"])

@@ -12,8 +12,8 @@ from hai.bench.bench import Bench
 from hai.bench.community import make
 from hai.bench.load.clients import ClientPool
 from hai.bench.load.http import (
-    Asking,
-    Getter,
+    DownloadLoop,
+    LatencyProbe,
     get_request,
 )
 from hai.bench.processes import ServerProcess
@@ -28,11 +28,11 @@ SCROLLING = 8  # connections
 LOOKING = 4
 WARM_S = 0.5
 
-Wanted = list[tuple[bytes, bytes]]
+Requests = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)
-class Look:
+class DownloadResult:
     """What one phase found. rss_kib: how much more than before it was, at most."""
 
     answers_per_s: float
@@ -61,11 +61,11 @@ def run(bench: Bench) -> list[Figure]:
     with bench.serve(community) as server, ClientPool(server.port) as pool:
         pair = QuietPair(pool, server, community)
         pair.begin()
-        scroll = look(bench, pool, server, small, SCROLLING, pair)
+        scroll = measure(bench, pool, server, small, SCROLLING, pair)
         pair.end()
         scroll_ms, wrong = pair.p99_ms, pair.wrong
         pair.begin()
-        open_large = look(bench, pool, server, large, LOOKING, pair)
+        open_large = measure(bench, pool, server, large, LOOKING, pair)
         pair.end()
     bench.say(f"thumbnails: {scroll.words}, others' p99 {scroll_ms:.1f} ms")
     bench.say(f"large: {open_large.words}, others' p99 {pair.p99_ms:.1f} ms")
@@ -84,7 +84,9 @@ def run(bench: Bench) -> list[Figure]:
     return figures + (run_stock(bench) if bench.with_stock else [])
 
 
-def wanted(paths: list[str], large_path: str, token: str = "") -> tuple[Wanted, Wanted]:
+def wanted(
+    paths: list[str], large_path: str, token: str = ""
+) -> tuple[Requests, Requests]:
     small = [
         (get_request(path, token), gallery.thumbnail(number, THUMBNAIL_BYTES))
         for number, path in enumerate(paths)
@@ -93,19 +95,19 @@ def wanted(paths: list[str], large_path: str, token: str = "") -> tuple[Wanted, 
     return small, [(get_request(large_path, token), whole)]
 
 
-def look(
+def measure(
     bench: Bench,
     pool: ClientPool,
     server: ServerProcess,
-    wanted: Wanted,
+    wanted: Requests,
     connections: int,
     pair: QuietPair | None = None,
-) -> Look:
+) -> DownloadResult:
     due = pair.due if pair else None
     before_kib = server.rss_kib
     server.forget_peak()
     getters = [
-        Getter(pool, wanted, number * len(wanted) // connections)
+        DownloadLoop(pool, wanted, number * len(wanted) // connections)
         for number in range(connections)
     ]
     pool.run(time.perf_counter() + WARM_S, due=due)
@@ -123,7 +125,7 @@ def look(
         due=due,
         is_done=lambda: all(getter.is_done for getter in getters),
     )
-    return Look(
+    return DownloadResult(
         answers_per_s=answers / seconds,
         mib_per_s=byte_count / MIB / seconds,
         cpu_us=1e6 * cpu_s / max(1, answers),
@@ -139,21 +141,23 @@ def run_stock(bench: Bench) -> list[Figure]:
     command = ["-m", "hai.bench.stock_pictures", folder, *sizes]
     paths = [f"/pictures/{number}" for number in range(1, SMALL + 1)]
     small, large = wanted(paths, f"/pictures/{SMALL + 1}")
-    looks, latencies = [], []
+    results, latencies = [], []
     with bench.start(command) as server:
         for asked, connections in ((small, SCROLLING), (large, LOOKING)):
             with ClientPool(server.port) as pool:
-                asking = Asking(server.port, "/")
+                asking = LatencyProbe(server.port, "/")
                 asking.start()
-                looks.append(look(bench, pool, server, asked, connections))
+                results.append(measure(bench, pool, server, asked, connections))
                 latencies.append(percentile(asking.stop(), 0.99))
-    bench.say(f"stock, thumbnails: {looks[0].words}, others' p99 {latencies[0]:.1f} ms")
-    bench.say(f"stock, large: {looks[1].words}, others' p99 {latencies[1]:.1f} ms")
+    bench.say(
+        f"stock, thumbnails: {results[0].words}, others' p99 {latencies[0]:.1f} ms"
+    )
+    bench.say(f"stock, large: {results[1].words}, others' p99 {latencies[1]:.1f} ms")
     return [
-        Figure("pictures", "stock thumbnails", looks[0].answers_per_s, "/s"),
-        Figure("pictures", "stock CPU per thumbnail", looks[0].cpu_us, "us"),
-        Figure("pictures", "stock large pictures", looks[1].mib_per_s, "MiB/s"),
-        Figure("pictures", "stock CPU per MiB", looks[1].cpu_ms, "ms"),
-        Figure("pictures", "stock memory for them", looks[1].rss_kib / 1024, "MiB"),
+        Figure("pictures", "stock thumbnails", results[0].answers_per_s, "/s"),
+        Figure("pictures", "stock CPU per thumbnail", results[0].cpu_us, "us"),
+        Figure("pictures", "stock large pictures", results[1].mib_per_s, "MiB/s"),
+        Figure("pictures", "stock CPU per MiB", results[1].cpu_ms, "ms"),
+        Figure("pictures", "stock memory for them", results[1].rss_kib / 1024, "MiB"),
         Figure("pictures", "stock p99 of a small request then", latencies[1], "ms"),
     ]

@@ -22,7 +22,7 @@ WARM_S = 1.0
 DRAIN_S = 30.0  # for the acks of what was sent last
 
 
-class Pair:
+class WriterAndReader:
     """A writer, a reader, and what each has heard of the writer's hais."""
 
     def __init__(self, room_id: int, tag: str) -> None:
@@ -72,7 +72,7 @@ def run(bench: Bench) -> list[Figure]:
     with bench.serve(community) as server, ClientPool(server.port) as pool:
         clients = pool.connect(community.tokens)
         pairs = [
-            Pair(room_id, f"p{time.time_ns():x}.")
+            WriterAndReader(room_id, f"p{time.time_ns():x}.")
             for room_id in community.pair_room_ids
         ]
         for number, pair in enumerate(pairs):

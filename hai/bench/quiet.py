@@ -4,7 +4,7 @@ from hai.bench.community import Community
 from hai.bench.load.clients import ClientPool
 from hai.bench.processes import ServerProcess
 from hai.bench.results import percentile
-from hai.bench.room import CrowdedRoom
+from hai.bench.room import LoadedRoom
 
 RATE = 20.0
 LONGEST_S = 600.0
@@ -17,7 +17,7 @@ class QuietPair:
         self, pool: ClientPool, server: ServerProcess, community: Community
     ) -> None:
         clients = pool.connect(community.tokens[-2:])
-        self.room = CrowdedRoom(pool, server, clients, community.pair_room_ids[-1])
+        self.room = LoadedRoom(pool, server, clients, community.pair_room_ids[-1])
 
     def begin(self) -> None:
         self.room.begin(RATE, LONGEST_S, senders=2)

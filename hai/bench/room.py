@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from hai.bench.load.clients import (
-    Broken,
+    BenchError,
     Client,
     ClientPool,
 )
@@ -30,7 +30,7 @@ _runs = count(1)
 
 
 @dataclass(frozen=True)
-class Load:
+class LoadResult:
     """What one run found. Latencies are of deliveries, in milliseconds."""
 
     rate: float
@@ -69,10 +69,10 @@ class Load:
         )
 
 
-NOTHING = Load(0, 0, 0, 0, 0, 0, 1.0, math.nan, math.nan, 0.0, 0.0)
+NOTHING = LoadResult(0, 0, 0, 0, 0, 0, 1.0, math.nan, math.nan, 0.0, 0.0)
 
 
-class CrowdedRoom:
+class LoadedRoom:
     """The members' clients of one room. `rate`s may be tried one after another."""
 
     def __init__(
@@ -106,7 +106,7 @@ class CrowdedRoom:
                 self.acked += 1
                 self.refused += b'{"error":' in payload
             elif payload[:1] == b"1" or payload.startswith(b"41"):
-                raise Broken("the server ended a session")
+                raise BenchError("the server ended a session")
 
     def post_due(self, now_s: float) -> float:
         """Send what should have been sent by now; when the next is due."""
@@ -124,7 +124,7 @@ class CrowdedRoom:
         self.wanted = int(rate * seconds)
         self.began_s = time.perf_counter()
 
-    def load(self, rate: float, seconds: float, senders: int = 50) -> Load:
+    def load(self, rate: float, seconds: float, senders: int = 50) -> LoadResult:
         """Post for so long, wait for what is on its way, and count."""
         cpu_s, own_s = self.server.cpu_s, time.process_time()
         self.begin(rate, seconds, senders)
@@ -143,10 +143,10 @@ class CrowdedRoom:
             client.state.heard >= self.sent for client in self.clients
         )
 
-    def result(self, ended_s: float, generator_cpu_s: float) -> Load:
+    def result(self, ended_s: float, generator_cpu_s: float) -> LoadResult:
         deliveries = sum(client.state.heard for client in self.clients)
         latencies = self.latencies_ms()
-        return Load(
+        return LoadResult(
             rate=self.rate,
             sent=self.sent,
             acked=self.acked - self.refused,

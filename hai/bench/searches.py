@@ -11,7 +11,7 @@ from urllib.parse import quote
 from hai.bench.bench import Bench
 from hai.bench.community import add_talk, make
 from hai.bench.load.clients import ClientPool
-from hai.bench.load.http import Asks
+from hai.bench.load.http import SteadyRequests
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
 
@@ -25,23 +25,27 @@ QUERY = "T e s i c a l m t o \u9b5a"
 
 
 @dataclass(frozen=True)
-class Waits:
+class Latencies:
     """p99 in milliseconds, of who does not search."""
 
     hais_ms: float
     reads_ms: float
 
 
-class Attack:
+class SearchFlood:
     """Two who talk, one of them who reads, and one who searches."""
 
     def __init__(
-        self, pool: ClientPool, pair: QuietPair, reads: Asks, flood: Asks
+        self,
+        pool: ClientPool,
+        pair: QuietPair,
+        reads: SteadyRequests,
+        flood: SteadyRequests,
     ) -> None:
         self.pool, self.pair, self.reads, self.flood = pool, pair, reads, flood
         self.wrong = 0
 
-    def waits(self, seconds: float, *, is_flooded: bool) -> Waits:
+    def waits(self, seconds: float, *, is_flooded: bool) -> Latencies:
         """Of those seconds."""
         self.pair.begin()
         self.reads.begin()
@@ -53,7 +57,7 @@ class Attack:
         )
         self._drain()
         self.wrong += self.pair.wrong + self.reads.refused
-        return Waits(self.pair.p99_ms, percentile(self.reads.latencies_ms, 0.99))
+        return Latencies(self.pair.p99_ms, percentile(self.reads.latencies_ms, 0.99))
 
     def _drain(self) -> None:
         self.pair.end()
@@ -72,9 +76,9 @@ def run(bench: Bench) -> list[Figure]:
     with bench.serve(community) as server, ClientPool(server.port) as pool:
         pair = QuietPair(pool, server, community)
         page = f"/api/v1/rooms/{pair_id}/hais?limit=40"
-        reads = Asks(pool, page, reader, READ_RATE)
-        flood = Asks(pool, f"/search?q={quote(QUERY)}", searcher, SEARCH_RATE)
-        attack = Attack(pool, pair, reads, flood)
+        reads = SteadyRequests(pool, page, reader, READ_RATE)
+        flood = SteadyRequests(pool, f"/search?q={quote(QUERY)}", searcher, SEARCH_RATE)
+        attack = SearchFlood(pool, pair, reads, flood)
         attack.waits(bench.seconds / 5, is_flooded=False)
         quiet = attack.waits(bench.seconds, is_flooded=False)
         flooded = attack.waits(bench.seconds, is_flooded=True)
@@ -93,7 +97,7 @@ def run(bench: Bench) -> list[Figure]:
     ]
 
 
-def _words(when: str, waits: Waits) -> str:
+def _words(when: str, waits: Latencies) -> str:
     return f"{when}: p99 of hais {waits.hais_ms:.1f} ms, reads {waits.reads_ms:.1f} ms"
 
 

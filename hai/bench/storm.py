@@ -17,7 +17,7 @@ from hai.bench.load.wire import (
     order_frame,
 )
 from hai.bench.results import Figure
-from hai.bench.room import CrowdedRoom
+from hai.bench.room import LoadedRoom
 
 SOCKETS = 10_000  # all in one room, in which they missed something
 LISTENERS = 50  # of them, there when it was said
@@ -25,7 +25,7 @@ MISSED = 5
 ANSWER_S = 30.0
 
 
-class Return:
+class Reconnection:
     """Clients that come back at a rev and ask until there is no more."""
 
     def __init__(self, rev: int, epoch: str) -> None:
@@ -60,12 +60,12 @@ def run(bench: Bench) -> list[Figure]:
     community = make(bench.folder / "storm", people=SOCKETS, members=SOCKETS)
     with bench.serve(community) as server, ClientPool(server.port) as pool:
         clients = pool.connect(community.tokens[:LISTENERS])
-        room = CrowdedRoom(pool, server, clients, community.room_id)
+        room = LoadedRoom(pool, server, clients, community.room_id)
         missed = room.load(MISSED, 1.0, senders=1).sent
         first = json.loads(
             bytes(room.stream.told[room.stream.told.index(b"[") : room.stream.ends[0]])
         )
-        back = Return(first[1]["hai"]["rev"] - 1, epoch_of(pool, clients[0]))
+        back = Reconnection(first[1]["hai"]["rev"] - 1, epoch_of(pool, clients[0]))
     with bench.serve(community) as server, ClientPool(server.port) as pool:
         pool.connect(
             community.tokens,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hai.bench import gallery
 from hai.bench.bench import Bench
 from hai.bench.community import make
-from hai.bench.load.clients import Broken, ClientPool
-from hai.bench.load.http import Asking, upload
+from hai.bench.load.clients import BenchError, ClientPool
+from hai.bench.load.http import LatencyProbe, upload
 from hai.bench.processes import ServerProcess
 from hai.bench.quiet import QuietPair
 from hai.bench.results import Figure, percentile
@@ -20,7 +20,7 @@ LONGEST_S = 300.0
 
 
 @dataclass(frozen=True)
-class Arrived:
+class UploadResult:
     seconds: float
     cpu_s: float
     rss_kib: int  # more than before, at most
@@ -42,7 +42,7 @@ class Arrived:
         )
 
 
-class Sending(threading.Thread):
+class UploadThread(threading.Thread):
     """The upload, in a thread that mostly waits for the kernel."""
 
     def __init__(self, server: ServerProcess, path: str, token: str = "") -> None:
@@ -61,11 +61,11 @@ class Sending(threading.Thread):
         )
         self.ended_s = time.perf_counter()
 
-    def result(self) -> Arrived:
+    def result(self) -> UploadResult:
         self.join()
         if " 201 " not in self.answer:
-            raise Broken(self.answer)
-        return Arrived(
+            raise BenchError(self.answer)
+        return UploadResult(
             self.ended_s - self.began_s,
             self.server.cpu_s - self.cpu_s,
             max(0, self.server.rss_peak_kib - self.before_kib),
@@ -82,7 +82,7 @@ def run(bench: Bench) -> list[Figure]:
         pool.run(time.perf_counter() + WARM_S, due=pair.due)
         pair.end()
         pair.begin()
-        sending = Sending(server, path, community.tokens[0])
+        sending = UploadThread(server, path, community.tokens[0])
         sending.start()
         pool.run(
             time.perf_counter() + LONGEST_S,
@@ -105,9 +105,9 @@ def run(bench: Bench) -> list[Figure]:
 def run_stock(bench: Bench) -> list[Figure]:
     command = ["-m", "hai.bench.stock_pictures", str(bench.folder / "stock.db")]
     with bench.start(command) as server:
-        asking = Asking(server.port, "/")
+        asking = LatencyProbe(server.port, "/")
         asking.start()
-        sending = Sending(server, "/pictures")
+        sending = UploadThread(server, "/pictures")
         sending.start()
         arrived = sending.result()
         latency_ms = percentile(asking.stop(), 0.99)

@@ -1,7 +1,7 @@
-"""Bots: users that are programs, told of hais and answering with hais.
+"""Bots: users that are programs, told of hais and replying with hais.
 
-base.py is all that a bot must be; dispatcher.py brings it hais from the bus and
-posts what it returns, as any client would, through core's orders. eliza.py is the
-resident. Nothing here knows of sockets, pages or SQL, and a bot never runs on the
-event loop. Start reading at base.py.
+base.py defines what a bot must be; dispatcher.py brings it hais from the bus and posts
+its replies, as any client would, through core's orders. eliza.py is the built-in bot.
+Nothing here knows about sockets, pages or SQL, and a bot never blocks the event loop.
+Start reading with base.py.
 """

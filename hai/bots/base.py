@@ -1,7 +1,7 @@
-"""What a bot is: it is told of a hai and may answer. Nothing else.
+"""What a bot is: it receives a hai and may reply. Nothing else.
 
-A bot does not post, look anything up or know who is connected; the dispatcher
-does that for it. So a bot can be tried with two dictionaries and no server.
+A bot does not post, look anything up or know who is connected; the dispatcher does that
+for it. So a bot can be tested with two dictionaries and no server.
 """
 
 from typing import Protocol
@@ -16,9 +16,9 @@ class Bot(Protocol):
     display_name: str
 
     async def reply(self, hai: HaiObject, room: RoomObject) -> str | None:
-        """The text of an answer, or None for no answer.
+        """The text of a reply, or None for no reply.
 
         hai, room: the objects that every client gets. Called on the loop, so whatever
-        computes or waits goes to a thread. One hai at a time, unless an answer is
-        late: then the next begins beside it. Cancelled when the dispatcher gives up.
+        computes or waits belongs in a thread. One hai at a time, unless a reply is
+        late: then the next starts alongside it. Cancelled when the dispatcher gives up.
         """

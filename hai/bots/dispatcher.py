@@ -1,20 +1,20 @@
-"""From the bus to the bots, and their answers back as hais.
+"""From the bus to the bots, and their replies back as hais.
 
-A bot hears the hais of people in direct rooms that it is a member of, and never
-those of bots, so that two of them cannot talk for ever. Each has one bounded
-queue and answers one hai at a time, off the path of the senders: to them a bot
-costs one look into a dictionary.
+A bot receives the hais of people in direct rooms that it is a member of, and never
+those of bots, so two of them cannot talk to each other endlessly. Each bot has one
+bounded queue and answers one hai at a time, without delaying the senders: for them a
+bot costs one dictionary lookup.
 
-To a person silence is the end of a talk, so each hai that reaches a bot gets its
-answer, however busy the machine is. One that is late is sent when it comes; the bot
-goes on with the next hai beside it, so that one slow thought does not keep
-everybody waiting. After a minute and a half a thought is taken for endless: it is
-cancelled, and the bot says that it lost the thread.
+To a person, silence means that the conversation is over, so each hai that reaches a bot
+gets its answer, however busy the machine is. A late answer is sent when it is ready;
+meanwhile the bot goes on with the next hai, so that one slow answer does not delay all
+others. After 90 seconds an answer is considered stuck: it is cancelled, and the bot
+says that it lost the thread.
 
-An answer is sent as any user's hai, under a client_id made of the hai it answers,
-so it cannot be stored twice. What waits here when the process ends stays
-unanswered, and is not made up for at the next start: whoever asked will ask again,
-and an answer after an hour would only puzzle.
+An answer is sent like any user's hai, under a client_id derived from the hai it
+answers, so it cannot be stored twice. Hais still waiting here when the process ends
+stay unanswered after the next start: the person will have asked again, and an answer
+after an hour would only be confusing.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ from hai.storage import rooms
 logger = logging.getLogger(__name__)
 
 Task = asyncio.Task[None]
-Queue = asyncio.Queue[tuple[HaiObject, float]]  # of hais, and since when
+Queue = asyncio.Queue[tuple[HaiObject, float]]  # hais, and since when they wait
 
-LATE_S = 5.0  # people take a pause of more than that for an end
-GIVE_UP_S = 90.0  # a busy machine may take a minute over what takes a millisecond
-MAX_THOUGHTS = 4  # of one bot at once: the late ones, and the next
+LATE_S = 5.0  # after a longer pause people think the conversation is over
+GIVE_UP_S = 90.0  # a busy machine may need a minute for a millisecond of work
+MAX_ANSWERS = 4  # of one bot at a time: the late ones and the next
 QUEUE_LENGTH = 100  # Eliza answers 100 in well under a second
 FULL = "So many are writing to me just now. Please tell me again in a minute."
 LOST = "Sorry, I lost the thread there. Please tell me again."
@@ -63,30 +63,30 @@ class Dispatcher:
         self.late_s = late_s
         self.give_up_s = give_up_s
         self.queue_length = queue_length
-        self.desks: list[Desk] = []
-        self.listening: dict[int, list[Desk]] = {}  # direct room id -> bots in it
-        self.bot_ids: set[int] = set()  # all of the server's, not only ours
+        self.workers: list[BotWorker] = []
+        self.listening: dict[int, list[BotWorker]] = {}  # direct room id -> bots in it
+        self.bot_ids: set[int] = set()  # of all bots on the server, not only ours
 
     async def start(self) -> None:
-        """Make the bots' accounts if they are missing; listen from now on."""
+        """Create missing bot accounts; listen from now on."""
         for bot in self.bots:
             user = await ensure_bot_user(self.core, bot)
             self.core.presence.connected(user["id"])  # bots are always in
-            self.desks.append(Desk(self, bot, user["id"]))
+            self.workers.append(BotWorker(self, bot, user["id"]))
         self.core.bus.subscribe(UserChanged, self._user_changed)
         self.core.bus.subscribe(RoomChanged, self._room_changed)
         self.core.bus.subscribe(HaiSent, self._hai_sent)
         for user in await accounts.list_users(self.core):
             self._user_changed(UserChanged(user))
-        for desk in self.desks:
-            state = await first_state.for_user(self.core, desk.identity)
+        for worker in self.workers:
+            state = await first_state.for_user(self.core, worker.identity)
             for room in state["rooms"]:
                 self._room_changed(RoomChanged(room))
 
     async def stop(self) -> None:
-        """Drop what waits; whoever is thinking is not waited for."""
-        for desk in self.desks:
-            await desk.close()
+        """Drop the queues; answers in progress are cancelled."""
+        for worker in self.workers:
+            await worker.close()
 
     def _user_changed(self, event: UserChanged) -> None:
         if event.user["kind"] == "bot":
@@ -96,19 +96,21 @@ class Dispatcher:
         if event.room["kind"] != "direct":
             return
         members = event.room.get("member_ids", ())
-        desks = [desk for desk in self.desks if desk.identity.user_id in members]
-        if desks:
-            self.listening[event.room["id"]] = desks
+        workers = [
+            worker for worker in self.workers if worker.identity.user_id in members
+        ]
+        if workers:
+            self.listening[event.room["id"]] = workers
 
     def _hai_sent(self, event: HaiSent) -> None:
         if event.hai["user_id"] in self.bot_ids:
             return
-        for desk in self.listening.get(event.hai["room_id"], ()):
-            desk.put(event.hai)
+        for worker in self.listening.get(event.hai["room_id"], ()):
+            worker.put(event.hai)
 
 
-class Desk:
-    """One bot at work: its queue, and the task that takes from it."""
+class BotWorker:
+    """One bot: its queue, and the task that works through it."""
 
     def __init__(self, dispatcher: Dispatcher, bot: Bot, user_id: int) -> None:
         self.core = dispatcher.core
@@ -117,12 +119,12 @@ class Desk:
         self.late_s = dispatcher.late_s
         self.give_up_s = dispatcher.give_up_s
         self.queue: Queue = asyncio.Queue(dispatcher.queue_length)
-        self.thoughts: set[Task] = set()
-        self.tasks: set[Task] = set()  # all of them, to be ended
-        self._spawn(self._work())
+        self.answers: set[Task] = set()
+        self.tasks: set[Task] = set()  # all of them, to be cancelled at the end
+        self._spawn(self._run())
 
     def put(self, hai: HaiObject) -> None:
-        """Let the bot answer when it can; with a full queue, say so now."""
+        """Queue a hai for the bot; with a full queue, say so now."""
         try:
             self.queue.put_nowait((hai, clock.monotonic_s()))
         except asyncio.QueueFull:
@@ -139,20 +141,20 @@ class Desk:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         while True:
             hai, asked_s = await self.queue.get()
-            thought = self._spawn(self._answer(hai, asked_s))
-            self.thoughts.add(thought)
-            thought.add_done_callback(self.thoughts.discard)
-            await asyncio.wait([thought], timeout=self.late_s)
-            while len(self.thoughts) >= MAX_THOUGHTS:
-                await asyncio.wait(self.thoughts, return_when=asyncio.FIRST_COMPLETED)
+            answer = self._spawn(self._answer(hai, asked_s))
+            self.answers.add(answer)
+            answer.add_done_callback(self.answers.discard)
+            await asyncio.wait([answer], timeout=self.late_s)
+            while len(self.answers) >= MAX_ANSWERS:
+                await asyncio.wait(self.answers, return_when=asyncio.FIRST_COMPLETED)
 
     async def _answer(self, hai: HaiObject, asked_s: float) -> None:
         """One answer, unless the bot has nothing to say. Never raises."""
         began_s = clock.monotonic_s()
-        text = await self._thought(hai)
+        text = await self._ask_bot(hai)
         if text and text.strip():
             await self._say(hai, text)
         now_s = clock.monotonic_s()
@@ -164,7 +166,7 @@ class Desk:
                 now_s - began_s,
             )
 
-    async def _thought(self, hai: HaiObject) -> str | None:
+    async def _ask_bot(self, hai: HaiObject) -> str | None:
         room_id = hai["room_id"]
         try:
             room = await self.core.db.read(rooms.find, room_id)
@@ -193,9 +195,9 @@ class Desk:
 
 
 async def ensure_bot_user(core: Core, bot: Bot) -> UserObject:
-    """The user of this bot, made if it is missing.
+    """The user of this bot, created if it is missing.
 
-    Where a person has its name, the bot goes by another.
+    If a person already has its name, the bot gets another one.
     """
     users = {user["name"]: user for user in await accounts.list_users(core)}
     for name in (bot.name, f"{bot.name}-bot", f"{bot.name}-the-bot"):

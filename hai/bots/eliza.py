@@ -1,14 +1,14 @@
-"""Eliza, the resident: NLTK's psychotherapist, made safe for strangers.
+"""Eliza, the built-in bot: NLTK's psychotherapist, made safe for untrusted input.
 
-The patterns and answers are NLTK's public `pairs` and `reflections`. Its own `Chat`
-puts the user's words into an answer and then looks for `%` again, in those words
-too: "I need %1" never ends, "I am 100%" raises. Ours replaces each wildcard once.
-No text makes `answer` hang or raise; long ones are cut.
+The patterns and answers are NLTK's public `pairs` and `reflections`. NLTK's own `Chat`
+puts the user's words into an answer and then looks for `%` in the result, including in
+those words: "I need %1" never ends, "I am 100%" raises. Ours replaces each wildcard
+once. No text makes `answer` hang or raise; long ones are cut.
 
-NLTK is loaded at the first message, in the thread that answers it. Importing
-`nltk` itself runs its `__init__`, which pulls in parsers, taggers and corpora: 170 ms
-and 32 MiB, of which Eliza uses two modules. Those two are loaded alone instead, 20 ms
-and 2 MiB (see `_import_alone`).
+NLTK is loaded at the first message, in the thread that answers it. Importing `nltk`
+runs its `__init__`, which pulls in parsers, taggers and corpora: 170 ms and 32 MiB, of
+which Eliza uses two modules. Only those two are loaded, in 20 ms and 2 MiB (see
+`_import_alone`).
 """
 
 import contextlib
@@ -27,8 +27,8 @@ from hai.shapes import HaiObject, RoomObject
 
 logger = logging.getLogger(__name__)
 
-MAX_CHARS = 1000  # an answer repeats what was said, and is itself a hai
-LATE_S = 5.0  # people take a pause of more than that for an end
+MAX_CHARS = 1000  # an answer repeats what was said, and is a hai itself
+LATE_S = 5.0  # after a longer pause people think the conversation is over
 GIVE_UP_S = 60.0  # below the dispatcher's, so that Eliza can say so herself
 
 SILENCE = "Take your time. I am listening."
@@ -38,7 +38,7 @@ WILDCARD = re.compile(r"%(\d)")
 
 
 class Eliza:
-    """A bot like any other (base.py), and the voice of the namespace /eliza."""
+    """A bot like any other (base.py), also used by the namespace /eliza."""
 
     name = "eliza"
     display_name = "Eliza"
@@ -56,10 +56,10 @@ class Eliza:
     async def reply_to(self, user_key: object, text: str) -> str:
         """Exactly one answer, whatever the text. Loop thread; never raises.
 
-        It takes 0.1 ms, or as long as the machine lets her wait; only what takes a
-        minute is taken for a thought without end.
+        It takes 0.1 ms, or as long as the machine makes her wait; only after a minute
+        is it considered stuck.
 
-        user_key: who asks; she treats everybody alike.
+        user_key: who is asking; she treats everybody alike.
         """
         try:
             return str(await self.threads.run(self.answer, text))
@@ -72,7 +72,7 @@ class Eliza:
         return TIRED
 
     def answer(self, text: str) -> str:
-        """What she says to this. From any thread; blocks while NLTK is loaded."""
+        """Her answer to this text. From any thread; blocks while NLTK is loaded."""
         said = " ".join(text[:MAX_CHARS].split()).rstrip("!. ")
         if not said:
             return SILENCE
@@ -91,7 +91,7 @@ def _load_chat() -> Any:
         eliza = importlib.import_module("nltk.chat.eliza")
 
     class OnePassChat(util.Chat):  # type: ignore[name-defined, misc]  # no types
-        """NLTK's Chat, which looks at each wildcard and each word once."""
+        """NLTK's Chat, but each wildcard and each word is replaced only once."""
 
         def _wildcards(self, response: str, match: re.Match[str]) -> str:
             return WILDCARD.sub(
@@ -99,8 +99,8 @@ def _load_chat() -> Any:
             )
 
         def _substitute(self, words: str) -> str:
-            # Turkish has an i without a dot. It matches the pattern "i", but is
-            # no key of the reflections: NLTK's own raises KeyError.
+            # The Turkish dotless i matches the pattern "i" but is not a key of the
+            # reflections: NLTK's own code raises KeyError.
             return str(
                 self._regex.sub(
                     lambda found: self._reflections.get(found[0], found[0]),
@@ -115,13 +115,13 @@ def _load_chat() -> Any:
 def _import_alone(*packages: str) -> Iterator[None]:
     """Import modules of these packages without running the packages' `__init__`.
 
-    While it lasts, each package stands in `sys.modules` as the empty module that the
-    import system makes for it: its path is known, its code has not run. Afterwards
-    everything of them is gone from there again, so that a later `import nltk` by
-    anybody is the real one; what was loaded lives on with whoever holds it.
+    Within this context each package is in `sys.modules` as the empty module that the
+    import system creates for it: its path is known, its code has not run. Afterwards
+    all of them are removed again, so a later `import nltk` anywhere gets the real
+    package; the loaded modules live on where they are referenced.
     """
     before = set(sys.modules)
-    if not before.isdisjoint(packages):  # somebody has the real one: take that
+    if not before.isdisjoint(packages):  # the real one is already imported: use it
         yield
         return
     try:

@@ -1,12 +1,12 @@
-"""Threads for answers that may be late, or never come.
+"""Threads for calls that may be late or never return.
 
-An executor would wait for its threads when the process ends, and has only so many
-of them to lose. Here each call gets a daemon thread. It cannot stop a thread: one
-that hangs is left behind, and after a few of those nothing more is started.
+An executor would wait for its threads when the process ends, and has only a few to
+lose. Here each call gets a daemon thread. A thread cannot be stopped: one that hangs is
+left behind, and after a few of those no more are started.
 
-On a busy machine a call may take a hundred times as long as it should. So there are
-two limits: after `late_s` the next call is let in beside it, and the log says in the
-end where the time went; after `give_up_s` nobody waits for it any longer.
+On a busy machine a call may take a hundred times as long as it should. So there are two
+limits: after `late_s` the next call may start alongside it, and the log says in the end
+where the time went; after `give_up_s` nobody waits for it any longer.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ MAX_THREADS = 4  # alive at once, the hung ones included
 
 
 class TooManyThreads(Exception):
-    """All threads hang, so that no other was started."""
+    """All threads hang, so no other was started."""
 
 
 class Call:
-    """A function, to be run once in a thread of its own; and when what happened."""
+    """A function to be run once in a thread of its own, with timestamps."""
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self.function = function
@@ -56,7 +56,7 @@ class Call:
         self.outcome.set_result((result, error))
 
     def where_time_went(self) -> str:
-        """Of a call that has ended, and that the loop hears of now."""
+        """For a call that has ended, when the loop learns of it."""
         return (
             f"{self.started_s - self.asked_s:.1f} s waiting for others,"
             f" {self.began_s - self.started_s:.1f} s until its thread ran,"
@@ -67,7 +67,7 @@ class Call:
 
 
 class Threads:
-    """Runs plain functions off the loop, one at a time unless they are late."""
+    """Runs plain functions off the loop, one at a time unless one is late."""
 
     def __init__(self, name: str, *, late_s: float, give_up_s: float) -> None:
         self.name = name
@@ -80,7 +80,7 @@ class Threads:
         """What the function returns or raises. Loop thread.
 
         Raises TimeoutError after `give_up_s`, and TooManyThreads. When the caller is
-        cancelled, it goes on at once and the thread alone.
+        cancelled it continues at once, and the thread goes on alone.
         """
         call = Call(function, args)
         try:
@@ -98,7 +98,7 @@ class Threads:
         return result
 
     async def _start(self, call: Call) -> None:
-        """As soon as there is a thread for it."""
+        """As soon as a thread is available."""
         while len(alive := self._alive()) >= MAX_THREADS:
             if all(one.is_given_up for one in alive):
                 raise TooManyThreads
@@ -117,7 +117,7 @@ class Threads:
 
 
 async def _any_ended(calls: Iterable[Call], timeout_s: float | None = None) -> None:
-    """Wait until one of the calls has ended, or so long."""
+    """Wait until one of the calls has ended, or until the timeout."""
     outcomes = [asyncio.wrap_future(call.outcome) for call in calls]
     try:
         await asyncio.wait(

@@ -93,7 +93,7 @@ def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     for name in names:
         with lean.imports():
             module = import_module(f"hai.cli.{name}")
-        module.configure(Adder(commands, flags), name)
+        module.configure(CommandAdder(commands, flags), name)
         if name == "serve":
             parser.set_defaults(run=module.run)
     return parser
@@ -119,7 +119,7 @@ def _help(setting: Setting) -> str:
     return f"{setting.help} ({setting.variable}; default: {default})".replace("%", "%%")
 
 
-class Adder:
+class CommandAdder:
     """Adds parsers that take the settings' flags too."""
 
     def __init__(self, commands: Any, flags: argparse.ArgumentParser) -> None:
@@ -136,7 +136,7 @@ class Adder:
         )
         return parser
 
-    def below(self, parser: argparse.ArgumentParser) -> "Adder":
+    def below(self, parser: argparse.ArgumentParser) -> "CommandAdder":
         """Return the adder of this command's own commands, one of which it needs."""
         commands = parser.add_subparsers(metavar="ACTION", required=True)
-        return Adder(commands, self.flags)
+        return CommandAdder(commands, self.flags)

@@ -1,4 +1,4 @@
-"""All that commands can ask of a running server, in one table."""
+"""Everything that commands can ask of a running server, in one table."""
 
 from importlib import import_module
 from typing import Any

@@ -60,7 +60,7 @@ def _check(path: Path, may_replace: bool) -> None:
 
 
 async def _write(core: Core, part: Path, path: Path) -> dict[str, int]:
-    problem = await core.db.write_aside(partial(backup.copy_or_say, part))
+    problem = await core.db.run_maintenance(partial(backup.try_copy, part))
     if problem:
         raise BadRequest(f"The copy failed: {problem}.")
     counts, problems = await backup.finish(part)

@@ -49,7 +49,7 @@ async def serve_control(
 
 
 def _listen(folder: Path) -> socket.socket:
-    """Bind the socket anew: one that a killed server left behind is nobody's."""
+    """Bind a new socket; one that a killed server left behind is replaced."""
     (folder / SOCKET_NAME).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     os.fchmod(listener.fileno(), 0o600)  # before bind: never open to others

@@ -1,4 +1,4 @@
-"""`run.py invite`: print a link by which people make their own accounts."""
+"""`run.py invite`: print a link with which people create their own accounts."""
 
 import argparse
 from typing import Any

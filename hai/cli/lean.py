@@ -1,9 +1,9 @@
 """Keeps libraries that Hai does not use out of its process.
 
-Ours import others where they find them: python-engineio's client takes aiohttp,
-Peewee psycopg, python-socketio's Redis manager redis. A server uses none of them,
-and where they are installed they cost 28 MiB and more than a second of the start.
-While our modules are imported they are therefore not there; afterwards they are again.
+Our dependencies import others if they are installed: python-engineio's client imports
+aiohttp, Peewee psycopg, python-socketio's Redis manager redis. A server uses none of
+them, and if they are installed they take 28 MiB and more than a second of the start.
+They are therefore hidden while our modules are imported.
 """
 
 import contextlib

@@ -32,7 +32,7 @@ def _configure_change(add: Any) -> None:
     parser = add("change", "say how long a room keeps pictures")
     parser.add_argument("room_id", metavar="ID", type=int)
     parser.add_argument(
-        "--picture-days", type=int, metavar="N", required=True, help="0: for ever"
+        "--picture-days", type=int, metavar="N", required=True, help="0: forever"
     )
     parser.add_argument("--yes", action="store_true", help="remove the older ones")
     parser.set_defaults(run=run_change)
@@ -46,7 +46,7 @@ def run_change(config: Config, arguments: argparse.Namespace) -> int:
     }
     perform(config, ACTIONS, "rooms change", **given)
     days = arguments.picture_days
-    print("keeps pictures " + (f"for {days} days" if days else "for ever"))
+    print("keeps pictures " + (f"for {days} days" if days else "forever"))
     return 0
 
 

@@ -1,8 +1,8 @@
 """`run.py seed`: fill a community with realistic people, rooms and hais.
 
-For trying things out and measuring. Rows go to the writer in slices, between which
-other people's hais pass. A room gets its members last, in one step with the fact that
-tells of it: so whoever is connected sees it arrive whole, and needs no fact per hai.
+For trying things out and for measuring. Rows go to the writer in slices, between which
+other people's hais are stored. A room gets its members last, in the same transaction as
+its fact, so connected clients see it complete, and no fact per hai is needed.
 """
 
 import argparse
@@ -90,7 +90,7 @@ async def seed(core: Core, users: int, rooms: int, hais: int) -> dict[str, int]:
     seeded = await _seed_rooms(core, chance, people, added, rooms)
     hai_count = await _seed_hais(core, chance, seeded, hais)
     for room in seeded:
-        await core.db.write(_open_doors, room, chance)
+        await core.db.write(_add_members, room, chance)
     return {"users": len(added), "rooms": len(seeded), "hais": hai_count}
 
 
@@ -101,7 +101,7 @@ def _slices(total: int) -> Iterator[int]:
 
 
 def _new_names(taken: set[str], chance: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield (name, display name) for ever: mira, jonas, ..., mira2, jonas2, ..."""
+    """Yield (name, display name) forever: mira, jonas, ..., mira2, jonas2, ..."""
     taken = {name.lower() for name in taken}
     for number in count(1):
         for first in FIRST_NAMES:
@@ -148,7 +148,7 @@ async def _seed_rooms(
             members = _members(chance, number, people, added)
             made = await core.db.write(_add_room, number, kind, members)
         if made:
-            # No words are put into the mouths of people who were there before.
+            # Nobody who was there before becomes the author of made-up hais.
             new = [user_id for user_id in made.member_ids if user_id in newcomers]
             made.author_ids = new or made.member_ids
             seeded.append(made)
@@ -279,8 +279,8 @@ def _add_picture(tx: Transaction, chance: random.Random, hai: DatedHai) -> None:
     picture_rows.attach(tx, hai.id, [picture_id])
 
 
-def _open_doors(tx: Transaction, room: SeededRoom, chance: random.Random) -> None:
-    """Let the members in and tell them, once its hais are there. (writer thread)"""
+def _add_members(tx: Transaction, room: SeededRoom, chance: random.Random) -> None:
+    """Add the members and publish it, once its hais are stored. (writer thread)"""
     read = {user_id: _read_marker(chance, room) for user_id in room.member_ids}
     room_rows.fill(tx, room.id, read, began_at=tx.now_ms - HISTORY_MS)
     room_rows.touch(tx, room.id)

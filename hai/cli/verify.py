@@ -1,9 +1,9 @@
-"""`run.py verify`: look at every row and every picture, also while Hai serves.
+"""`run.py verify`: check every row and every picture, even while Hai is running.
 
-It runs in a process of its own at the lowest priority, and rests between
-pictures as long as it worked, so that nobody who uses Hai notices. On two cores
-that many others used it hashed 53 MiB/s (tests/durability/flips.py): with its rests
-it gets through 20 MiB each second and more.
+It runs in a process of its own at the lowest priority, and pauses between pictures as
+long as it worked, so that users of Hai do not notice. On two busy cores it hashed 53
+MiB/s (tests/durability/flips.py): with its pauses it gets through 20 MiB per second or
+more.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
         return 1
     os.nice(verify.LOWEST_PRIORITY)
     counts, began_s, problem_count = verify.Counts(), time.monotonic(), 0
-    for problem in verify.problems(config.database_path, counts, rest=time.sleep):
+    for problem in verify.problems(config.database_path, counts, pause=time.sleep):
         problem_count += 1
         print(problem, flush=True)
     took_s = time.monotonic() - began_s
@@ -39,6 +39,6 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
         f" {counts.pictures} pictures ({counts.picture_bytes / MIB:.1f} MiB)"
         f" in {took_s:.1f} s: {problem_count or 'no'} problems"
     )
-    for look in counts.missed:
-        print(f"{look}: not looked at, too much is written meanwhile; try again later")
+    for check in counts.missed:
+        print(f"{check}: not looked at, too much is written meanwhile; try again later")
     return 1 if problem_count else NOT_ALL if counts.missed else 0

@@ -1,7 +1,7 @@
-"""Who did what to whom: what owners and admins did, for all of them to read.
+"""The audit log: what owners and admins did, for all of them to read.
 
-Written in the transaction of the deed itself, so there is none without its row.
-Kept for a year. The operator's commands are deeds without an actor.
+A record is written in the transaction of the action itself, so there is no action
+without one. Kept for a year. The operator's commands are records without an actor.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from hai.storage import audit as rows
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
-__all__ = ["DEEDS", "forget_old", "note", "page"]
+__all__ = ["ACTION_WORDS", "forget_old", "page", "record"]
 
 KEPT_DAYS = 365
 PAGE_LIMIT = 50
 
-# How each is said. {what}: its details.
-DEEDS = {
+# How each action is shown. {what}: its details.
+ACTION_WORDS = {
     "changed_role": "made {user} {what}",
     "deactivated": "deactivated {user}",
     "reactivated": "let {user} back in",
@@ -33,10 +33,10 @@ DEEDS = {
 }
 
 
-def note(tx: Transaction, name: str, actor_id: int | None, **to: Any) -> None:
-    """to: user_id, room_id, details. A name that has no words above is a slip of ours:
-    it fails where it is made, not where it is read. (writer thread)"""
-    assert name in DEEDS, name
+def record(tx: Transaction, name: str, actor_id: int | None, **to: Any) -> None:
+    """to: user_id, room_id, details. A name without words above is a bug, which fails
+    where the record is made and not where it is read. (writer thread)"""
+    assert name in ACTION_WORDS, name
     rows.insert(tx, name, actor_id, **to)
 
 
@@ -47,19 +47,19 @@ async def page(
     user_id: int | None = None,
     limit: int = PAGE_LIMIT,
 ) -> tuple[list[dict[str, Any]], bool]:
-    """(deeds newest first, there are older ones).
+    """(records newest first, whether there are older ones).
 
-    A deed is {id, done_at, name, details?, actor?, user_id?, user?, room_id?, room?}.
+    A record is {id, done_at, name, details?, actor?, user_id?, user?, room_id?, room?}.
     """
     found = await core.db.read(rows.page, before, user_id, limit + 1)
-    return [_deed(row) for row in found[:limit]], len(found) > limit
+    return [_record(row) for row in found[:limit]], len(found) > limit
 
 
-def _deed(row: rows.DeedRow) -> dict[str, Any]:
+def _record(row: rows.AuditRow) -> dict[str, Any]:
     return {key: value for key, value in row._asdict().items() if value is not None}
 
 
 async def forget_old(core: Core) -> None:
-    """Those of more than a year ago."""
+    """Delete records that are more than a year old."""
     cutoff_at = clock.now_ms() - KEPT_DAYS * DAY_MS
     await core.db.write(rows.forget_before, cutoff_at)

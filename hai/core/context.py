@@ -1,4 +1,4 @@
-"""What every core function is given: the parts it may use, and no globals."""
+"""What every core function receives: the parts it may use, and no globals."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,24 +8,24 @@ from hai.bus import Bus
 from hai.config import Config
 from hai.core.picture_cache import PictureCache
 from hai.core.presence import Presence
-from hai.core.reading import Reading
+from hai.core.read_budget import ReadBudget
 from hai.core.turns import Turns
 from hai.storage.database import Database
 
 
 @dataclass(slots=True)
 class Core:
-    """Made once by app.py.
+    """Created once by app.py.
 
-    executor: for work that burns CPU (password hashes, bots): two threads.
-    reading: what people's reads have cost (core/reading.py).
-    set_up_token: lets a stranger make the first owner; printed at the start.
-    url: where it serves, while it does.
-    hashes_waiting: passwords at the executor now (core/identity/passwords.py).
-    unread: of uploads between two requests, by token hash: (from where, the last
-    bytes that their readers have not understood yet) (core/pictures/resumable.py).
-    picture_cache: small pictures that were served just now.
-    turns: what takes long on the loop, a slice at a time (core/turns.py).
+    executor: for CPU-bound work (password hashes, bots): two threads.
+    read_budget: the cost of users' reads (core/read_budget.py).
+    set_up_token: lets its holder create the first owner; printed at the start.
+    url: the server's address while it is running.
+    hashes_waiting: passwords in the executor now (core/identity/passwords.py).
+    unread: for uploads between two requests, by token hash: (offset, the last bytes
+    that their readers have not parsed yet) (core/pictures/resumable.py).
+    picture_cache: small pictures that were served recently.
+    turns: long work on the loop, a slice at a time (core/turns.py).
     """
 
     config: Config
@@ -33,7 +33,7 @@ class Core:
     bus: Bus
     presence: Presence
     executor: ThreadPoolExecutor
-    reading: Reading
+    read_budget: ReadBudget
     set_up_token: str = field(default_factory=ids.new_token)
     url: str = ""
     hashes_waiting: int = 0

@@ -1,7 +1,7 @@
-"""The fields of orders: what each may hold, checked before anything is done.
+"""The fields of orders: what each may contain, checked before anything is done.
 
-A field's `check` returns the value or raises BadRequest or TextTooLong. The
-`schema` beside it is the same rule as JSON Schema, for openapi.json.
+A field's `check` returns the value or raises BadRequest or TextTooLong. The `schema`
+beside it is the same rule as JSON Schema, for openapi.json.
 """
 
 import re
@@ -21,7 +21,7 @@ MAX_EPOCH_CHARS = 64
 MAX_PICTURES = 10
 MAX_ALT_CHARS = 1000  # a long description; screen readers read it in one go
 MAX_IDS = 1_000
-MAX_DAYS = 3650  # ten years; for longer there is 0, for ever
+MAX_DAYS = 3650  # ten years; 0 means forever
 MAX_EMOJI_CHARS = 16  # a family with skin tones is 11
 
 Check = Callable[[str, Any], Any]
@@ -41,7 +41,7 @@ class Field:
 
 
 def take(fields: dict[str, Field], payload: Any) -> dict[str, Any]:
-    """The checked values of a payload; unknown fields are left out."""
+    """The checked values of a payload; unknown fields are ignored."""
     if not isinstance(payload, dict):
         raise errors.BadRequest("An order takes one object.")
     values = {}
@@ -54,7 +54,7 @@ def take(fields: dict[str, Field], payload: Any) -> dict[str, Any]:
     return values
 
 
-# What people call a field that they fill in; programs have its name in `details`.
+# Names of form fields for people; programs find the field's name in `details`.
 SPOKEN = {"name": "The name", "display_name": "Your name", "topic": "The topic"}
 
 
@@ -63,7 +63,7 @@ def _wrong(name: str, what: str) -> errors.BadRequest:
 
 
 def is_id(value: Any) -> bool:
-    return type(value) is int and 0 < value <= MAX_ID  # bool is no id
+    return type(value) is int and 0 < value <= MAX_ID  # a bool is not an id
 
 
 def _id(name: str, value: Any) -> int:
@@ -123,13 +123,13 @@ def check_line(name: str, value: Any, limit: int, *, low: int = 1) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Nothing that reorders, hides or breaks the text around it."""
+    """Whether it contains nothing that reorders, hides or breaks other text."""
     return not any(_is_unsafe(character, text) for character in text)
 
 
 def _is_unsafe(character: str, text: str) -> bool:
-    """Controls, direction marks and invisible signs, but those that emoji and
-    some scripts are joined with."""
+    """Control, direction and invisible characters, except those that join emoji and the
+    letters of some scripts."""
     if character in UNSAFE:
         return True
     if character in JOINERS or (character in FLAG_TAGS and BLACK_FLAG in text):
@@ -137,7 +137,7 @@ def _is_unsafe(character: str, text: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp")
 
 
-# Letters and signs that show nothing: fillers, the empty Braille cell.
+# Characters that show nothing: fillers, the empty Braille cell.
 UNSAFE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 JOINERS = frozenset("\u200c\u200d")
 BLACK_FLAG = "\U0001f3f4"  # begins the flags of regions, spelt in tags
@@ -188,7 +188,7 @@ def _yes_or_no(name: str, value: Any) -> bool:
 
 
 def _on_or_off(name: str, value: Any) -> bool:
-    """From a form it comes as a word."""
+    """In a form it is a word."""
     if isinstance(value, bool):
         return value
     if value not in ("on", "off"):
@@ -212,7 +212,7 @@ def _days(name: str, value: Any) -> int:
 
 
 def _yes(name: str, value: Any) -> bool:
-    """From a form it comes as the word that a ticked box sends."""
+    """In a form it is the value that a ticked checkbox sends."""
     if value is not True and value != "on":
         raise _wrong(name, "must be true, or not be there")
     return True
@@ -225,8 +225,8 @@ def _emoji(name: str, value: Any) -> str:
     return text
 
 
-# After Unicode's emoji sequences (UTS 51): a flag, a keycap, or pictures that are
-# joined into one, each with its presentation, skin tone and tags.
+# Unicode's emoji sequences (UTS 51): a flag, a keycap, or pictographs joined into one,
+# each with its presentation selector, skin tone and tags.
 _PICTURE = (
     "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299"
     "\U0001f000-\U0001f1e5\U0001f200-\U0001faff]"

@@ -1,7 +1,7 @@
 """The objects of docs/protocol.md, made from rows: hai, picture and user.
 
 An absent field is left out, never null. Their fields are declared in hai/shapes.py;
-rooms come ready from storage/rooms.py, which derives half of them.
+rooms come complete from storage/rooms.py, which derives half of theirs.
 """
 
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ Object = dict[str, Any]
 
 
 class Created(Object):
-    """An ack of an order that sometimes makes something, when it did: 201 over HTTP."""
+    """The ack of an order that may create something, when it did: 201 over HTTP."""
 
 
 def hai_objects(rows: Iterable[tuple[Any, ...]]) -> list[HaiObject]:
-    """Rows of hais.COLUMNS with their pictures and reactions: three statements
-    for any number of hais. (any thread)"""
+    """Rows of hais.COLUMNS with their pictures and reactions: three statements for any
+    number of hais. (any thread)"""
     hais = [_hai(*row) for row in rows]
     by_id = {hai["id"]: hai for hai in hais if "deleted_at" not in hai}
     for hai_id, row in picture_rows.of_hais(list(by_id)):
@@ -71,7 +71,7 @@ def _hai(
 
 
 def new_hai(row: tuple[Any, ...], pictures: list[PictureObject]) -> HaiObject:
-    """A hai that was stored just now: nothing to look up but its pictures."""
+    """A hai that was stored just now: only its pictures have to be looked up."""
     hai = _hai(*row)
     hai["pictures"] = pictures
     return hai
@@ -121,7 +121,7 @@ def picture_object(
 
 
 def gone_picture_object(*about: Any, gone_at: int) -> PictureObject:
-    """What is told of a picture that was not kept; its url answers 404."""
+    """What remains of a picture that was not kept; its url responds with 404."""
     picture = picture_object(*about)
     picture["gone_at"] = gone_at
     return picture

@@ -1,9 +1,9 @@
-"""All that a client can ask for, as one table: name, fields, what runs it.
+"""Everything a client can ask for, as one table: name, fields, function.
 
-Socket.IO, /ws, HTTP and openapi.json all work from `ORDERS`, so that an order
-means the same everywhere. `run` checks the payload and starts the order; what
-it must write is queued when `run` returns, so a client's orders keep their
-sequence without waiting for each other's acks.
+Socket.IO, /ws, HTTP and openapi.json all use `ORDERS`, so an order means the same
+everywhere. `run` checks the payload and starts the order; its writes are queued when
+`run` returns, so a client's orders keep their sequence without waiting for each other's
+acks.
 """
 
 import asyncio
@@ -30,15 +30,16 @@ from hai.storage.database import asker
 
 logger = logging.getLogger(__name__)
 
-Ack = dict[str, Any]  # as orders of all kinds have it; shapes.py has each
+Ack = dict[str, Any]  # of any order; shapes.py defines each
 Start = Callable[..., "asyncio.Future[Any]"]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """creates: over HTTP its success is 201; may_create: 201 when it did, an ack
-    that is objects.Created. ack: the keys of its answer. is_costly: it reads much,
-    and is refused to who has read too much."""
+    """creates: over HTTP its success is 201; may_create: 201 if the ack is
+    objects.Created. ack: the keys of its ack. is_costly: it reads much, and is refused
+    to users who have used up their read budget.
+    """
 
     name: str
     start: Start
@@ -169,8 +170,7 @@ ORDERS: dict[str, Order] = {order.name: order for order in _TABLE}
 def run(core: Core, who: Identity, name: str, payload: Any) -> "asyncio.Future[Ack]":
     """Start an order; the future holds its ack object.
 
-    Never raises: what is wrong with the order is the future's exception,
-    always a HaiError.
+    Never raises: an invalid order fails the future, always with a HaiError.
     """
     try:
         order = ORDERS.get(name)
@@ -188,9 +188,9 @@ def run(core: Core, who: Identity, name: str, payload: Any) -> "asyncio.Future[A
 def _start(
     core: Core, who: Identity, order: Order, found: dict[str, Any]
 ) -> "asyncio.Future[Ack]":
-    """Whatever it reads is read for this user. Raises HaiError."""
+    """Its reads are done on behalf of this user. Raises HaiError."""
     if order.is_costly:
-        core.reading.admit(who.user_id)
+        core.read_budget.admit(who.user_id)
     before = asker.set(who.user_id)
     try:
         return order.start(core, who, **found)

@@ -1,8 +1,8 @@
-"""Whose request this is: own origin, cross-site check, address behind proxies.
+"""Where a request comes from: own origin, cross-site check, address behind proxies.
 
-Shared by the edges, so it knows no framework: `headers` is any mapping whose
-`get` ignores case, `peer` is the address of the other end of the connection.
-`X-Forwarded-*` counts only when the peer is one of `trusted_proxies`.
+Shared by the edges, so it knows no framework: `headers` is any mapping whose `get`
+ignores case, `peer` is the address of the other end of the connection. `X-Forwarded-*`
+counts only when the peer is one of `trusted_proxies`.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from hai.config import Config
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-MAX_FORWARDS = 20  # proxies in a row; a longer list is somebody's joke
+MAX_FORWARDS = 20  # proxies in a row; a longer list is not genuine
 
 
 class Headers(Protocol):
@@ -21,10 +21,10 @@ class Headers(Protocol):
 
 
 def own_origin(config: Config, headers: Headers, peer: str) -> str:
-    """`scheme://host[:port]` under which this request reached Hai.
+    """`scheme://host[:port]` at which this request reached Hai.
 
-    It is `public_url` where that is set, else the Host header, or what a
-    trusted proxy says that they were.
+    `public_url` if it is set, otherwise the Host header, or what a trusted proxy
+    reports.
     """
     if config.public_url:
         return config.public_url
@@ -37,10 +37,10 @@ def own_origin(config: Config, headers: Headers, peer: str) -> str:
 
 
 def is_cross_site(config: Config, headers: Headers, peer: str) -> bool:
-    """Whether a browser says that another site's page made this request.
+    """Whether, according to the browser, another site's page made this request.
 
-    A foreign Origin or `Sec-Fetch-Site: cross-site`; a missing one passes,
-    since every browser sends one of them and programs carry no cookies.
+    That is a foreign Origin, or `Sec-Fetch-Site: cross-site`. A missing Origin passes,
+    since every browser sends one and programs carry no cookies.
     """
     if headers.get("Sec-Fetch-Site", "") == "cross-site":
         return True
@@ -69,7 +69,7 @@ def client_address(config: Config, peer: str, forwarded_for: str) -> str:
 def address_block(address: str) -> str:
     """What one customer has: an IPv4 address, or the /64 of an IPv6 one.
 
-    Limits count by this, or one line would have 2^64 of them.
+    Limits are counted by this; otherwise one customer would have 2^64 addresses.
     """
     try:
         found = ipaddress.ip_address(address)
@@ -95,7 +95,7 @@ def _is_in(networks: tuple[str, ...], peer: str) -> bool:
 
 
 def _address(text: str) -> str:
-    """The plain form of an address, or "" if it is none."""
+    """The plain form of an address, or "" if it is not one."""
     try:
         address = ipaddress.ip_address(text.strip().strip("[]"))
     except ValueError:
@@ -105,12 +105,13 @@ def _address(text: str) -> str:
 
 
 def _last(values: str) -> str:
-    """What the nearest proxy wrote: it appends, the client may have begun."""
+    """What the nearest proxy wrote: proxies append, and the client may send a value
+    too."""
     return values.rpartition(",")[2].strip()
 
 
 def _place(origin: str, with_scheme: bool) -> tuple[str, str, int | None] | None:
-    """Comparable form of an origin; None for `null` and nonsense."""
+    """A comparable form of an origin; None for `null` and nonsense."""
     try:
         parts = urlsplit(origin)
         host, port = parts.hostname, parts.port

@@ -1,16 +1,15 @@
-"""Small pictures and thumbnails that were asked for a moment ago, in memory.
+"""Small pictures and thumbnails that were requested recently, in memory.
 
-Bounded in bytes, the one not asked for longest goes first; after a minute in which
-nobody asked for any, all go. Whether somebody may see one is not known here: that is
-asked of the database each time, so nothing is shown that was deleted.
-Loop thread only.
+Bounded in bytes; the least recently used goes first, and after a minute without any
+request all go. Permissions are not known here: they are checked in the database each
+time, so nothing that was deleted is shown. Loop thread only.
 """
 
 import asyncio
 from collections import OrderedDict
 from typing import Any
 
-MAX_BYTES = 8 * 1024 * 1024  # some 250 thumbnails: a room or two
+MAX_BYTES = 8 * 1024 * 1024  # about 250 thumbnails: a room or two
 MAX_ONE_BYTES = 256 * 1024  # larger ones are served chunk by chunk
 IDLE_S = 60.0
 

@@ -1,7 +1,7 @@
-"""Who is online: a user with at least one open socket, and 30 s after it.
+"""Who is online: a user with at least one open socket, and for 30 s after it.
 
-In memory only, on the loop thread. The grace spares everybody the flicker of
-a reloaded page or a phone that changes its network.
+In memory only, on the loop thread. The grace period hides short gaps, when a page is
+reloaded or a phone changes networks.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from hai.bus import Bus
 from hai.events import PresenceChanged
 
 GRACE_S = 30.0
-SMALL_ROOM_MEMBERS = 100  # presence is told in rooms up to this size
+SMALL_ROOM_MEMBERS = 100  # presence is sent to rooms up to this size
 
 
 class Presence:
-    """Counts sockets per user; the edges report them coming and going."""
+    """Counts sockets per user; the edges report connects and disconnects."""
 
     def __init__(self, bus: Bus, grace_s: float = GRACE_S) -> None:
         self.bus = bus
@@ -27,9 +27,9 @@ class Presence:
         return "online" if self.is_online(user_id) else "offline"
 
     def is_online(self, user_id: int) -> bool:
-        """(any thread) Who connects is in the counts before they are out of those
-        leaving, and the other way round; so nobody is missed who moves between the
-        two meanwhile.
+        """(any thread) A user who connects enters the counts before leaving `leaving`,
+        and the reverse when disconnecting; so a user who moves between the two in the
+        meantime is not missed.
         """
         counts, leaving = self.socket_counts, self.leaving
         return user_id in counts or user_id in leaving or user_id in counts
@@ -55,7 +55,7 @@ class Presence:
         self.bus.publish(PresenceChanged(user_id, "offline"))
 
     def close(self) -> None:
-        """Forget the timers; nobody is told any more."""
+        """Cancel the timers; nothing more is published."""
         for timer in self.leaving.values():
             timer.cancel()
         self.leaving.clear()

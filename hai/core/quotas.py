@@ -1,10 +1,11 @@
-"""How much room there is for pictures: of a user, in all, and on the disk.
+"""How much room there is for pictures: for a user, in total, and on the disk.
 
-Text is small and goes on when pictures do not: the disk keeps `min_free_bytes`
-for it. A resumable upload says its length first, and has its room from then on; so
-that nobody holds all of it, more than one at a time may have half of what is left.
-Other uploads are checked when they begin and while they come; they do not know of
-each other, so that a limit may be passed by what is on its way just then.
+Text is small and continues when pictures do not: `min_free_bytes` of the disk are
+reserved for it. A resumable upload announces its length and reserves that room; so that
+nobody reserves all of it, a user's uploads together may take half of what is left if
+there is more than one. Other uploads are checked at the start and while they arrive;
+they do not know of each other, so a limit may be exceeded by the uploads in progress at
+that moment.
 """
 
 import os
@@ -20,7 +21,7 @@ ENOUGH = "There is little room left. Let your other uploads end first."
 
 
 async def room_for(core: Core, user_id: int) -> int:
-    """How many bytes this user may add now. Raises StorageFull when none."""
+    """How many bytes this user may add now. Raises StorageFull if none."""
     config = core.config
     check_disk(config)
     room = await core.db.read(_room_now, config, user_id)
@@ -30,13 +31,13 @@ async def room_for(core: Core, user_id: int) -> int:
 
 
 def limit_of(config: Config, own_bytes: int | None) -> int:
-    """How many bytes a user may have. own_bytes: set for them alone, if not None.
-    0: no limit."""
+    """How many bytes a user may have. own_bytes: this user's own limit, if not None. 0:
+    no limit."""
     return config.max_bytes_per_user if own_bytes is None else own_bytes
 
 
 def require_room(config: Config, user_id: int, length: int) -> None:
-    """Raises StorageFull when there is not so much room. (any thread)"""
+    """Raises StorageFull if there is less room than that. (any thread)"""
     check_disk(config)
     if length > _room_now(config, user_id):
         raise StorageFull(USED_UP)
@@ -44,8 +45,8 @@ def require_room(config: Config, user_id: int, length: int) -> None:
 
 
 def _require_fair_share(config: Config, user_id: int, length: int) -> None:
-    """Raises StorageFull when this user's uploads together would hold more than half
-    of what is left for all. One alone may have all of it. (any thread)"""
+    """Raises StorageFull if this user's uploads together would reserve more than half
+    of what is left for all. A single upload may take all of it. (any thread)"""
     promised = uploads.missing_bytes(user_id)
     if not (config.max_bytes_in_all and promised):
         return
@@ -66,7 +67,7 @@ def _room_now(config: Config, user_id: int) -> int:
 
 
 def check_disk(config: Config) -> None:
-    """Raises StorageFull when the disk has less than it shall keep. Takes 2 us."""
+    """Raises StorageFull if less than the reserved space is free. Takes 2 us."""
     disk = os.statvfs(config.data)
     if disk.f_bavail * disk.f_frsize < config.min_free_bytes:
         raise StorageFull()

@@ -1,15 +1,16 @@
-"""Token buckets: so many of something a second, with a reserve for bursts.
+"""Token buckets: so many of something per second, with a reserve for bursts.
 
-One `Buckets` per kind of thing, one bucket per key (a session, an address).
-In memory, on the loop thread. A bucket that is full again is forgotten, so
-what this costs is bounded by who was busy lately.
+One `Buckets` per kind of thing, one bucket per key (a session, an address). In memory,
+on the loop thread. A bucket that is full again is forgotten, so the memory is bounded
+by who was active recently.
 """
 
+import math
 from collections.abc import Hashable
 
 from hai import clock
 
-SWEEP_EVERY = 10_000  # new buckets between two sweeps: keeps strangers cheap
+SWEEP_EVERY = 10_000  # new buckets between two sweeps: bounds memory
 
 
 class Buckets:
@@ -26,7 +27,7 @@ class Buckets:
         self._until_sweep = SWEEP_EVERY
 
     def take(self, key: Hashable, cost: float = 1.0) -> bool:
-        """Whether there was enough left; nothing is taken when there was not."""
+        """Whether enough was left; if not, nothing is taken."""
         if not self.is_on:
             return True
         now = clock.monotonic_s()
@@ -36,18 +37,25 @@ class Buckets:
         self._filled[key] = (left - cost, now)
         return True
 
+    def wait_s(self, key: Hashable, cost: float = 1.0) -> float:
+        """How long until there will be enough."""
+        missing = cost - self._left(key, clock.monotonic_s())
+        if missing <= 0:
+            return 0.0
+        return missing / self.per_second if self.per_second else math.inf
+
     def has_any(self, key: Hashable) -> bool:
-        """Whether something is left, for what is paid for when its cost is known."""
+        """Whether anything is left, for things charged once their cost is known."""
         return not self.is_on or self._left(key, clock.monotonic_s()) > 0
 
     def charge(self, key: Hashable, cost: float) -> None:
-        """Take what it has cost. It may be more than was left."""
+        """Take the actual cost, which may be more than was left."""
         if self.is_on:
             now = clock.monotonic_s()
             self._filled[key] = (self._left(key, now) - cost, now)
 
     def give_back(self, key: Hashable, cost: float = 1.0) -> None:
-        """What was taken turned out well: it does not count."""
+        """Undo a `take` that should not count after all."""
         if key in self._filled:
             left, when = self._filled[key]
             self._filled[key] = (left + cost, when)

@@ -1,8 +1,8 @@
-"""How long pictures are kept: the rule of a room, and what it would take away.
+"""How long pictures are kept: a room's rule, and what it would remove.
 
-Only pictures go, never words: a hai keeps its text and says that there was one.
-Nobody loses pictures by surprise, so whoever makes a rule is first told how many
-it would remove, and has to say that they mean it. expiry.py takes them away.
+Only pictures are removed, never text: a hai keeps its text and shows that there was a
+picture. To avoid surprises, whoever sets a rule is first told how many pictures it
+would remove, and has to confirm. expiry.py removes them.
 """
 
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ __all__ = ["MAX_DAYS", "PicturesLeaving", "count_older", "require_confirmed"]
 
 @dataclass(frozen=True, slots=True)
 class PicturesLeaving:
-    """Told on the bus when pictures are to go: the sweeper begins at once."""
+    """Published on the bus when pictures are to be removed; the sweeper starts."""
 
 
 def count_older(owner: str, id_: int, days: int, now_ms: int) -> tuple[int, int]:
-    """(pictures, bytes) of one of rows.OWNERS that are older. (any thread)"""
+    """(pictures, bytes) of one of rows.OWNERS older than that. (any thread)"""
     return rows.count_older(owner, id_, now_ms - days * DAY_MS)
 
 
 def require_confirmed(
     owner: str, id_: int, days: int, now_ms: int, is_confirmed: bool
 ) -> tuple[int, int]:
-    """What would go now. Raises NotConfirmed when that is something and nobody
-    has said that they mean it. (any thread)"""
+    """What would be removed now. Raises NotConfirmed if that is something and the user
+    has not confirmed. (any thread)"""
     count, byte_count = count_older(owner, id_, days, now_ms)
     if count and not is_confirmed:
         one_or_many = "1 picture" if count == 1 else f"{count:,} pictures"

@@ -1,12 +1,12 @@
 """Long work on the loop: in slices, users in turn, and everybody else in between.
 
-Following a picture that was made to be slow takes a hundred milliseconds for each
-MiB. Such work is a generator here, which yields wherever it may be stopped: after a
-step of some microseconds, or a run of small ones of less than a millisecond. It is
-stopped when SLICE_S are used up; then the loop has as long for all others, and the
-threads that write and read get the interpreter. All that one user has under way has
-one place in the line: ten uploads together are no faster than one, and nobody waits
-for more than one slice of each other user. Loop thread only.
+Parsing a picture that was crafted to be slow takes a hundred milliseconds per MiB. Such
+work is a generator here, which yields wherever it may be paused: after a step of a few
+microseconds, or a run of small ones of less than a millisecond. It is paused when
+SLICE_S is used up; then the loop has as long for everything else, and the writer and
+reader threads get the GIL. All work of one user has one place in the queue: ten uploads
+together are no faster than one, and nobody waits for more than one slice of each other
+user. Loop thread only.
 """
 
 import asyncio
@@ -19,26 +19,26 @@ Result = TypeVar("Result")
 Work = Generator[object, None, Result]
 
 SLICE_S = 0.002
-REST_S = 0.002  # an idle loop gives the interpreter away; one turn of it does not
+REST_S = 0.002  # an idle loop releases the GIL; a single turn of it does not
 
 
 class Turns:
     """`run` work for a user. An ordinary picture never waits: it takes 0.1 ms.
 
-    slice_count: how often some work went on, for tests.
+    slice_count: how often some work was continued, for tests.
     """
 
     def __init__(self, slice_s: float = SLICE_S, rest_s: float = REST_S) -> None:
         self.slice_s = slice_s
         self.rest_s = rest_s
         self.slice_count = 0
-        self._left_s = slice_s  # of the present slice, whoever uses it
+        self._left_s = slice_s  # of the current slice, whoever uses it
         self._rest: asyncio.TimerHandle | None = None
         # user_id -> what of theirs waits, and users in the order of their turns
         self._waiting: dict[int, deque[asyncio.Future[None]]] = {}
 
     async def run(self, user_id: int, work: Work[Result]) -> Result:
-        """Do all of it; returns, or raises, what it does."""
+        """Do all of it; returns or raises what it does."""
         is_new = True
         while True:
             if not is_new or self._left_s <= 0 or self._waiting:
@@ -91,11 +91,11 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._wake()  # it had come, and is for somebody else now
+                self._wake()  # its turn had come: pass it on
             raise
 
     def _wake(self) -> None:
-        """The next user's longest waiting work; that user is the last then."""
+        """The longest waiting work of the next user, who then goes to the end."""
         while self._waiting:
             user_id = next(iter(self._waiting))
             theirs = self._waiting.pop(user_id)

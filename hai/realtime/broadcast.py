@@ -1,8 +1,8 @@
-"""From the bus to the sockets: each fact to its audience, in the bus's order.
+"""From the bus to the sockets: each fact to its audience, in the order of the bus.
 
-A fact is turned into bytes once, and only if somebody hears it. Facts come in
-the order of their revs and are put into the outboxes at once, before the
-futures of the orders resolve: so an ack follows its own fact.
+A fact is encoded once, and only if somebody is listening. Facts arrive in rev order and
+go into the outboxes immediately, before the futures of the orders resolve, so an ack
+always follows its own fact.
 """
 
 from collections.abc import Callable, Collection
@@ -26,7 +26,7 @@ from hai.realtime.wire.outbox import (
     Flusher,
     tell,
 )
-from hai.realtime.wire.packets import Memory
+from hai.realtime.wire.packets import AckCache
 from hai.realtime.wire.tab import Tab
 
 EVENT_PREFIX = b"42"  # Engine.IO message, Socket.IO event in namespace /
@@ -42,9 +42,9 @@ class Broadcast:
         directory: Directory,
         tabs: Tabs,
         flusher: Flusher,
-        memory: Memory,
+        ack_cache: AckCache,
     ) -> None:
-        self.memory = memory
+        self.ack_cache = ack_cache
         self.directory = directory
         self.tabs = tabs
         self.flusher = flusher
@@ -63,7 +63,7 @@ class Broadcast:
                 bus.subscribe(event_type, self.hear)
 
     def hear(self, event: Any) -> None:
-        """Tell one fact to whoever is to hear it."""
+        """Send one fact to everyone in its audience."""
         if isinstance(event, RoomChanged | RoomRemoved):
             self.directory.apply(event)
         elif isinstance(event, UserChanged):
@@ -74,7 +74,7 @@ class Broadcast:
             return
         if self._turn != self.flusher.turn:
             self._begin_turn()
-        payload = self.memory.tell(event.payload())
+        payload = self.ack_cache.encode(event.payload())
         fact = Fact(f'["{event.name}",{payload}]'.encode(), EVENT_PREFIX)
         if isinstance(event, HaiChanged):
             self._replace_older(event, fact)
@@ -83,12 +83,12 @@ class Broadcast:
     def _begin_turn(self) -> None:
         self._turn = self.flusher.turn
         self._changed.clear()
-        self.memory.clear()
+        self.ack_cache.clear()
 
     def _replace_older(self, event: HaiChanged, fact: Fact) -> None:
-        """Several changes of one hai in one turn are told once: the last one.
+        """Several changes of one hai in one turn are sent once, as the last one.
 
-        Not across a change of members: who has left would miss the first.
+        Not across a change of members: a member who has just left would miss the first.
         """
         hai_id, room_id = event.hai["id"], event.hai["room_id"]
         changes = self.directory.changes.get(room_id, 0)
@@ -98,7 +98,7 @@ class Broadcast:
         self._changed[hai_id] = (fact, changes)
 
     def _renew_identities(self, event: UserChanged) -> None:
-        """A new role counts at once, on open sockets too."""
+        """A new role takes effect at once, on open sockets too."""
         for tab in self.tabs.of_user(event.user["id"]):
             if tab.identity is not None and tab.identity.role != event.user["role"]:
                 tab.identity = replace(tab.identity, role=event.user["role"])

@@ -1,9 +1,9 @@
 """Who is a member of which room: all memberships, in memory.
 
-Loaded once from the database, then kept by the facts themselves: `joined` and
-`left` of RoomChanged are applied before the fact is told, and facts come in
-the order of their revs, so a fact of rev r reaches the members at r. It knows
-users, not sockets: a membership that changes touches no connection.
+Loaded once from the database, then kept up to date by the facts themselves: `joined`
+and `left` of RoomChanged are applied before the fact is sent, and facts come in rev
+order, so a fact of rev r reaches the members at r. The directory knows users, not
+sockets: a change of membership touches no connection.
 """
 
 from collections.abc import Iterable
@@ -24,10 +24,10 @@ class Directory:
         self._missed: list[RoomChanged | RoomRemoved] | None = []
 
     def load(self, memberships: Iterable[tuple[int, int]]) -> None:
-        """Take over (room_id, user_id) pairs, then the facts told meanwhile.
+        """Take over (room_id, user_id) pairs, then apply the facts published meanwhile.
 
-        Replaying a fact that the pairs already contain changes nothing in the
-        end: the last word about each membership is the newest one.
+        Replaying a fact that the pairs already contain is harmless: for each membership
+        the newest change wins.
         """
         for room_id, user_id in memberships:
             self.join(room_id, user_id)
@@ -36,7 +36,7 @@ class Directory:
             self.apply(event)
 
     def apply(self, event: RoomChanged | RoomRemoved) -> None:
-        """Before the fact is told. Until `load` it is kept for later."""
+        """Called before the fact is sent. Until `load` has run, it is kept."""
         if self._missed is not None:
             self._missed.append(event)
         elif isinstance(event, RoomRemoved):

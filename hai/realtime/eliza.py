@@ -1,8 +1,8 @@
 """`/eliza`: the lecture's chatbot, on plain `message` events.
 
-The client sends `message` with a string or `{text}` and gets exactly one
-`message` back, in kind. What Eliza says is not known here: app.py hands in
-`reply`, because edges do not import one another.
+The client sends `message` with a string or `{text}` and gets exactly one `message` back
+in the same form. What Eliza says is decided elsewhere: app.py passes in `reply`,
+because edges do not import one another.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from typing import Any
 
 from hai import errors
 from hai.realtime.namespace import ClientNamespace, Future
-from hai.realtime.orders import OrderDesk
+from hai.realtime.orders import OrderRunner
 from hai.realtime.orders import Reply as Acknowledge
 from hai.realtime.wire.engine import EngineSocket
 
 MAX_CHARS = 10_000  # longer input is cut
 MAX_WAITING = 16  # messages of one sid; then the next packet waits
 
-# (who is talking, what they say) -> the answer. Never raises.
+# (who is talking, what they said) -> the answer. Never raises.
 Reply = Callable[[str, str], Awaitable[str]]
 
 logger = logging.getLogger(__name__)
@@ -29,16 +29,16 @@ logger = logging.getLogger(__name__)
 class ElizaNamespace(ClientNamespace):
     """One answer per message, in the order of the messages."""
 
-    def __init__(self, reply: Reply, desk: OrderDesk) -> None:
+    def __init__(self, reply: Reply, runner: OrderRunner) -> None:
         super().__init__("/eliza")
         self.reply = reply
-        self.desk = desk
+        self.runner = runner
         self._last: dict[str, asyncio.Task[None]] = {}  # sid -> its newest answer
         self._waiting: Counter[str] = Counter()
 
     @property
     def is_busy(self) -> bool:
-        """Whether somebody has not been answered yet."""
+        """Whether an answer is still outstanding."""
         return bool(self._waiting)
 
     async def on_message(self, sid: str, *said: Any) -> None:
@@ -48,7 +48,7 @@ class ElizaNamespace(ClientNamespace):
     async def answer(self, sid: str, said: tuple[Any, ...]) -> Any:
         """A string for a string, `{text}` for `{text}`, else `{error}`."""
         try:
-            identity = self.desk.admit(self.socket_of(sid))
+            identity = self.runner.admit(self.socket_of(sid))
             text, is_object = _text_of(said)
             heard = text[:MAX_CHARS]
             reply = await self.reply(f"user:{identity.user_id}", heard)
@@ -79,7 +79,7 @@ class ElizaNamespace(ClientNamespace):
     async def _in_turn(
         self, before: "asyncio.Task[None] | None", sid: str, args: list[Any]
     ) -> None:
-        """After the answer before it."""
+        """Runs after the answer before it has finished."""
         if before is not None and not before.done():
             await asyncio.wait([before])
         try:

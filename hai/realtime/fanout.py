@@ -1,13 +1,13 @@
-"""Rooms and emits: python-socketio's manager, with our fan-out under it.
+"""Rooms and emits: python-socketio's manager, with our own fan-out underneath.
 
-An emit is encoded once and framed once; the same bytes go to every recipient,
-and nothing is made per recipient: no task, no queue item (the stock manager:
-101 us each, measured). A client that does not keep up is closed by its outbox.
+An emit is encoded and framed once; the same bytes go to every recipient, and nothing is
+created per recipient: no task and no queue item (the stock manager takes 101 us for
+each, measured). A client that does not keep up is closed by its outbox.
 
-Rooms are as in python-socketio, but leaner: a sid's own room is not stored,
-and leaving all rooms costs as many steps as the sid has rooms, not as there
-are rooms. `room:<id>` is a name that no sid joins: it is resolved, through the
-membership directory, to the `user:<id>` rooms of its members.
+Rooms work as in python-socketio but take less memory: a sid's own room is not stored,
+and leaving all rooms takes as many steps as the sid has rooms, rather than as many as
+exist. No sid ever joins `room:<id>`: the name is resolved, through the membership
+directory, to the `user:<id>` rooms of its members.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ ROOM_PREFIX = room_room(0)[:-1]
 
 
 class FanoutManager(AsyncManager):
-    """`client_manager` of our Socket.IO server."""
+    """The `client_manager` of our Socket.IO server."""
 
     def __init__(self, directory: Directory, flusher: Flusher) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class FanoutManager(AsyncManager):
         # self.rooms[namespace][None] = both ways sid <-> eio_sid, others plain dicts
         self._rooms_of: dict[tuple[str, str], set[str]] = {}
 
-    # --- Telling ---------------------------------------------------------------------
+    # --- Emits -----------------------------------------------------------------------
 
     async def emit(
         self,
@@ -141,7 +141,7 @@ def facts_of(packet: sio.Packet) -> list[Fact]:
 
 
 def _arguments(data: Any) -> list[Any]:
-    """As python-socketio has it: a tuple is several arguments, None is none."""
+    """As in python-socketio: a tuple is several arguments, None is none."""
     if isinstance(data, tuple):
         return list(data)
     return [] if data is None else [data]

@@ -1,7 +1,7 @@
-"""The namespaces: who may connect, and what clients may say there.
+"""The namespaces: who may connect, and what clients may send.
 
-`connect` and `disconnect` come from the server alone, through `trigger_event`;
-what clients emit comes through `take_event` and can never name a method.
+`connect` and `disconnect` come only from the server, through `trigger_event`; what
+clients emit comes through `take_event` and can never name a method.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from socketio.exceptions import ConnectionRefusedError
 
 from hai import errors
 from hai.ids import user_room
-from hai.realtime.orders import OrderDesk, Reply
+from hai.realtime.orders import OrderRunner, Reply
 from hai.realtime.presence import Tabs
 from hai.realtime.wire.engine import Engine, EngineSocket
 
@@ -20,7 +20,7 @@ Future = asyncio.Future[Any]
 
 
 class NamespaceServer(Protocol):
-    """What a namespace needs of the Socket.IO server that it is registered at."""
+    """What a namespace needs from the Socket.IO server it is registered with."""
 
     eio: Engine
     manager: socketio.AsyncManager
@@ -29,12 +29,12 @@ class NamespaceServer(Protocol):
 
 
 class ClientNamespace(socketio.AsyncNamespace):
-    """A namespace for signed-in users. Subclasses say what `take_event` does."""
+    """A namespace for signed-in users. Subclasses implement `take_event`."""
 
     server: NamespaceServer
 
     async def trigger_event(self, event: str, *args: Any) -> Any:
-        """Lifecycle events, from python-socketio; nothing else passes."""
+        """Lifecycle events from python-socketio; everything else is ignored."""
         if event == "connect":
             return await self.on_connect(*args)
         if event == "disconnect":
@@ -42,7 +42,7 @@ class ClientNamespace(socketio.AsyncNamespace):
         return None
 
     async def on_connect(self, sid: str, environ: Any, auth: Any) -> None:
-        """Refuse whoever is not signed in, by session or by `auth: {token}`."""
+        """Refuse anyone who is not signed in, by session or by `auth: {token}`."""
         try:
             self.server.sign_in(self.socket_of(sid), auth)
         except errors.HaiError as error:
@@ -54,7 +54,7 @@ class ClientNamespace(socketio.AsyncNamespace):
     def take_event(
         self, socket: EngineSocket, sid: str, name: Any, args: list[Any], reply: Reply
     ) -> Future | None:
-        """One event of a client, begun before this returns.
+        """One event of a client, started before this returns.
 
         Returns what to wait for before the client's next packet is read.
         """
@@ -69,11 +69,11 @@ class ClientNamespace(socketio.AsyncNamespace):
 
 
 class HaiNamespace(ClientNamespace):
-    """`/`: orders in, facts out. The orders are core's table."""
+    """`/`: orders in, facts out. The orders are those of core/orders.py."""
 
-    def __init__(self, desk: OrderDesk, tabs: Tabs) -> None:
+    def __init__(self, runner: OrderRunner, tabs: Tabs) -> None:
         super().__init__("/")
-        self.desk = desk
+        self.runner = runner
         self.tabs = tabs
 
     async def on_connect(self, sid: str, environ: Any, auth: Any) -> None:
@@ -83,25 +83,25 @@ class HaiNamespace(ClientNamespace):
         await self.enter_room(sid, user_room(identity.user_id))
 
     def joined(self, socket: EngineSocket) -> None:
-        """The CONNECT packet is on its way: from here on the tab hears facts."""
+        """The CONNECT packet is on its way: from now on the tab receives facts."""
         assert socket.identity is not None
         socket.hears_facts = True
         self.tabs.enter(socket, socket.identity.user_id)
 
     async def on_disconnect(self, sid: str, reason: str) -> None:
-        """Of the namespace alone; a whole session leaves as it ends."""
+        """Leaves this namespace only; a whole session leaves when it ends."""
         eio_sid = self.server.manager.eio_sid_from_sid(sid, self.namespace)
         if found := self.server.eio.find(eio_sid):
             self.left(found)
 
     def left(self, socket: EngineSocket) -> None:
-        """It hears nothing more. Harmless if it never did."""
+        """It receives no more facts. Harmless if it never received any."""
         if socket.hears_facts and socket.identity is not None:
             socket.hears_facts = False
             self.tabs.leave(socket, socket.identity.user_id)
-            self.desk.forget(socket)
+            self.runner.forget(socket)
 
     def take_event(
         self, socket: EngineSocket, sid: str, name: Any, args: list[Any], reply: Reply
     ) -> Future | None:
-        return self.desk.start(socket, name, args, reply)
+        return self.runner.start(socket, name, args, reply)

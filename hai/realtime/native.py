@@ -1,9 +1,8 @@
 """`/ws`: the same orders and facts for programs without a Socket.IO library.
 
-Text frames with JSON arrays: `[order, payload, id?]` in, `[fact, payload]` and
-`["ack", id, payload]` out. What is no such array is answered `["error",
-{code, message}]`; after ten of those the connection is closed with 1008. The
-protocol's own pings keep it alive.
+Text frames with JSON arrays: `[order, payload, id?]` in, `[fact, payload]` and `["ack",
+id, payload]` out. Anything else is answered with `["error", {code, message}]`; after
+ten such errors the connection is closed with 1008. WebSocket pings keep it alive.
 """
 
 import asyncio
@@ -13,18 +12,18 @@ from typing import Any
 from tornado.web import stream_request_body
 
 from hai import errors
-from hai.realtime.orders import Ack, OrderDesk
+from hai.realtime.orders import Ack, OrderRunner
 from hai.realtime.presence import Tabs
 from hai.realtime.wire import frames
 from hai.realtime.wire.engine import MAX_PAYLOAD_BYTES, Engine
-from hai.realtime.wire.handshake import Door, Visitor
+from hai.realtime.wire.handshake import HandshakeChecks, Requester
 from hai.realtime.wire.outbox import (
     NO_NATIVE_FRAMES,
     SESSION_ENDED,
     Fact,
 )
 from hai.realtime.wire.packets import (
-    Memory,
+    AckCache,
     dumps,
     loads,
 )
@@ -39,20 +38,20 @@ PING_FRAME = frames.frame(b"", frames.PING)
 
 
 class NativeServer:
-    """What the sockets of `/ws` share."""
+    """What all sockets of `/ws` share."""
 
     def __init__(
         self,
         *,
-        door: Door,
-        desk: OrderDesk,
+        handshake: HandshakeChecks,
+        runner: OrderRunner,
         tabs: Tabs,
         engine: Engine,
-        memory: Memory,
+        ack_cache: AckCache,
     ) -> None:
-        self.memory = memory
-        self.door = door
-        self.desk = desk
+        self.ack_cache = ack_cache
+        self.handshake = handshake
+        self.runner = runner
         self.tabs = tabs
         self.engine = engine
         self.wheel = engine.wheel
@@ -61,19 +60,19 @@ class NativeServer:
 
 
 class NativeSocket(Tab):
-    """One program's or page's plain WebSocket."""
+    """One plain WebSocket, of a program or a page."""
 
     slot: set[Any] | None = None
     mistakes = 0
     has_ping_out = False
 
-    def __init__(self, server: NativeServer, visitor: Visitor) -> None:
-        assert visitor.identity is not None
+    def __init__(self, server: NativeServer, requester: Requester) -> None:
+        assert requester.identity is not None
         self.server = server
         self.flusher = server.flusher
         self.pending = NO_NATIVE_FRAMES
-        self.address = visitor.address
-        self.identity = visitor.identity
+        self.address = requester.address
+        self.identity = requester.identity
         self.is_open = True
         self.wire: WebSocket
 
@@ -88,20 +87,20 @@ class NativeSocket(Tab):
 
     def on_text(self, text: str) -> "asyncio.Future[Any] | None":
         try:
-            self.server.desk.admit_bulk(self, len(text))
+            self.server.runner.admit_bulk(self, len(text))
             name, payload, order_id = _order_of(text)
         except errors.HaiError as error:
             self._mistake(error)
             return None
         reply = _silence if order_id is None else partial(self._ack, order_id)
-        return self.server.desk.start(self, name, [payload], reply, len(text))
+        return self.server.runner.start(self, name, [payload], reply, len(text))
 
     def on_binary(self, data: bytes) -> None:
         self._mistake(errors.BadRequest("Text frames only."))
 
     def _ack(self, order_id: int | str, ack: Ack) -> None:
         if self.is_open:
-            said = self.server.memory.dumps(ack)
+            said = self.server.ack_cache.dumps(ack)
             self.push(Fact(f'["ack",{dumps(order_id)},{said}]'.encode()))
 
     def _mistake(self, error: errors.HaiError) -> None:
@@ -121,7 +120,7 @@ class NativeSocket(Tab):
             self.wire.send(place.joined())
 
     def on_due(self, now_s: float) -> float | None:
-        """Ping; who has not answered the last one is gone."""
+        """Ping, or close if the last ping was not answered."""
         if self.has_ping_out:
             self.hang_up(frames.GOING_AWAY)
             return None
@@ -154,15 +153,15 @@ class NativeSocket(Tab):
         server.wheel.remove(self)
         if self.identity is not None:
             server.tabs.leave(self, self.identity.user_id)
-        server.desk.forget(self)
-        server.door.leave(self.address, self.identity)
+        server.runner.forget(self)
+        server.handshake.release(self.address, self.identity)
         if self.relief is not None and not self.relief.done():
             self.relief.set_result(None)
 
 
 @stream_request_body
 class NativeHandler(SocketHandler):
-    """The handshake. All checks come before the 101, and before a body is read."""
+    """The handshake. All checks come before the 101 and before a body is read."""
 
     SUPPORTED_METHODS = ("GET",)
 
@@ -172,36 +171,38 @@ class NativeHandler(SocketHandler):
     def prepare(self) -> None:
         try:
             self.check_handshake()
-            visitor = self.server.door.look(self.request)
-            if visitor.identity is None:
+            requester = self.server.handshake.check(self.request)
+            if requester.identity is None:
                 raise errors.Unauthorized()
         except errors.HaiError as error:
             self.refuse(error)
             return
-        self.visitor = visitor
+        self.requester = requester
 
     def data_received(self, chunk: bytes) -> None:
-        """Never called: what has a body is refused."""
+        """Never called: a request with a body is refused."""
 
     def get(self) -> None:
         try:
-            self.server.door.enter(self.visitor)
+            self.server.handshake.admit(self.requester)
         except errors.HaiError as error:
             self.refuse(error)
             return
         accepted = self.accept()
         if accepted is None:
-            self.server.door.leave(self.visitor.address, self.visitor.identity)
+            self.server.handshake.release(
+                self.requester.address, self.requester.identity
+            )
             return
         sock, early = accepted
-        socket = NativeSocket(self.server, self.visitor)
+        socket = NativeSocket(self.server, self.requester)
         wire = self.server.engine.wire(sock, socket, MAX_PAYLOAD_BYTES)
         socket.start(wire)
         wire.start(early)
 
 
 def _silence(ack: Ack) -> None:
-    """No id, no ack."""
+    """Without an id there is no ack."""
 
 
 def _order_of(text: str) -> tuple[str, Any, int | str | None]:

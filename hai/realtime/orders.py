@@ -1,10 +1,10 @@
-"""Orders from sockets: start them in the order they came, answer each once.
+"""Orders from sockets: started in the order they arrive, each answered once.
 
-Both endpoints hand their orders in here. An order is begun as it is read, so
-that one client's orders are queued for the writer in their order, and the next
-is read without waiting for the ack: they are pipelined, up to a bound of orders
-and of bytes, and not behind a page, which may be as large as half of a socket's
-budget. This is the one place in realtime/ where a HaiError becomes an ack.
+Both endpoints pass their orders to the runner. An order is started as soon as it is
+read, so one client's orders are queued for the writer in their order and the next is
+read without waiting for the ack. This pipelining is bounded, in orders and in bytes,
+and it stops behind a page, which may fill half of a socket's budget. This is the only
+place in realtime/ where a HaiError becomes an ack.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from hai.realtime.wire.tab import Tab
 # Sustained and in a burst, per session. Above what the busiest page or bot does,
 # below what one session could do to everybody else.
 ORDERS_PER_S, ORDERS_BURST = 200, 1000
-MAX_IN_FLIGHT = 256  # of one socket; then it is not read until half are done
-MAX_IN_FLIGHT_CHARS = 32 * 1024  # a hai comes back to its sender as fact and as ack
-MAX_REFUSED, REFUSED_WINDOW_S = 1000, 10.0  # by the limit: this client does not listen
-CHARS_PER_TOKEN = 1024  # of the limit; parsing a megabyte may take 30 ms
-BULK_CHARS = 16 * 1024  # no order is longer: paid for before it is parsed
-PAGES = frozenset({"get_hais", "get_changes"})  # their answers may be 128 KiB
-WATCH_S = 0.5  # before the first look at a socket that waits for a page; then twice it
-NAMESPACE_TOKENS = 5  # for a CONNECT or DISCONNECT, which cost 100 us and more
+MAX_IN_FLIGHT = 256  # per socket; then it is not read until half are done
+MAX_IN_FLIGHT_CHARS = 32 * 1024  # the sender gets a hai back as fact and as ack
+MAX_REFUSED, REFUSED_WINDOW_S = 1000, 10.0  # then the client is disconnected
+CHARS_PER_TOKEN = 1024  # of the rate limit; parsing a megabyte may take 30 ms
+BULK_CHARS = 16 * 1024  # longer than any order: charged before it is parsed
+PAGES = frozenset({"get_hais", "get_changes"})  # their acks may be 128 KiB
+WATCH_S = 0.5  # before a socket waiting for a page is first checked; then doubled
+NAMESPACE_TOKENS = 5  # for a CONNECT or DISCONNECT, which take 100 us or more
 
 Ack = dict[str, Any]
 Reply = Callable[[Ack], None]
@@ -39,8 +39,8 @@ RunOrder = Callable[[Core, Identity, str, Any], Awaitable[Ack]]
 logger = logging.getLogger(__name__)
 
 
-class OrderDesk:
-    """`run` is core's table of orders, handed in by app.py."""
+class OrderRunner:
+    """`run` executes an order of core's table; app.py passes it in."""
 
     def __init__(self, core: Core, run: RunOrder) -> None:
         self._core = core
@@ -49,7 +49,7 @@ class OrderDesk:
         self.in_flight = 0
         self.is_closed = False
         self._refused: dict[Tab, tuple[int, float]] = {}  # how many, since when
-        # Under way, each with when to look next whether its client is still there.
+        # In progress, each with a timer that checks whether its client is still there.
         self._pages: dict[Tab, dict[asyncio.Future[Ack], asyncio.TimerHandle]] = {}
 
     def start(
@@ -60,9 +60,9 @@ class OrderDesk:
         reply: Reply,
         chars: int = 0,
     ) -> "asyncio.Future[Any] | None":
-        """Begin one order; `reply` gets its ack. Never raises.
+        """Start one order; `reply` gets its ack. Never raises.
 
-        chars: of the message that it came in. Returns what to wait for before the
+        chars: length of the message it came in. Returns what to wait for before the
         next order is read, if anything.
         """
         try:
@@ -90,7 +90,7 @@ class OrderDesk:
         return tab.relief
 
     def admit(self, tab: Tab, chars: int = 0) -> Identity:
-        """Who orders. Raises Unauthorized, RateLimited or Busy."""
+        """The identity of the sender. Raises Unauthorized, RateLimited or Busy."""
         if tab.identity is None:
             raise errors.Unauthorized()
         if self.is_closed:
@@ -126,19 +126,19 @@ class OrderDesk:
     def _watch(
         self, tab: Tab, page: "asyncio.Future[Ack]", after_s: float = WATCH_S
     ) -> None:
-        """A socket is not read while it waits for a page, so nothing else tells when
-        its client has hung up. What it ordered behind the page is then read.
+        """A socket is not read while it waits for a page, so nothing else would notice
+        that its client has hung up. The page is then cancelled and reading continues.
 
-        Ever less often: thousands may wait at once after a restart.
+        The interval doubles each time: after a restart thousands may be waiting.
         """
         if after_s > WATCH_S and tab.has_hung_up:
             page.cancel()
         later = asyncio.get_running_loop().call_later
-        look = later(after_s, self._watch, tab, page, 2 * after_s)
-        self._pages.setdefault(tab, {})[page] = look
+        timer = later(after_s, self._watch, tab, page, 2 * after_s)
+        self._pages.setdefault(tab, {})[page] = timer
 
     def forget(self, tab: Tab) -> None:
-        """The tab is closed: what it only asked for is not looked up any more."""
+        """The tab is closed: reads that only it was waiting for are cancelled."""
         self._refused.pop(tab, None)
         for page in list(self._pages.get(tab, ())):
             page.cancel()
@@ -165,8 +165,8 @@ class OrderDesk:
     def _finish_page(
         self, tab: Tab, reply: Reply, chars: int, future: "asyncio.Future[Ack]"
     ) -> None:
-        """Written before the next order is read, so that the socket knows what it
-        owes already."""
+        """Written before the next order is read, so that the socket's unsent bytes
+        already include it."""
         pages = self._pages[tab]
         pages.pop(future).cancel()
         if not pages:
@@ -176,7 +176,7 @@ class OrderDesk:
 
 
 def _ack_of(error: BaseException) -> Ack:
-    """What went wrong, in words for the client; what it was, in the log."""
+    """An error message for the client; the cause goes to the log."""
     if isinstance(error, errors.HaiError):
         return {"error": error.as_dict()}
     if not isinstance(error, asyncio.CancelledError):

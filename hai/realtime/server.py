@@ -1,9 +1,9 @@
 """Builds the realtime edge: start reading here.
 
-`SocketServer` is python-socketio's server with our Engine.IO under it and the
-strict dispatch of packets in it; `Realtime` is what app.py sees. The way of an
-order: transport -> engine -> SocketServer.receive -> namespace -> OrderDesk ->
-core; of a fact: bus -> broadcast -> outboxes -> one flush a turn.
+`SocketServer` is python-socketio's server with our Engine.IO below it and strict
+dispatch of packets; `Realtime` is what app.py sees. An order goes transport -> engine
+-> SocketServer.receive -> namespace -> OrderRunner -> core; a fact goes bus ->
+broadcast -> outboxes -> one flush per turn.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ from hai.realtime.eliza import Reply as ElizaReply
 from hai.realtime.fanout import FanoutManager
 from hai.realtime.namespace import HaiNamespace
 from hai.realtime.native import NativeHandler, NativeServer, NativeSocket
-from hai.realtime.orders import OrderDesk, RunOrder
+from hai.realtime.orders import OrderRunner, RunOrder
 from hai.realtime.presence import Tabs
 from hai.realtime.socket_server import SocketServer
 from hai.realtime.wire import frames
 from hai.realtime.wire.engine import EngineSocket
-from hai.realtime.wire.handshake import Door
+from hai.realtime.wire.handshake import HandshakeChecks
 from hai.realtime.wire.outbox import Flusher
-from hai.realtime.wire.packets import Memory
+from hai.realtime.wire.packets import AckCache
 from hai.realtime.wire.transport import EngineHandler
 from hai.storage import rooms
 
-DRAIN_S = 15.0  # for orders under way when the server stops
-GOODBYE_S = 1.0  # for the last polls, and for the clients' close frames
+DRAIN_S = 15.0  # for orders in progress when the server stops
+CLOSE_S = 1.0  # for the last polls, and for the clients' close frames
 
 
 class Realtime:
-    """The edge as a whole. Made on the loop that it runs on."""
+    """The edge as a whole. Created on the loop it runs on."""
 
     def __init__(
         self, core: Core, run_order: RunOrder, eliza_reply: ElizaReply | None = None
@@ -45,38 +45,38 @@ class Realtime:
         loop = asyncio.get_running_loop()
         config = core.config
         self.flusher = Flusher(loop)
-        self.memory = Memory()
+        self.ack_cache = AckCache()
         self.directory = Directory()
         self.tabs = Tabs(self.directory, core.presence)
-        self.door = Door(config, partial(sessions.find, core))
-        self.desk = OrderDesk(core, run_order)
+        self.handshake = HandshakeChecks(config, partial(sessions.find, core))
+        self.runner = OrderRunner(core, run_order)
         self.sio = SocketServer(
-            door=self.door,
+            handshake=self.handshake,
             manager=FanoutManager(self.directory, self.flusher),
-            memory=self.memory,
-            desk=self.desk,
+            ack_cache=self.ack_cache,
+            runner=self.runner,
             ping_interval=config.ping_interval_s,
             ping_timeout=config.ping_timeout_s,
         )
-        self.sio.register_namespace(HaiNamespace(self.desk, self.tabs))
+        self.sio.register_namespace(HaiNamespace(self.runner, self.tabs))
         self.eliza: ElizaNamespace | None = None
         if eliza_reply is not None:
-            self.eliza = ElizaNamespace(eliza_reply, self.desk)
+            self.eliza = ElizaNamespace(eliza_reply, self.runner)
             self.sio.register_namespace(self.eliza)
         self.engine = self.sio.eio
         self.native = NativeServer(
-            door=self.door,
-            desk=self.desk,
+            handshake=self.handshake,
+            runner=self.runner,
             tabs=self.tabs,
             engine=self.engine,
-            memory=self.memory,
+            ack_cache=self.ack_cache,
         )
         self.broadcast = Broadcast(
             core.bus,
             directory=self.directory,
             tabs=self.tabs,
             flusher=self.flusher,
-            memory=self.memory,
+            ack_cache=self.ack_cache,
         )
         core.bus.subscribe(SessionEnded, self._end_session)
 
@@ -96,32 +96,32 @@ class Realtime:
         self.directory.load(await self.core.db.read(rooms.all_memberships))
 
     async def stop(self) -> None:
-        """Answer the orders under way, then close everything with 1012.
+        """Answer the orders in progress, then close everything with 1012.
 
-        Before the database stops: acks are for what is stored.
+        Runs before the database stops, because an ack means that something was stored.
         """
-        self.door.is_closed = self.desk.is_closed = True
+        self.handshake.is_closed = self.runner.is_closed = True
         await _wait_until(self._has_answered, DRAIN_S)
         self.flusher.flush_now()
-        await _wait_until(self._has_been_fetched, GOODBYE_S)
+        await _wait_until(self._has_been_fetched, CLOSE_S)
         for found in self._all_sockets():
             found.hang_up(frames.RESTART)
-        await self.engine.finish(GOODBYE_S)
+        await self.engine.finish(CLOSE_S)
 
     def _has_answered(self) -> bool:
         is_busy = self.eliza is not None and self.eliza.is_busy
-        return not self.desk.in_flight and not is_busy
+        return not self.runner.in_flight and not is_busy
 
     def _has_been_fetched(self) -> bool:
-        """Whether those who poll have everything: it may take several answers."""
+        """Whether polling clients have fetched everything (maybe in several polls)."""
         return all(found.is_fetched for found in self.engine.sockets.values())
 
     def _all_sockets(self) -> "list[EngineSocket | NativeSocket]":
         return [*self.engine.sockets.values(), *self.native.sockets]
 
     def _end_session(self, event: SessionEnded) -> None:
-        """Its tabs hear it, and close; so do its sockets that are no tabs yet."""
-        self.door.end(event.session_id)
+        """Its tabs are told, then closed; its other sockets are closed too."""
+        self.handshake.session_ended(event.session_id)
         for found in self._all_sockets():
             identity = found.identity
             if identity is not None and identity.session_id == event.session_id:
@@ -129,7 +129,7 @@ class Realtime:
 
 
 async def _wait_until(is_done: Any, timeout_s: float) -> None:
-    """Look every 10 ms; give up quietly."""
+    """Check every 10 ms; give up silently after the timeout."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + timeout_s
     while not is_done() and loop.time() < deadline_s:

@@ -1,8 +1,8 @@
-"""Socket.IO: python-socketio's server, reading packets as they come.
+"""Socket.IO: python-socketio's server, reading packets as they arrive.
 
-Connecting, rooms, emits and acks are python-socketio's. What is ours is how a
-packet is read: strictly, in the order received, and an order begins without a
-task of its own. What is malformed ends the connection.
+Connecting, rooms, emits and acks are python-socketio's. What differs is how packets are
+read: strictly, in the order received, and orders start without a task of their own. A
+malformed packet ends the connection.
 """
 
 import logging
@@ -15,18 +15,18 @@ from socketio import packet as sio
 from hai import errors
 from hai.realtime.fanout import FanoutManager, facts_of
 from hai.realtime.namespace import ClientNamespace, HaiNamespace
-from hai.realtime.orders import BULK_CHARS, Ack, OrderDesk
+from hai.realtime.orders import BULK_CHARS, Ack, OrderRunner
 from hai.realtime.wire.engine import (
     Engine,
     EngineSocket,
     Future,
 )
 from hai.realtime.wire.frames import POLICY
-from hai.realtime.wire.handshake import Door
+from hai.realtime.wire.handshake import HandshakeChecks
 from hai.realtime.wire.outbox import Fact
 from hai.realtime.wire.packets import (
+    AckCache,
     Malformed,
-    Memory,
     Packet,
     event_head,
     plain_event,
@@ -34,13 +34,13 @@ from hai.realtime.wire.packets import (
 
 RESERVED = ("connect", "disconnect")  # events that only the server may name
 
-# python-socketio's own log lines carry whole sids: its errors only.
+# python-socketio's own log lines contain whole sids, so only its errors are logged.
 library_logger = logging.getLogger("hai.realtime.library")
 library_logger.setLevel(logging.ERROR)
 
 
 class SocketServer(socketio.AsyncServer):
-    """python-socketio, reading packets as they come: no task per message."""
+    """python-socketio, reading packets as they arrive: no task per message."""
 
     eio: Engine
     manager: FanoutManager
@@ -48,10 +48,10 @@ class SocketServer(socketio.AsyncServer):
     def __init__(
         self,
         *,
-        door: Door,
+        handshake: HandshakeChecks,
         manager: FanoutManager,
-        memory: Memory,
-        desk: OrderDesk,
+        ack_cache: AckCache,
+        runner: OrderRunner,
         **engine: Any,
     ) -> None:
         super().__init__(
@@ -60,13 +60,13 @@ class SocketServer(socketio.AsyncServer):
             logger=library_logger,
             engineio_logger=library_logger,
             async_handlers=False,
-            door=door,
+            handshake=handshake,
             flusher=manager.flusher,
             **engine,
         )
-        self.door = door
-        self.memory = memory
-        self.desk = desk
+        self.handshake = handshake
+        self.ack_cache = ack_cache
+        self.runner = runner
         self.eio.receiver = self.receive
         self.eio.on_end = self._session_ended
 
@@ -76,7 +76,7 @@ class SocketServer(socketio.AsyncServer):
     # --- Packets ---------------------------------------------------------------------
 
     def receive(self, socket: EngineSocket, message: str | bytes) -> Future | None:
-        """One Engine.IO message; what the next one must wait for, if anything.
+        """One Engine.IO message. Returns what the next one must wait for, if anything.
 
         Raises Malformed.
         """
@@ -86,7 +86,7 @@ class SocketServer(socketio.AsyncServer):
         if may_be_order and (event := plain_event(message)):
             ack_id, (name, *arguments) = event
             reply = partial(self._ack, socket, "/", ack_id)
-            return self.desk.start(socket, name, arguments, reply, len(message))
+            return self.runner.start(socket, name, arguments, reply, len(message))
         packet = self._whole_packet(socket, message)
         if packet is None:
             return None
@@ -126,10 +126,10 @@ class SocketServer(socketio.AsyncServer):
         return packet
 
     def _admits_bulk(self, socket: EngineSocket, message: str | bytes) -> bool:
-        """Whether so long a packet may be parsed; if not, and it is an order, it
-        is acked unparsed. An attachment, which is not parsed, counts too."""
+        """Whether so long a packet may be parsed. If not, and it is an order, it is
+        acked without being parsed. Attachments, which are not parsed, count too."""
         try:
-            self.desk.admit_bulk(socket, len(message))
+            self.runner.admit_bulk(socket, len(message))
         except errors.RateLimited as error:
             if isinstance(message, bytes) or (head := event_head(message)) is None:
                 socket.hang_up(POLICY)
@@ -139,10 +139,10 @@ class SocketServer(socketio.AsyncServer):
         return True
 
     def _admits(self, socket: EngineSocket) -> bool:
-        """Whether a namespace may be joined or left. Who does it all the time is
-        no client of ours."""
+        """Whether a namespace may be joined or left. No client of ours does that all
+        the time."""
         try:
-            self.desk.admit_namespace(socket)
+            self.runner.admit_namespace(socket)
         except errors.RateLimited:
             socket.hang_up(POLICY)
             return False
@@ -170,14 +170,15 @@ class SocketServer(socketio.AsyncServer):
         if ack_id is None or socket.closed:
             return
         place = "" if namespace == "/" else f"{namespace},"
-        socket.push(Fact(f"43{place}{ack_id}[{self.memory.dumps(ack)}]".encode()))
+        socket.push(Fact(f"43{place}{ack_id}[{self.ack_cache.dumps(ack)}]".encode()))
 
     # --- Connections -----------------------------------------------------------------
 
     async def _handle_connect(
         self, eio_sid: str, namespace: str | None, data: Any
     ) -> None:
-        """As python-socketio does, with the protocol's words for a refusal."""
+        """As in python-socketio, but with the error messages that the protocol
+        prescribes."""
         namespace = namespace or "/"
         socket = self.eio.find(eio_sid)
         if socket is None:
@@ -194,7 +195,7 @@ class SocketServer(socketio.AsyncServer):
         if sid is None or not self.manager.is_connected(sid, namespace):
             socket.refused_connect()
             return
-        socket.is_welcome()
+        socket.joined_namespace()
         handler = self.namespace_handlers.get(namespace)
         if isinstance(handler, HaiNamespace) and not socket.closed:
             handler.joined(socket)
@@ -202,16 +203,16 @@ class SocketServer(socketio.AsyncServer):
     def sign_in(self, socket: EngineSocket, auth: Any) -> None:
         """By the session that opened the socket, or by a token in CONNECT.
 
-        A socket is one identity's: a second one is refused. Raises HaiError.
+        A socket belongs to one identity: a second one is refused. Raises HaiError.
         """
         token = auth.get("token") if isinstance(auth, dict) else None
         if token is None and socket.identity is None:
             raise errors.Unauthorized()
         if token is None:
             return
-        identity = self.door.find(token, socket.address)
+        identity = self.handshake.find_identity(token, socket.address)
         if socket.identity is None:
-            socket.introduce(identity)
+            socket.authenticate(identity)
         elif socket.identity.session_id != identity.session_id:
             raise errors.Forbidden("This connection is somebody else's.")
 

@@ -1,11 +1,11 @@
-"""Who did what to whom: the statements behind core/audit.py."""
+"""The audit log: the statements behind core/audit.py."""
 
 from typing import NamedTuple
 
 from hai.storage.database import execute
 from hai.storage.writer import Transaction
 
-# With names as they are now; a direct room has none.
+# With the current names; a direct room has none.
 PAGE = """
 SELECT d.id, d.done_at, d.name, d.details,
     a.display_name, u.id, u.display_name, r.id, r.name
@@ -16,7 +16,7 @@ ORDER BY d.id DESC LIMIT ?3
 """
 
 
-class DeedRow(NamedTuple):
+class AuditRow(NamedTuple):
     """actor: None for the operator."""
 
     id: int
@@ -47,10 +47,10 @@ def insert(
     )
 
 
-def page(before: int | None, user_id: int | None, limit: int) -> list[DeedRow]:
+def page(before: int | None, user_id: int | None, limit: int) -> list[AuditRow]:
     """Newest first. (any thread)"""
     edge = 2**62 if before is None else before
-    return list(map(DeedRow._make, execute(PAGE, (edge, user_id, limit))))
+    return list(map(AuditRow._make, execute(PAGE, (edge, user_id, limit))))
 
 
 def forget_before(tx: Transaction, cutoff_at: int) -> None:

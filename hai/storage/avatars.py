@@ -1,4 +1,4 @@
-"""Avatars: one small BLOB of each user who has one, and its mark at the user."""
+"""Avatars: one small BLOB for each user who has one, and its rev in the user's row."""
 
 import hashlib
 from typing import NamedTuple

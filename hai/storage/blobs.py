@@ -1,14 +1,13 @@
 """Picture bytes as numbered chunk rows: append, read a range, delete in slices.
 
-A chunk is 256 KiB, so that neither a picture nor a commit has to fit into
-memory: 500 MiB written chunk by chunk cost 4 MiB of it, one pre-sized BLOB
-503 MiB of write-ahead log. Knows no user, room or rule; pictures.py in core
-does. The same bytes are stored once: a later picture with them has no chunks
-but `bytes_of_id`, and the row that has them stays as long as one is left that
-needs it. A discarded picture is made invisible and older than any cutoff in one
-statement; its bytes then go slice by slice, so that no commit is a long one.
-Each chunk carries its SHA-256, which is compared whenever the chunk is read: bytes
-that a disk has spoiled are never given out as if they were right.
+A chunk is 256 KiB, so neither a picture nor a commit has to fit into memory: 500 MiB
+written chunk by chunk took 4 MiB of it, one pre-sized BLOB 503 MiB of write-ahead log.
+Knows no user, room or rule; core/pictures/ does. Equal bytes are stored once: a later
+picture with the same bytes has no chunks but `bytes_of_id`, and the row with the chunks
+stays as long as another picture needs it. A discarded picture becomes invisible and
+older than any cutoff in one statement; its bytes are then deleted slice by slice, so
+that no commit takes long. Each chunk has its SHA-256, which is checked whenever the
+chunk is read: bytes damaged on the disk are never served as if they were intact.
 """
 
 import hashlib
@@ -20,15 +19,15 @@ from hai.storage.database import execute
 from hai.storage.writer import Transaction
 from hai.units import CHUNK_BYTES as CHUNK_BYTES
 
-# Deleted in one batch: 600 MiB at once took 4.4 s, and all others waited for it.
+# Deleted in one batch: 600 MiB at once took 4.4 s, during which all others waited.
 SLICE_BYTES = 2 * 1024 * 1024
 SLICE_CHUNKS = SLICE_BYTES // CHUNK_BYTES
-SHRINK_BYTES = 1024 * 1024  # given back at a time: 256 pages, about 10 ms
+SHRINK_BYTES = 1024 * 1024  # freed at a time: 256 pages, about 10 ms
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What is known of a picture before its bytes are all here."""
+    """What is known of a picture before all its bytes have arrived."""
 
     room_id: int
     user_id: int
@@ -38,7 +37,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is known of a picture once they are."""
+    """What is known of a picture once they have."""
 
     type: str
     byte_count: int
@@ -51,7 +50,7 @@ class Findings:
 
 
 def begin(tx: Transaction, arrival: Arrival) -> int:
-    """Make room for a picture; returns its id. (writer thread)"""
+    """Insert the row of a new picture; returns its id. (writer thread)"""
     row = tx.execute(
         "INSERT INTO pictures (room_id, user_id, name, alt, type, uploaded_at)"
         " VALUES (?, ?, ?, ?, '', ?) RETURNING id",
@@ -82,8 +81,8 @@ def has_chunks_from(picture_id: int, number: int) -> bool:
 
 
 def cut(tx: Transaction, picture_id: int, number: int) -> bool:
-    """Delete a slice of the chunks from `number` on; whether there may be more.
-    (writer thread)"""
+    """Delete a slice of the chunks from `number` on; whether there may be more. (writer
+    thread)"""
     deleted = tx.execute(
         "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks"
         " WHERE picture_id = ? AND number >= ? LIMIT ?)",
@@ -93,7 +92,7 @@ def cut(tx: Transaction, picture_id: int, number: int) -> bool:
 
 
 def overwrite(tx: Transaction, picture_id: int, number: int, data: bytes) -> None:
-    """Put another chunk, as long as the one that is there. (writer thread)"""
+    """Replace a chunk by another of the same length. (writer thread)"""
     tx.execute(
         "UPDATE chunks SET bytes = ?, sha256 = ? WHERE picture_id = ? AND number = ?",
         (data, _digest(data), picture_id, number),
@@ -105,7 +104,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def complete(tx: Transaction, picture_id: int, found: Findings) -> None:
-    """All bytes are here: from now on the picture can be seen. (writer thread)"""
+    """All bytes have arrived: from now on the picture is visible. (writer thread)"""
     tx.execute(
         "UPDATE pictures SET type = ?, bytes = ?, width = ?, height = ?, sha256 = ?,"
         " uploaded_at = ?, completed_at = ?, thumbnail_tried_at = ?, is_animated = ?,"
@@ -117,7 +116,7 @@ def complete(tx: Transaction, picture_id: int, found: Findings) -> None:
             found.width,
             found.height,
             found.sha256,
-            tx.now_ms,  # what came for days has its day of waiting still before it
+            tx.now_ms,  # an upload that took days still has a day to be sent
             tx.now_ms,
             None if found.wants_thumbnail else tx.now_ms,
             found.is_animated,
@@ -138,8 +137,7 @@ def find_twin(found: Findings) -> int | None:
 
 
 def share(tx: Transaction, picture_id: int, twin_id: int) -> None:
-    """Let a picture have the chunks of its twin, and all that was made of them.
-    (writer thread)"""
+    """Let a picture use the chunks and thumbnail of its twin. (writer thread)"""
     tx.execute(
         "UPDATE pictures SET bytes_of_id = twin.id, blur = twin.blur,"
         " thumbnail_tried_at = twin.thumbnail_tried_at"
@@ -168,7 +166,7 @@ def find(picture_id: int) -> tuple[Any, ...] | None:
 def read_chunk(picture_id: int, number: int) -> bytes | None:
     """One chunk, or None when it is gone. (reader thread)
 
-    Raises PictureDamaged when it is not as it was stored.
+    Raises PictureDamaged when its bytes are not those that were stored.
     """
     row = execute(
         "SELECT c.bytes, c.sha256 FROM pictures p"
@@ -185,8 +183,8 @@ def read_chunk(picture_id: int, number: int) -> bytes | None:
 
 
 def stored_bytes(user_id: int) -> int:
-    """What this user's pictures take, each counted in full, and their avatar.
-    (any thread)"""
+    """The size of this user's pictures, each counted in full, and their avatar. (any
+    thread)"""
     row = execute(
         "SELECT coalesce((SELECT sum(bytes) FROM pictures WHERE user_id = ?1), 0)"
         " + coalesce((SELECT length(bytes) FROM avatars WHERE user_id = ?1), 0)",
@@ -196,7 +194,7 @@ def stored_bytes(user_id: int) -> int:
 
 
 def file_bytes() -> int:
-    """What the database takes, without what it has free. (any thread)"""
+    """The size of the database without its free pages. (any thread)"""
     sizes = [
         execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_count", "freelist_count", "page_size")
@@ -204,13 +202,12 @@ def file_bytes() -> int:
     return int((sizes[0] - sizes[1]) * sizes[2])
 
 
-def shrink(connection: Any, breathe: Any, *, spare_bytes: int) -> bool:
-    """Give a slice of the file's free space back to the disk, beyond some spare.
+def shrink(connection: Any, yield_to_writes: Any, *, spare_bytes: int) -> bool:
+    """Return a slice of the file's free space to the disk, beyond some spare.
 
-    Run aside, in no transaction: the pragma gives up one page a step, and only
-    `executescript` goes on to the last one. The file itself gets smaller when the
-    log is written back, so the last slice does that. Returns whether there is more
-    to give. (writer thread)
+    Run as maintenance, outside any transaction: the pragma frees one page per step, and
+    only `executescript` steps to the end. The file itself shrinks at a checkpoint, so
+    the last slice does one. Returns whether there is more to free. (writer thread)
     """
     free = connection.execute("PRAGMA freelist_count").fetchone()[0]
     page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
@@ -226,7 +223,7 @@ def shrink(connection: Any, breathe: Any, *, spare_bytes: int) -> bool:
 
 
 def discard(tx: Transaction, picture_ids: list[int]) -> None:
-    """Unsent pictures: unseen at once, to be swept next. (writer thread)"""
+    """Unsent pictures: hidden at once, deleted by the next sweep. (writer thread)"""
     marks = ", ".join("?" * len(picture_ids))
     tx.execute(
         "UPDATE pictures SET completed_at = NULL, uploaded_at = 0"
@@ -236,8 +233,8 @@ def discard(tx: Transaction, picture_ids: list[int]) -> None:
 
 
 def discard_unfinished(tx: Transaction) -> None:
-    """What was still arriving and cannot go on; only before uploads begin.
-    (writer thread)"""
+    """Pictures that were still arriving and cannot continue; call it only before
+    uploads begin. (writer thread)"""
     tx.execute(
         "UPDATE pictures SET uploaded_at = 0 WHERE completed_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.picture_id = pictures.id"
@@ -248,7 +245,7 @@ def discard_unfinished(tx: Transaction) -> None:
 def delete_slice(tx: Transaction, cutoff_at: int) -> bool:
     """Delete at most SLICE_BYTES of unsent pictures older than `cutoff_at`.
 
-    Uploads that can go on expire by themselves (uploads.py), and are left alone.
+    Uploads that can be resumed expire separately (uploads.py) and are left alone.
     Returns whether there may be more. (writer thread)
     """
     row = tx.execute(
@@ -263,7 +260,7 @@ def delete_slice(tx: Transaction, cutoff_at: int) -> bool:
     if row is None:
         return False
     (picture_id,) = row
-    # Unseen first: a picture half of whose chunks are gone must not be served.
+    # Hidden first: a picture with half of its chunks must not be served.
     tx.execute(
         "UPDATE pictures SET completed_at = NULL, uploaded_at = 0 WHERE id = ?", row
     )

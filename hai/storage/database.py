@@ -1,14 +1,13 @@
 """Opens the database: one writer thread, a few reader threads.
 
-`write` goes through the writer thread (writer.py). `read` runs a plain
-function in one read transaction on a reader thread (sqlite/readers.py), so that all
-its queries see the same moment; so does `read_slow`, for what may take more
-than 5 ms. `read_now` does the same on the loop thread and is only for reads
-that were measured under 200 us; nothing else may block the loop. A query
-outside of these raises, because `autoconnect` is off.
+`write` goes through the writer thread (writer.py). `read` runs a plain function in one
+read transaction on a reader thread (sqlite/readers.py), so all its queries see the same
+snapshot; `read_slow` does the same for reads that may take more than 5 ms. `read_now`
+runs on the loop thread and is only for reads measured below 200 us; nothing else may
+block the loop. A query outside of these raises, because `autoconnect` is off.
 
-A file that is there is never replaced by a new one: what cannot be opened, is
-damaged or is not ours raises `Unusable`, and stays as it is.
+An existing file is never replaced by a new one: a file that cannot be opened, is
+damaged or is not ours raises `Unusable` and is left as it is.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ from hai.storage.sqlite.readers import Readers
 from hai.storage.sqlite.readers import asker as asker
 from hai.storage.sqlite.reserve import RESERVE_NAME
 from hai.storage.sqlite.write_lock import BUSY_TIMEOUT_MS
-from hai.storage.writer import Aside, Write, Writer
+from hai.storage.writer import Maintenance, Write, Writer
 from hai.units import CHUNK_BYTES
 
 Result = TypeVar("Result")
@@ -40,15 +39,15 @@ logger = logging.getLogger(__name__)
 
 SQLITE_VERSION = sqlite3.sqlite_version
 
-LONG_READ_S = 1.0  # a read that takes longer is ended when it keeps the WAL long
+LONG_READ_S = 1.0  # a longer read is interrupted if it keeps the WAL from shrinking
 
 PRAGMAS = {
-    "auto_vacuum": "incremental",  # before the first table, or it does nothing
+    "auto_vacuum": "incremental",  # before the first table; it has no effect later
     "journal_mode": "wal",  # readers and the writer do not wait for each other
     "foreign_keys": 1,
     "busy_timeout": BUSY_TIMEOUT_MS,
-    "wal_autocheckpoint": 0,  # wal.py does it, and hears of what goes wrong there
-    # A savepoint's journal is in memory: no file is made and removed in each batch.
+    "wal_autocheckpoint": 0,  # wal.py does it, and sees its errors
+    # Savepoint journals in memory: no file is created and deleted in each batch.
     "temp_store": "memory",
     "journal_size_limit": 64 * 1024 * 1024,
     "cache_size": -4096,  # 4 MiB for each of four connections
@@ -81,7 +80,7 @@ class Database:
             rescue=self._rescue,
         )
         self.readers = Readers(
-            self.engine, self._look_at, before_connect=self._refuse_lost_files
+            self.engine, self._check_error, before_connect=self._refuse_lost_files
         )
 
     async def start(self) -> None:
@@ -111,7 +110,7 @@ class Database:
     async def stop(self) -> None:
         """Commit what is queued, then close every connection.
 
-        They stay open after a loss: then the process should end without `close`.
+        After a lost file they stay open: then the process should end without `close`.
         """
         await self.writer.stop()
         await self.readers.stop()
@@ -126,8 +125,10 @@ class Database:
 
     @property
     def has_lost_file(self) -> bool:
-        """Then SQLite must not close its files: it would write the log into what has
-        the database's name now, or into what has lost its log, and remove a log."""
+        """Then SQLite must not close its files: it would write the log into whatever
+        has the database's name now, or into a database that has lost its log, and
+        delete a log.
+        """
         return isinstance(self.writer.failure, LostFile)
 
     def _rescue(
@@ -143,13 +144,13 @@ class Database:
         )
 
     def _end_run(self) -> None:
-        """On a full disk the mark stays: the next start is then an unclean one."""
+        """If the disk is full the mark stays, and the next start counts as unclean."""
         self.engine.execute_sql("PRAGMA query_only = 0")
         with contextlib.suppress(DatabaseError):
             epoch.end_run(self.engine.execute_sql)
 
     def write(self, run: Callable[..., Result], *args: Any) -> "asyncio.Future[Result]":
-        """Queue `run(tx, *args)`. Queued when this returns, durable when awaited."""
+        """Queue `run(tx, *args)`: queued when this returns, durable when awaited."""
         return self.writer.submit(Write(run, _new_future(), args))
 
     def write_bulk(self, run: Callable[..., Any], item: Any) -> "asyncio.Future[Any]":
@@ -164,36 +165,36 @@ class Database:
         chunk_bytes: int = CHUNK_BYTES,
         fills: bool = True,
     ) -> "asyncio.Future[Result]":
-        """The slow lane: hais go first. Await it: that is the back-pressure."""
+        """The slow queue: hais go first. Await it: that is the back-pressure."""
         write = Write(run, _new_future(), args, chunk_bytes=chunk_bytes, fills=fills)
         return self.writer.submit(write)
 
-    def write_aside(self, run: Aside) -> "asyncio.Future[Any]":
-        """Run `run(connection, breathe)` on the writer thread, between batches."""
-        return self.writer.submit(Write(run, _new_future(), aside=run))
+    def run_maintenance(self, run: Maintenance) -> "asyncio.Future[Any]":
+        """Run `run(connection, yield_to_writes)` between batches. (writer thread)"""
+        return self.writer.submit(Write(run, _new_future(), maintenance=run))
 
     async def read(self, run: Callable[..., Result], *args: Any) -> Result:
         """Run `run(*args)` in one read transaction on a reader thread.
 
-        For the `asker` of this task, in turn with others. To cancel it ends it.
-        Raises Busy when too many of theirs are waiting, and for one of seconds that
-        kept the write-ahead log growing.
+        On behalf of this task's `asker`, in turn with others. Cancelling it interrupts
+        the read. Raises Busy when too many reads of the asker are waiting, and when a
+        long read was interrupted because it kept the write-ahead log growing.
         """
         result: Result = await self.readers.read(run, args)
         return result
 
     async def read_slow(self, run: Callable[..., Result], *args: Any) -> Result:
-        """The same for what takes more than 5 ms or grows with all that is stored:
-        it never keeps short reads from a thread, and fewer of them may wait."""
+        """The same for reads that take more than 5 ms or grow with the data: they never
+        take the last thread from short reads, and fewer of them may wait."""
         result: Result = await self.readers.read(run, args, is_slow=True)
         return result
 
     def read_now(self, run: Callable[..., Result], *args: Any) -> Result:
-        """The same on the loop thread; measured under 200 us or not at all."""
+        """The same on the loop thread; only for reads measured below 200 us."""
         try:
             return run(*args)
         except DatabaseError as error:
-            self._look_at(error)
+            self._check_error(error)
             raise
 
     def _refuse_lost_files(self) -> None:
@@ -202,25 +203,28 @@ class Database:
             self.writer.fail(LostFile(loss))
             raise errors.Busy()
 
-    def _look_at(self, error: BaseException) -> None:
-        """What a read has met. Damage ends Hai: what else is there can be trusted?
+    def _check_error(self, error: BaseException) -> None:
+        """Translate the error of a read. Damage stops Hai, because nothing else in the
+        file can be trusted.
 
-        Raises Busy for it, and for a read that was ended. (any thread)
+        Raises Busy for damage, for a lock, and for a read that was interrupted. (any
+        thread)
         """
         if not isinstance(error, DatabaseError):
             return
         if faults.is_fatal(error):
             self.writer.fail(error)
             raise errors.Busy() from error
-        if faults.code_of(error) == sqlite3.SQLITE_INTERRUPT:
+        is_interrupted = faults.code_of(error) == sqlite3.SQLITE_INTERRUPT
+        if is_interrupted or faults.is_locked(error):
             raise errors.Busy() from error
 
 
 def inspect(path: Path) -> None:
     """Look at a file before anything is changed in it.
 
-    Raises Unusable when a new database must not be made, NewerSchema, or
-    sqlite3.Error: it cannot be read or is damaged where we look.
+    Raises Unusable when a new database must not be created, NewerSchema, or
+    sqlite3.Error when it cannot be read or is damaged where we look.
     """
     _refuse_after_loss(path)
     if not path.exists() or not path.stat().st_size:
@@ -241,14 +245,14 @@ def inspect(path: Path) -> None:
 
 
 def _refuse_after_loss(path: Path) -> None:
-    """A file was lost while an earlier Hai served, and what is here may be older."""
+    """A file was lost while an earlier Hai served, and the present one may be older."""
     note = path.with_name(rescue.NOTE_NAME)
     if note.exists():
         raise Unusable(note.read_text().strip())
 
 
 def _refuse_leftovers(path: Path) -> None:
-    """A database has been here: a new one would hide that it is gone."""
+    """There was a database here: a new one would hide that it is gone."""
     if rescued := sorted(path.parent.glob(f"{rescue.PREFIX}*.db")):
         raise Unusable(
             f"{path} is missing or empty; what an earlier Hai has rescued:"

@@ -1,9 +1,8 @@
-"""Hais: the hot statements behind core/talk/hais.py, and their pages.
+"""Hais: the hot statements behind core/talk/hais.py, and pages of hais.
 
-A batch of sends costs four statements however many they are: each sqlite3
-step outside a statement hands the GIL to a busy loop and may wait 5 ms to
-get it back, so one multi-row statement matters beyond its own cost
-(11 us a row in a hundred, 228 us row by row).
+A batch of sends takes four statements, however many there are: each sqlite3 step
+releases the GIL to a busy loop and may wait 5 ms to get it back, so one multi-row
+statement saves more than its own cost (11 us a row in a hundred, 228 us row by row).
 """
 
 import json
@@ -21,8 +20,8 @@ COLUMNS = (
 
 
 class HaiRow(NamedTuple):
-    """COLUMNS, in their order. Pages and sends do without the names: they would cost
-    0.3 us a hai for nothing, as hai_objects takes a row apart at once."""
+    """COLUMNS, in their order. Pages and sends use plain tuples: the names would cost
+    0.3 us a hai for nothing, as hai_objects unpacks a row at once."""
 
     id: int
     rev: int
@@ -39,7 +38,7 @@ class HaiRow(NamedTuple):
 
 
 class DatedHai(NamedTuple):
-    """One with its time: it was not sent just now."""
+    """A hai with its time, if it is not sent just now."""
 
     id: int
     room_id: int
@@ -50,10 +49,10 @@ class DatedHai(NamedTuple):
     reply_to: int | None
 
 
-class LookedUp(NamedTuple):
+class SendChecks(NamedTuple):
     """What decides whether a send is stored.
 
-    room_kind: None where there is no such room. hai_id, order_hash: of what is stored
+    room_kind: None if there is no such room. hai_id, order_hash: of the hai stored
     under its client_id.
     """
 
@@ -66,7 +65,7 @@ class LookedUp(NamedTuple):
 
 
 # One row per send.
-LOOK_UP = """
+CHECK_SENDS = """
 SELECT r.kind, m.id IS NOT NULL, h.id, h.order_hash, p.id IS NOT NULL,
     q.hai_id IS p.id OR (p.deleted_at IS NOT NULL AND (q.uploaded_at = 0
             OR (q.id IS NULL AND send.value ->> 4 <=
@@ -95,13 +94,14 @@ FROM json_each(?)
 """
 
 
-def look_up(tx: Transaction, sends: list[tuple[Any, ...]]) -> list[LookedUp]:
+def check_sends(tx: Transaction, sends: list[tuple[Any, ...]]) -> list[SendChecks]:
     """For sends (user_id, room_id, client_id, reply_to, reply_to_picture), in their
-    order. A tombstone counts as there, with a picture that has gone, and so does one
-    that was not kept: they may have gone while the reply was waiting. What is still to
-    come was in no tombstone. (writer thread)"""
-    found = tx.execute(LOOK_UP, (json.dumps(sends),)).fetchall()
-    return list(map(LookedUp._make, found))
+    order. A tombstone with a removed picture counts as existing, and so does a picture
+    that was not kept: they may have been removed while the reply was waiting. A picture
+    id that does not exist yet was never in a tombstone. (writer thread)
+    """
+    found = tx.execute(CHECK_SENDS, (json.dumps(sends),)).fetchall()
+    return list(map(SendChecks._make, found))
 
 
 def insert_all(tx: Transaction, rows: list[tuple[Any, ...]]) -> None:
@@ -120,7 +120,7 @@ def change(tx: Transaction, hai_id: int, **columns: Any) -> None:
 
 
 def forget_content(tx: Transaction, hai_id: int) -> None:
-    """Drop reactions, and hand the pictures to the sweeper. (writer thread)"""
+    """Delete reactions, and pass the pictures to the sweeper. (writer thread)"""
     tx.execute("DELETE FROM reactions WHERE hai_id = ?", (hai_id,))
     tx.execute(
         "UPDATE pictures SET hai_id = NULL, completed_at = NULL, uploaded_at = 0"
@@ -153,8 +153,8 @@ def deleted_of(hai_ids: Iterable[int]) -> list[int]:
     return [hai_id for (hai_id,) in rows]
 
 
-# The last ones below an id, the first ones above it; and of those with pictures, found
-# in an index of their own: how much was said between them costs nothing.
+# The last hais below an id, the first above it; and the same for hais with pictures,
+# found by an index of their own: the hais between them cost nothing.
 NEWEST = f"""
 SELECT {COLUMNS} FROM hais h WHERE h.room_id = ? AND h.id < ? AND h.deleted_at IS NULL
 ORDER BY h.id DESC LIMIT ?
@@ -185,7 +185,7 @@ ORDER BY h.id
 def newest(
     room_id: int, limit: int, *, before: int | None, with_pictures: bool = False
 ) -> list[tuple[Any, ...]]:
-    """The last ones below `before`, newest first, without tombstones. (any thread)"""
+    """The last hais below `before`, newest first, without tombstones. (any thread)"""
     edge = 2**62 if before is None else before
     query = NEWEST_PICTURES if with_pictures else NEWEST
     rows: list[tuple[Any, ...]] = execute(query, (room_id, edge, limit)).fetchall()
@@ -195,7 +195,7 @@ def newest(
 def following(
     room_id: int, limit: int, *, after: int, with_pictures: bool = False
 ) -> list[tuple[Any, ...]]:
-    """The first ones above `after`, oldest first, without tombstones. (any thread)"""
+    """The first hais above `after`, oldest first, without tombstones. (any thread)"""
     query = FOLLOWING_PICTURES if with_pictures else FOLLOWING
     rows: list[tuple[Any, ...]] = execute(query, (room_id, after, limit)).fetchall()
     return rows
@@ -219,8 +219,8 @@ ORDER BY h.rev LIMIT ?
 
 
 def since(user_id: int, since_rev: int, limit: int) -> list[HaiRow]:
-    """Hais of this user's rooms above since_rev, by rev, tombstones too.
-    (any thread)"""
+    """Hais of this user's rooms above since_rev, by rev, including tombstones. (any
+    thread)"""
     args = (user_id, since_rev, limit)
     sent = execute(SENT_SINCE, args).fetchall()
     changed = execute(CHANGED_SINCE, args).fetchall()

@@ -1,9 +1,9 @@
 """The tables, as Peewee models: columns, foreign keys, constraints.
 
-No behaviour. Each class says what a row means and how many to expect.
-The schema itself is made by migrations.py; a test compares the two.
-All `_at` are milliseconds since 1970 UTC; docs/protocol.md says what a `rev` is.
-One process serves one database, so the models are bound to one proxy.
+No behaviour. Each class says what a row means and how many to expect. The schema itself
+is created by migrations.py; a test compares the two. All `_at` are milliseconds since
+1970 UTC; docs/protocol.md says what a `rev` is. One process serves one database, so the
+models are bound to one proxy.
 """
 
 from peewee import (
@@ -23,9 +23,9 @@ from peewee import (
 __all__ = [
     "MODELS",
     "SQL",
+    "AuditRecord",
     "Avatar",
     "Chunk",
-    "Deed",
     "GonePicture",
     "Hai",
     "Invite",
@@ -61,8 +61,8 @@ class Server(Table):
     epoch = TextField()
     created_at = BigIntegerField()
     running = TextField(null=True)  # epoch.py: full, normal; null: not running
-    epoch_before = TextField(null=True)  # null: this is the database's first life
-    rev_before = BigIntegerField(null=True)  # at which that one ended
+    epoch_before = TextField(null=True)  # null: this is the first epoch
+    rev_before = BigIntegerField(null=True)  # the last rev of that epoch
 
 
 class User(Table):
@@ -77,8 +77,8 @@ class User(Table):
     password_hash = TextField(null=True)  # Argon2id; null: no password sign-in
     created_at = BigIntegerField()
     deactivated_at = BigIntegerField(null=True)
-    avatar_rev = BigIntegerField(null=True)  # part of its URL; null: a letter is drawn
-    max_bytes = BigIntegerField(null=True)  # of pictures; null: as the setting says
+    avatar_rev = BigIntegerField(null=True)  # part of its URL; null: shown as a letter
+    max_bytes = BigIntegerField(null=True)  # of pictures; null: the setting applies
 
     class Meta:
         table_name = "users"
@@ -113,7 +113,7 @@ class Session(Table):
 
 
 class Invite(Table):
-    """A link by which people make their own accounts. A few."""
+    """A link with which people create their own accounts. A few."""
 
     id = AutoField()
     code_hash = BlobField(unique=True)
@@ -136,28 +136,28 @@ class Room(Table):
     created_by = ForeignKeyField(User, backref="rooms", null=True)
     created_at = BigIntegerField()
     is_for_everyone = IntegerField()  # 1: new people become members
-    direct_key = TextField(unique=True, null=True)  # "3,7": found again
+    direct_key = TextField(unique=True, null=True)  # "3,7": the sorted user ids
     member_count = IntegerField()  # kept in step by storage/rooms.py
-    picture_days = IntegerField()  # pictures go when they are older; 0: never
+    picture_days = IntegerField()  # older pictures are removed; 0: never
     has_receipts = IntegerField()  # 1: members see how far others have read
-    receipts_rev = BigIntegerField()  # since when: older hais are not told of
+    receipts_rev = BigIntegerField()  # since when: not for older hais
 
     class Meta:
         table_name = "rooms"
 
 
 class Membership(Table):
-    """A user's place in a room: the many-to-many between the two.
+    """A user's place in a room: the many-to-many relation between the two.
 
-    An ended one stays as a row with its end, so that catching up can tell.
+    A membership that has ended stays as a row with its end, for clients that catch up.
     """
 
     id = AutoField()
     rev = BigIntegerField()
     room = ForeignKeyField(Room, backref="memberships")
     user = ForeignKeyField(User, backref="memberships")
-    made_rev = BigIntegerField()  # of the first time: who comes back keeps the row
-    began_rev = BigIntegerField()  # newer than a client's rev: room is new to it
+    made_rev = BigIntegerField()  # of the first time: who rejoins keeps the row
+    began_rev = BigIntegerField()  # newer than a client's rev: the room is new to it
     began_at = BigIntegerField()
     ended_at = BigIntegerField(null=True)
     read_hai_id = BigIntegerField()  # read marker; 0: nothing read
@@ -170,8 +170,8 @@ class Membership(Table):
 class Hai(Table):
     """What a user sent. Millions. Its id is the rev at which it was stored.
 
-    So ids are ordered like revs, in all rooms together, and a hai that never
-    changed has rev = id (the partial index in migrations.py uses that).
+    So ids are ordered like revs, across all rooms, and a hai that was never changed has
+    rev = id (the partial index in migrations.py uses that).
     """
 
     id = BigIntegerField(primary_key=True)
@@ -186,14 +186,14 @@ class Hai(Table):
     edited_at = BigIntegerField(null=True)
     deleted_at = BigIntegerField(null=True)  # a tombstone: text "", no pictures
     reply_to = BigIntegerField(null=True)  # id of a hai of the same room
-    reply_to_picture = BigIntegerField(null=True)  # one that the other hai had
+    reply_to_picture = BigIntegerField(null=True)  # a picture of that hai
 
     class Meta:
         table_name = "hais"
 
 
 class Picture(Table):
-    """A stored picture, video or voice; without hai_id it was not sent yet."""
+    """A stored picture, video or voice; without hai_id it has not been sent yet."""
 
     id = AutoField()
     room = ForeignKeyField(Room, backref="pictures")
@@ -203,7 +203,7 @@ class Picture(Table):
     name = TextField()
     type = TextField()  # image/..., video/... or audio/...; "": still arriving
     bytes = BigIntegerField()
-    width = IntegerField()  # of a voice 0, and so is its height
+    width = IntegerField()  # 0 for a voice, like its height
     height = IntegerField()
     alt = TextField(null=True)
     sha256 = BlobField(null=True)
@@ -213,21 +213,21 @@ class Picture(Table):
     completed_at = BigIntegerField(null=True)  # null: still arriving
     is_animated = IntegerField()  # 1: it has more than one frame
     blur = TextField(null=True)  # a data: URL of about 200 characters
-    thumbnail_tried_at = BigIntegerField(null=True)  # null: it is still to be made
-    duration_ms = BigIntegerField(default=0)  # of a video or a voice; 0: not known
+    thumbnail_tried_at = BigIntegerField(null=True)  # null: still to be made
+    duration_ms = BigIntegerField(default=0)  # of a video or a voice; 0: unknown
 
     class Meta:
         table_name = "pictures"
 
 
 class Thumbnail(Table):
-    """A small still of a picture, for those that are large or move. About 30 KiB."""
+    """A small still image of a picture that is large or animated. About 30 KiB."""
 
     picture = ForeignKeyField(Picture, backref="thumbnails", primary_key=True)
     type = TextField()  # image/webp
     width = IntegerField()
     height = IntegerField()
-    bytes = BlobField()  # the others before it are read without it
+    bytes = BlobField()  # last, so that the others can be read without it
     sha256 = BlobField(null=True)  # of the bytes
 
     class Meta:
@@ -242,7 +242,7 @@ class Chunk(Table):
     number = IntegerField()
     offset = BigIntegerField()  # of its first byte within the picture
     bytes = BlobField()
-    sha256 = BlobField(null=True)  # of these bytes; null: stored before they were kept
+    sha256 = BlobField(null=True)  # of these bytes; null: stored before digests existed
 
     class Meta:
         table_name = "chunks"
@@ -250,25 +250,25 @@ class Chunk(Table):
 
 
 class UnfinishedUpload(Table):
-    """A picture that comes in pieces, by tus. Some at a time; gone after days.
+    """A picture that arrives in pieces, by tus. A few at a time; deleted after days.
 
-    Of those that are whole it remembers the picture, should the last answer be lost.
+    A finished one keeps the picture's id, in case the last response was lost.
     """
 
     id = AutoField()
-    token_hash = BlobField(unique=True)  # SHA-256 of what its address ends with
+    token_hash = BlobField(unique=True)  # SHA-256 of the token in its URL
     user = ForeignKeyField(User, backref="uploads")
     room = ForeignKeyField(Room, backref="uploads")
     picture = ForeignKeyField(Picture, backref="uploads", null=True)
     length = BigIntegerField()  # of the file, in bytes
-    received = BigIntegerField()  # of these, the first that need not come again
-    metadata = TextField()  # as the client said it: Upload-Metadata
+    received = BigIntegerField()  # how many of them need not be sent again
+    metadata = TextField()  # as the client sent it: Upload-Metadata
     name = TextField()
     alt = TextField(null=True)
-    keeps_metadata = IntegerField()  # 1: the picture is stored as it comes
+    keeps_metadata = IntegerField()  # 1: the picture is stored unchanged
     chunk_count = IntegerField()  # stored chunks of the picture
-    tail = BlobField(null=True)  # what is to be stored and fills no chunk yet
-    reader = TextField(null=True)  # where core/pictures/reader.py was
+    tail = BlobField(null=True)  # bytes that do not fill a chunk yet
+    reader = TextField(null=True)  # the state of core/pictures/reader.py
     touched_at = BigIntegerField()
     completed_at = BigIntegerField(null=True)
 
@@ -277,9 +277,9 @@ class UnfinishedUpload(Table):
 
 
 class GonePicture(Table):
-    """What is left of a picture that was not kept: its place in its hai.
+    """What remains of a picture that was removed: its place in its hai.
 
-    The id is the one it had. Its bytes, and all that was made of them, are gone.
+    The id is the picture's. Its bytes, and everything derived from them, are gone.
     """
 
     id = IntegerField(primary_key=True)
@@ -298,20 +298,20 @@ class GonePicture(Table):
 
 
 class PictureRemoval(Table):
-    """Somebody's or a room's pictures that are to go. Ends when all of them went."""
+    """A user's or room's pictures that are to be removed. Deleted when all are gone."""
 
     id = AutoField()
     user = ForeignKeyField(User, backref="picture_removals", null=True)
     room = ForeignKeyField(Room, backref="picture_removals", null=True)
-    before_at = BigIntegerField()  # those that were sent before
-    spares_direct = IntegerField()  # 1: not those of a user's direct rooms
+    before_at = BigIntegerField()  # only those sent before
+    spares_direct = IntegerField()  # 1: except those in a user's direct rooms
 
     class Meta:
         table_name = "picture_removals"
 
 
 class PasswordReset(Table):
-    """A link by which a user sets a new password, once. Hardly any."""
+    """A link with which a user sets a new password, once. Very few."""
 
     id = AutoField()
     user = ForeignKeyField(User, backref="password_resets", unique=True)
@@ -323,23 +323,25 @@ class PasswordReset(Table):
         table_name = "password_resets"
 
 
-class Deed(Table):
+class AuditRecord(Table):
     """What an owner or admin did, and to whom; kept for a year. A few a day."""
 
     id = AutoField()
     done_at = BigIntegerField()
-    actor = ForeignKeyField(User, backref="deeds", null=True)  # null: the operator
+    actor = ForeignKeyField(
+        User, backref="audit_records", null=True
+    )  # null: the operator
     name = TextField()  # core/audit.py lists them
-    user = ForeignKeyField(User, backref="deeds_suffered", null=True)
-    room = ForeignKeyField(Room, backref="deeds_suffered", null=True)
-    details = TextField(null=True)  # "member", "30 days": as few words as it takes
+    user = ForeignKeyField(User, backref="audited", null=True)
+    room = ForeignKeyField(Room, backref="audited", null=True)
+    details = TextField(null=True)  # "member", "30 days": as short as possible
 
     class Meta:
         table_name = "deeds"
 
 
 class Reaction(Table):
-    """An emoji of a user on a hai: the many-to-many between the two."""
+    """A user's emoji on a hai: the many-to-many relation between the two."""
 
     hai = ForeignKeyField(Hai, backref="reactions")
     user = ForeignKeyField(User, backref="reactions")
@@ -368,5 +370,5 @@ MODELS = (
     GonePicture,
     PictureRemoval,
     PasswordReset,
-    Deed,
+    AuditRecord,
 )

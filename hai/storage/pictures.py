@@ -1,7 +1,7 @@
-"""Pictures: what is known of one, the statements behind core/pictures/stored.py.
+"""Pictures: what is known of one; the statements behind core/pictures/stored.py.
 
-Their bytes, and how they come and go, are in blobs.py. An arriving picture is found
-by nothing here.
+Their bytes, and how they are stored and deleted, are in blobs.py. Pictures that are
+still arriving are never returned here.
 """
 
 import json
@@ -20,7 +20,7 @@ SOURCE = "FROM pictures p LEFT JOIN thumbnails t ON t.picture_id = p.id"
 
 
 class PictureRow(NamedTuple):
-    """COLUMNS, in their order; of a thumbnail None where there is none."""
+    """COLUMNS, in their order; None for the columns of a missing thumbnail."""
 
     id: int
     name: str
@@ -38,14 +38,14 @@ class PictureRow(NamedTuple):
 
 
 class SentPicture(NamedTuple):
-    """One of a hai, and what it is said to show."""
+    """A picture of a hai, and its description."""
 
     hai_id: int
     alt: str | None
 
 
 def of_hais(hai_ids: list[int]) -> list[tuple[int, PictureRow]]:
-    """With the id of the hai, in their places. (any thread)"""
+    """With the id of the hai, in their order. (any thread)"""
     rows = execute(
         f"SELECT p.hai_id, {COLUMNS} {SOURCE}"
         " WHERE p.hai_id IN (SELECT value FROM json_each(?))"
@@ -56,7 +56,7 @@ def of_hais(hai_ids: list[int]) -> list[tuple[int, PictureRow]]:
 
 
 def find(picture_id: int) -> PictureRow | None:
-    """A whole one, sent or not. (any thread)"""
+    """A complete one, sent or not. (any thread)"""
     row = execute(
         f"SELECT {COLUMNS} {SOURCE} WHERE p.id = ? AND p.completed_at IS NOT NULL",
         (picture_id,),
@@ -65,7 +65,7 @@ def find(picture_id: int) -> PictureRow | None:
 
 
 def find_unsent(user_id: int, picture_id: int) -> PictureRow | None:
-    """A whole one of this user that is in no hai. (any thread)"""
+    """A complete one of this user that is in no hai. (any thread)"""
     row = execute(
         f"SELECT {COLUMNS} {SOURCE} WHERE p.id = ? AND p.user_id = ?"
         " AND p.hai_id IS NULL AND p.completed_at IS NOT NULL",
@@ -75,7 +75,8 @@ def find_unsent(user_id: int, picture_id: int) -> PictureRow | None:
 
 
 def takeable(user_id: int, room_id: int, picture_ids: list[int]) -> set[int]:
-    """Of these, whole, this user's, of this room, in no hai. (any thread)"""
+    """Those of these that are complete, this user's, of this room and in no hai. (any
+    thread)"""
     rows = execute(
         "SELECT id FROM pictures WHERE id IN (SELECT value FROM json_each(?))"
         " AND user_id = ? AND room_id = ? AND hai_id IS NULL"
@@ -86,7 +87,7 @@ def takeable(user_id: int, room_id: int, picture_ids: list[int]) -> set[int]:
 
 
 def attach(tx: Transaction, hai_id: int, picture_ids: Iterable[int]) -> None:
-    """In this order; `takeable` said that they may. (writer thread)"""
+    """In this order; `takeable` has allowed it. (writer thread)"""
     for position, picture_id in enumerate(picture_ids):
         tx.execute(
             "UPDATE pictures SET hai_id = ?, position = ? WHERE id = ?",
@@ -111,7 +112,7 @@ def set_alt(tx: Transaction, picture_id: int, alt: str | None) -> None:
 
 
 def digests_sent(user_id: int, client_id: str) -> dict[int, bytes]:
-    """Of the pictures of that hai by their ids, in their places. (any thread)"""
+    """Of the pictures of that hai, by id, in their order. (any thread)"""
     rows: Any = (
         Picture.select(Picture.id, Picture.sha256)
         .join(Hai)
@@ -123,7 +124,7 @@ def digests_sent(user_id: int, client_id: str) -> dict[int, bytes]:
 
 
 def digests(picture_ids: Sequence[int]) -> dict[int, bytes]:
-    """Of these by their ids, unknown ones left out. (any thread)"""
+    """Of these pictures, by id; unknown ones are left out. (any thread)"""
     query = Picture.select(Picture.id, Picture.sha256)
     rows: Any = query.where(Picture.id.in_(picture_ids)).tuples()
     return {picture_id: bytes(sha256 or b"") for picture_id, sha256 in rows}

@@ -7,7 +7,7 @@ from hai.storage.writer import Transaction
 
 
 class ResetUser(NamedTuple):
-    """Whom a link is for."""
+    """The user a link is for."""
 
     id: int
     name: str

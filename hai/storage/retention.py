@@ -1,10 +1,9 @@
-"""Pictures that are not kept: which are too old, and what is left of them.
+"""Pictures that are not kept: which are too old, and what remains of them.
 
-A picture that goes leaves a row of `gone_pictures` in its hai; its own row is
-handed to the sweeper like that of a deleted hai (blobs.py), and with it the
-bytes, unless another picture has the same ones. Pictures are as old as the hai
-they were sent with. Works in slices: which hais is asked of a reader, and the
-writer looks again.
+A removed picture leaves a row of `gone_pictures` in its hai; its own row is handed to
+the sweeper like that of a deleted hai (blobs.py), together with the bytes, unless
+another picture shares them. A picture is as old as the hai it was sent with. Works in
+slices: a reader finds the hais, and the writer checks them again.
 """
 
 import json
@@ -17,7 +16,7 @@ OLDER = """
 FROM pictures p JOIN hais h ON h.id = p.hai_id
 WHERE {of} AND p.hai_id IS NOT NULL AND h.sent_at < ?
 """
-# Whose pictures: a user's, a room's, or a user's but for those of direct rooms.
+# Whose pictures: a user's, a room's, or a user's except those in direct rooms.
 OWNERS = {
     "user": "p.user_id = ?",
     "room": "p.room_id = ?",
@@ -34,7 +33,7 @@ FROM pictures WHERE hai_id IN (SELECT value FROM json_each(?))
 
 
 def count_older(owner: str, id_: int, before_at: int) -> tuple[int, int]:
-    """(pictures, their bytes) of one of OWNERS, sent before. (any thread)"""
+    """(pictures, their bytes) of one of OWNERS, sent before that time. (any thread)"""
     count, byte_count = execute(
         f"SELECT count(*), coalesce(sum(p.bytes), 0) {OLDER.format(of=OWNERS[owner])}",
         (id_, before_at),
@@ -53,7 +52,7 @@ def find_older(owner: str, id_: int, before_at: int, limit: int) -> list[int]:
 
 
 def rooms_with_limit() -> list[tuple[int, int]]:
-    """(room_id, picture_days) of rooms that keep pictures for a time. (any thread)"""
+    """(room_id, picture_days) of rooms with a time limit. (any thread)"""
     rows: list[tuple[int, int]] = execute(
         "SELECT id, picture_days FROM rooms WHERE picture_days > 0"
     ).fetchall()
@@ -61,7 +60,7 @@ def rooms_with_limit() -> list[tuple[int, int]]:
 
 
 def picture_days(room_id: int) -> int:
-    """0: for ever. (any thread)"""
+    """0: no limit. (any thread)"""
     row = execute("SELECT picture_days FROM rooms WHERE id = ?", (room_id,)).fetchone()
     return int(row[0])
 
@@ -78,7 +77,7 @@ def with_pictures(hai_ids: list[int], before_at: int) -> list[int]:
 
 
 def take_pictures(tx: Transaction, hai_ids: list[int]) -> None:
-    """Leave a mark of each in its hai, hand them to the sweeper. (writer thread)"""
+    """Leave a trace of each in its hai; pass them to the sweeper. (writer thread)"""
     ids = json.dumps(hai_ids)
     tx.execute(REMAINS, (tx.now_ms, ids))
     tx.execute(
@@ -101,7 +100,7 @@ def gone_pictures_of(hai_ids: list[int]) -> list[tuple[Any, ...]]:
 
 
 def removals() -> list[tuple[int, str, int, int]]:
-    """(id, which of OWNERS, its id, before_at) of what is to go. (any thread)"""
+    """(id, which of OWNERS, its id, before_at) of pending removals. (any thread)"""
     rows: list[tuple[int, str, int, int]] = execute(
         "SELECT id, CASE WHEN room_id IS NOT NULL THEN 'room'"
         " WHEN spares_direct = 1 THEN 'user_in_rooms' ELSE 'user' END,"

@@ -1,7 +1,7 @@
 """Rooms and memberships: the statements behind core/talk/rooms.py.
 
-Rows come back as dictionaries whose keys are those of docs/protocol.md's room,
-without the fields that are absent.
+Rooms are returned as dictionaries with the keys of docs/protocol.md's room, without
+absent fields.
 """
 
 import json
@@ -13,13 +13,13 @@ from hai.storage.database import execute
 from hai.storage.models import Membership, Room
 from hai.storage.writer import Transaction
 
-MEMBER_IDS_LIMIT = 100  # larger rooms carry their count only
+MEMBER_IDS_LIMIT = 100  # larger rooms only have a count
 ROWS_AT_ONCE = 250  # of memberships, in one statement
-UNREAD_LIMIT = 1_000  # counting stops here, so that a long absence stays cheap
+UNREAD_LIMIT = 1_000  # counting stops here, so it stays cheap after a long absence
 
 
 class Access(NamedTuple):
-    """What a user may do in a room depends on this. read_hai_id: None for no member."""
+    """What decides what a user may do in a room. read_hai_id: None for non-members."""
 
     kind: str
     created_by_id: int | None
@@ -29,7 +29,7 @@ class Access(NamedTuple):
 
 
 class RoomRow(NamedTuple):
-    """A room as everyone who hears of it may see it."""
+    """A room as everyone who may know of it sees it."""
 
     id: int
     rev: int
@@ -43,7 +43,7 @@ class RoomRow(NamedTuple):
 
 
 class ChangedRoom(NamedTuple):
-    """With the revs of its membership: of the last time it began, and of the first."""
+    """With two revs of the membership: when it last began, and when it first did."""
 
     room: RoomObject
     began_rev: int
@@ -51,7 +51,8 @@ class ChangedRoom(NamedTuple):
 
 
 class MyRoomRow(NamedTuple):
-    """The same with one member's own; rev is the higher of the room's and theirs."""
+    """The same with one member's own fields; rev is the higher of the room's and
+    theirs."""
 
     id: int
     rev: int
@@ -86,7 +87,7 @@ SELECT user_id FROM memberships WHERE room_id = ? AND ended_at IS NULL
 ORDER BY user_id LIMIT ?
 """
 
-# Of who has read since they came, hais that were sent since the receipts began.
+# Of members who have read something sent since they joined and since receipts are on.
 READ_HAI_IDS = """
 SELECT m.user_id, m.read_hai_id
 FROM memberships m JOIN rooms r ON r.id = m.room_id
@@ -117,7 +118,7 @@ WHERE m.user_id = ?1 AND m.ended_at IS NULL AND {where}
 """
 ALL_MINE = MY_ROOMS.format(unread=UNREAD_LIMIT, where="1")
 ONE_MINE = MY_ROOMS.format(unread=UNREAD_LIMIT, where="r.id = ?2")
-# A room that is new since then comes in the place of my joining, before its hais.
+# A room joined since then is ordered by when I joined it, before its hais.
 MINE_CHANGED = MY_ROOMS.format(
     unread=UNREAD_LIMIT,
     where="max(r.rev, m.rev) > ?2"
@@ -132,7 +133,7 @@ WHERE m.user_id = ? AND m.ended_at IS NULL
 ORDER BY o.room_id, o.user_id
 """
 
-# Of those users, who shares a room of at most so many members with this one.
+# Users who share a room of at most that many members with this one.
 COMPANY = """
 SELECT DISTINCT o.user_id
 FROM memberships m
@@ -168,20 +169,20 @@ def access(user_id: int, room_id: int) -> Access | None:
 
 
 def find(room_id: int) -> RoomObject:
-    """The room as everyone who hears of it may see it. (any thread)"""
+    """The room as everyone who may know of it sees it. (any thread)"""
     return with_members(_as_room(RoomRow._make(execute(ROOM, (room_id,)).fetchone())))
 
 
 def find_mine(user_id: int, room_id: int) -> RoomObject:
-    """The same with what is this user's own in it. (any thread)"""
+    """The same with this user's own fields. (any thread)"""
     row = execute(ONE_MINE, (user_id, room_id)).fetchone()
     return with_members(_as_my_room(MyRoomRow._make(row)))
 
 
 def with_members(room: RoomObject) -> RoomObject:
-    """A room that is not large, with its members and what it tells of their reading.
+    """Adds the members of a room that is not large, and how far they have read.
 
-    So a mark is never told to thousands. (any thread)
+    So a read marker is never sent to thousands. (any thread)
     """
     if room["member_count"] <= MEMBER_IDS_LIMIT:
         room["member_ids"] = member_ids(room["id"])
@@ -191,7 +192,7 @@ def with_members(room: RoomObject) -> RoomObject:
 
 
 def all_mine(user_id: int) -> list[RoomObject]:
-    """All rooms of a user; member_ids of the direct ones. (any thread)"""
+    """All rooms of a user, with member_ids for direct ones. (any thread)"""
     rows = map(MyRoomRow._make, execute(ALL_MINE, (user_id,)))
     rooms = {row.id: _as_my_room(row) for row in rows}
     for room_id, member_id in execute(MEMBERS_OF_DIRECT, (user_id,)):
@@ -200,8 +201,8 @@ def all_mine(user_id: int) -> list[RoomObject]:
 
 
 def mine_changed(user_id: int, since_rev: int, limit: int) -> list[ChangedRoom]:
-    """What changed since, in the order of revs; a room that is new since then in the
-    order of its began_rev. (any thread)"""
+    """Rooms changed since, in rev order; a room joined since then is ordered by its
+    began_rev. (any thread)"""
     found = execute(MINE_CHANGED, (user_id, since_rev, limit)).fetchall()
     rows = map(MyRoomRow._make, found)
     return [
@@ -211,7 +212,7 @@ def mine_changed(user_id: int, since_rev: int, limit: int) -> list[ChangedRoom]:
 
 
 def company(user_id: int, most_members: int) -> list[int]:
-    """Who is with this one in a small room, themselves included. (any thread)"""
+    """Users who share a small room with this one, including them. (any thread)"""
     return [one for (one,) in execute(COMPANY, (user_id, most_members))]
 
 
@@ -233,26 +234,32 @@ def open_to(user_id: int) -> list[RoomObject]:
 
 
 def member_ids(room_id: int, limit: int = MEMBER_IDS_LIMIT) -> list[int]:
-    """The lowest ids first; limit -1 takes all. (any thread)"""
+    """The lowest ids first; limit -1: all. (any thread)"""
     return [user_id for (user_id,) in execute(MEMBER_IDS, (room_id, limit))]
 
 
 def all_memberships() -> list[tuple[int, int]]:
-    """(room_id, user_id) of everybody's, for the directory. (any thread)"""
+    """(room_id, user_id) of all memberships, for the directory. (any thread)"""
     rows: list[tuple[int, int]] = execute(
         "SELECT room_id, user_id FROM memberships WHERE ended_at IS NULL"
     ).fetchall()
     return rows
 
 
+def open_names() -> list[str]:
+    """(any thread)"""
+    rows = execute("SELECT name FROM rooms WHERE kind = 'open'").fetchall()
+    return [name for (name,) in rows if name]
+
+
 def for_everyone() -> list[int]:
-    """Ids of the rooms that new people join by themselves. (any thread)"""
+    """Ids of the rooms that new people join automatically. (any thread)"""
     rows = execute("SELECT id FROM rooms WHERE is_for_everyone = 1")
     return [room_id for (room_id,) in rows]
 
 
 def begin_membership(tx: Transaction, room_id: int, user_id: int) -> None:
-    """Make or renew a user's place; nothing before it is unread.
+    """Create or renew a membership; nothing sent before is unread.
 
     The caller then calls `touch`. (writer thread)
     """
@@ -284,7 +291,7 @@ def touch(tx: Transaction, room_id: int) -> None:
 
 
 def of_user(user_id: int) -> list[int]:
-    """Ids of the rooms that one may leave, of those the user is in. (any thread)"""
+    """Ids of the user's rooms that can be left. (any thread)"""
     rows = execute(
         "SELECT m.room_id FROM memberships m JOIN rooms r ON r.id = m.room_id"
         " WHERE m.user_id = ? AND m.ended_at IS NULL AND r.kind <> 'direct'"
@@ -295,7 +302,7 @@ def of_user(user_id: int) -> list[int]:
 
 
 def left_at(user_id: int, ended_at: int) -> list[int]:
-    """Ids of the rooms that the user left at that moment. (any thread)"""
+    """Ids of the rooms that the user left at that time. (any thread)"""
     rows = execute(
         "SELECT room_id FROM memberships WHERE user_id = ? AND ended_at = ?"
         " ORDER BY room_id",
@@ -315,8 +322,8 @@ def mark_read(tx: Transaction, room_id: int, user_id: int, hai_id: int) -> bool:
 
 
 def tell_read(tx: Transaction, room_id: int, user_id: int, hai_id: int) -> int | None:
-    """The new rev of a room that tells of this mark, so that catching up does too;
-    None where it stays the reader's own. (writer thread)"""
+    """The new rev of a room that shows this marker to its members, so that catching up
+    includes it; None where it is the reader's own. (writer thread)"""
     rev = tx.next_rev()
     values = (rev, room_id, user_id, hai_id, MEMBER_IDS_LIMIT)
     return rev if tx.execute(TELL_READ, values).rowcount else None
@@ -359,7 +366,7 @@ def _as_my_room(row: MyRoomRow) -> RoomObject:
     return room
 
 
-# --- Seldom: as Peewee expressions ---------------------------------------------------
+# --- Rarely used: as Peewee expressions ----------------------------------------------
 
 
 def find_kind(room_id: int) -> str | None:
@@ -412,8 +419,8 @@ def change(tx: Transaction, room_id: int, **columns: Any) -> None:
 def fill(
     tx: Transaction, room_id: int, read_hai_ids: Mapping[int, int], began_at: int
 ) -> None:
-    """Give a room that has no members all of them: user -> the last hai they have
-    read. The caller then calls `touch`. (writer thread)"""
+    """Give a room without members all of them: user -> the last hai they have read. The
+    caller then calls `touch`. (writer thread)"""
     revs = tx.next_revs(len(read_hai_ids))
     rows = [
         (rev, room_id, user_id, rev, rev, began_at, read_hai_id)

@@ -1,19 +1,19 @@
-"""Full-text search: the FTS5 table that triggers keep from the first row on."""
+"""Full-text search: the FTS5 table, which triggers keep up to date."""
 
 from typing import Any, NamedTuple
 
 from hai.storage import hais
 from hai.storage.database import execute
 
-# A search looks at so many candidates at a time, newest first: hits of the index, or
-# just hais. They are gathered inside of one statement, for the GIL's sake.
+# A search examines a number of candidates at a time, newest first: hits of the index,
+# or all hais. They are collected in one statement, to hold the GIL less often.
 HITS = """
 SELECT count(*), min(rowid), json_group_array(rowid) FROM (
     SELECT rowid FROM hais_index WHERE hais_index MATCH ? AND rowid < ?
     ORDER BY rowid DESC LIMIT ?)
 """
 
-# Membership decides in the same statement: no hit of another's room comes out.
+# Membership is checked in the same statement: hits in other rooms never leave it.
 OF_HITS = f"""
 SELECT {hais.COLUMNS} FROM hais h JOIN memberships m
     ON m.room_id = h.room_id AND m.user_id = ? AND m.ended_at IS NULL
@@ -26,9 +26,9 @@ SELECT count(*), min(id) FROM (
     SELECT id FROM hais WHERE id < ? ORDER BY id DESC LIMIT ?)
 """
 
-# Words of scripts without spaces stand inside longer runs of letters, which the index
-# keeps whole, so the texts are looked through: 8 ms for 60,000 hais, with one word or
-# twelve.
+# In scripts without spaces a word is part of a longer run of letters, which the index
+# stores as one token, so the texts themselves are scanned: 8 ms for 60,000 hais, for
+# one word or twelve.
 HAS_WORD = "AND instr(h.text, ?)"
 SCAN = f"""
 SELECT {hais.COLUMNS} FROM hais h CROSS JOIN memberships m
@@ -38,9 +38,9 @@ ORDER BY h.id DESC LIMIT ?
 """
 
 
-class Slice(NamedTuple):
-    """rows: of hais.COLUMNS, newest first. before: nothing at or above it is left to
-    look at but what `limit` cut off; None: nothing at all."""
+class SearchSlice(NamedTuple):
+    """rows: of hais.COLUMNS, newest first. before: everything at or above it has been
+    examined, except what `limit` cut off; None: everything has."""
 
     rows: list[tuple[Any, ...]]
     before: int | None
@@ -48,29 +48,29 @@ class Slice(NamedTuple):
 
 def search(
     user_id: int, words: list[str], before: int, limit: int, candidates: int
-) -> Slice:
-    """Of the next so many hits, those that are this user's to see. (any thread)"""
+) -> SearchSlice:
+    """Of the next hits, those that this user may see. (any thread)"""
     args = (match(words), before, candidates)
     count, lowest, ids = execute(HITS, args).fetchone()
     rows = execute(OF_HITS, (user_id, ids, limit)).fetchall()
-    return Slice(rows, None if count < candidates else lowest)
+    return SearchSlice(rows, None if count < candidates else lowest)
 
 
 def scan(
     user_id: int, words: list[str], before: int, limit: int, candidates: int
-) -> Slice:
-    """The same of the next so many hais, with the words anywhere in the text, in this
-    very spelling. (any thread)"""
+) -> SearchSlice:
+    """The same for the next hais, with the words anywhere in the text, spelled exactly
+    like this. (any thread)"""
     count, lowest = execute(NEXT_HAIS, (before, candidates)).fetchone()
     sql = SCAN.format(has_words=HAS_WORD * len(words))
     rows = execute(sql, (user_id, before, lowest or 0, *words, limit)).fetchall()
-    return Slice(rows, None if count < candidates else lowest)
+    return SearchSlice(rows, None if count < candidates else lowest)
 
 
 def match(words: list[str]) -> str:
     """FTS5's query: each word quoted by us, the last one as a prefix.
 
-    The library's own cleaner lets an unbalanced quote through.
+    Peewee's own cleaner lets an unbalanced quote through.
     """
     quoted = ['"' + word.replace('"', '""') + '"' for word in words]
     return " ".join(quoted) + "*"

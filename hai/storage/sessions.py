@@ -1,4 +1,4 @@
-"""Sessions: what every request and connect runs, and core/identity/sessions.py."""
+"""Sessions: the statements that run for every request and connection."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -52,7 +52,7 @@ def insert(
 
 
 def of_user(user_id: int) -> list[SessionRow]:
-    """Those that have not ended, the one seen last first. (any thread)"""
+    """Those that have not ended, most recently used first. (any thread)"""
     columns = (
         Session.id,
         Session.kind,
@@ -76,7 +76,7 @@ def ids_of(user_id: int, kinds: Collection[str]) -> list[int]:
 
 
 def end(tx: Transaction, user_id: int, session_id: int) -> bool:
-    """False: it is not theirs, or has ended before. (writer thread)"""
+    """False: it is not theirs, or has already ended. (writer thread)"""
     ended = Session.update(ended_at=tx.now_ms).where(
         Session.id == session_id,
         Session.user == user_id,

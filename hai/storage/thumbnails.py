@@ -1,4 +1,4 @@
-"""Thumbnails: small BLOBs of their own rows, and which are still to be made."""
+"""Thumbnails: small BLOBs in rows of their own, and which are still to be made."""
 
 import hashlib
 
@@ -8,10 +8,9 @@ from hai.storage.writer import Transaction
 
 
 def find_untried(has_posters: bool) -> tuple[int, str, int, int] | None:
-    """(id, type, bytes, duration_ms) of the newest picture that none was tried for.
+    """(id, type, bytes, duration_ms) of the newest picture not tried yet.
 
-    has_posters: of a video, too. An index of its own holds just these.
-    (reader thread)
+    has_posters: videos too. A partial index holds exactly these. (reader thread)
     """
     row: tuple[int, str, int, int] | None = execute(
         "SELECT id, type, bytes, duration_ms FROM pictures"
@@ -24,7 +23,7 @@ def find_untried(has_posters: bool) -> tuple[int, str, int, int] | None:
 
 
 def mark_tried(tx: Transaction, picture_id: int, blur: str | None) -> None:
-    """Whatever came of it, it is not tried again. (writer thread)"""
+    """Whatever the result, it is not tried again. (writer thread)"""
     tx.execute(
         "UPDATE pictures SET thumbnail_tried_at = ?, blur = ? WHERE id = ?",
         (tx.now_ms, blur or None, picture_id),
@@ -34,7 +33,7 @@ def mark_tried(tx: Transaction, picture_id: int, blur: str | None) -> None:
 def insert(
     tx: Transaction, picture_id: int, type_: str, size: tuple[int, int], content: bytes
 ) -> None:
-    """Of a picture that is there, and has none. (writer thread)"""
+    """For a picture that exists and has none. (writer thread)"""
     tx.execute(
         "INSERT INTO thumbnails (picture_id, type, width, height, bytes, sha256)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -43,7 +42,7 @@ def insert(
 
 
 def make_again(tx: Transaction, picture_id: int) -> None:
-    """Drop one that is spoiled: it is then untried. (writer thread)"""
+    """Delete a damaged one, so that it is made again. (writer thread)"""
     tx.execute("DELETE FROM thumbnails WHERE picture_id = ?", (picture_id,))
     tx.execute(
         "UPDATE pictures SET thumbnail_tried_at = NULL WHERE id = ?", (picture_id,)
@@ -51,7 +50,7 @@ def make_again(tx: Transaction, picture_id: int) -> None:
 
 
 def hai_of(picture_id: int) -> tuple[int | None] | None:
-    """(hai_id,) of a picture that is whole; None: it has been deleted. (any thread)"""
+    """(hai_id,) of a complete picture; None: it has been deleted. (any thread)"""
     row: tuple[int | None] | None = execute(
         "SELECT hai_id FROM pictures WHERE id = ? AND completed_at IS NOT NULL",
         (picture_id,),

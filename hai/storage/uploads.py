@@ -1,9 +1,10 @@
-"""Rows of uploads that can go on after any end: begin, keep, find, expire.
+"""Rows of uploads that can be resumed after any interruption: begin, keep, find,
+expire.
 
-A row holds what a picture's reader and its unfinished chunk were at a moment,
-and is written in the transaction that stores the chunk before it: so the two
-always fit. Of the camera's metadata there is nothing in it, unless the sender
-wants that kept. Knows no protocol and no rule.
+A row holds the state of a picture's reader and its unfinished chunk, and is written in
+the transaction that stores the chunk before it, so the two always match. It contains
+none of the camera's metadata, unless the sender wants that kept. Knows no protocol and
+no rule.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from hai.storage import blobs
 from hai.storage.database import execute
 from hai.storage.writer import Transaction
 
-EXPIRED_AT_ONCE = 100  # rows, so that no commit is a long one
+EXPIRED_AT_ONCE = 100  # rows, so that no commit takes long
 COLUMNS = (
     "id, user_id, room_id, picture_id, length, received, metadata, name, alt,"
     " keeps_metadata, chunk_count, tail, reader, touched_at, completed_at"
@@ -35,7 +36,7 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where an upload is: what has come, and what of it is in no chunk yet."""
+    """How far an upload is: what has arrived, and what of it is in no chunk yet."""
 
     upload_id: int
     received: int
@@ -95,7 +96,7 @@ def find(token_hash: bytes) -> Row | None:
 
 
 def keep(tx: Transaction, picture_id: int, at: Checkpoint) -> bool:
-    """Go on from here next time; False: the upload is gone. (writer thread)"""
+    """Resume from here next time; False: the upload is gone. (writer thread)"""
     changed = tx.execute(
         "UPDATE uploads SET picture_id = ?, received = ?, chunk_count = ?, tail = ?,"
         " reader = ?, touched_at = ? WHERE id = ? AND completed_at IS NULL",
@@ -113,7 +114,7 @@ def keep(tx: Transaction, picture_id: int, at: Checkpoint) -> bool:
 
 
 def complete(tx: Transaction, upload_id: int, picture_id: int) -> bool:
-    """All has come; False: the upload is gone. (writer thread)"""
+    """Everything has arrived; False: the upload is gone. (writer thread)"""
     changed = tx.execute(
         "UPDATE uploads SET picture_id = ?, received = length, tail = NULL,"
         " reader = NULL, touched_at = ?, completed_at = ?"
@@ -124,7 +125,7 @@ def complete(tx: Transaction, upload_id: int, picture_id: int) -> bool:
 
 
 def unfinished_of(user_id: int) -> list[int]:
-    """Ids, the one longest untouched first. (any thread)"""
+    """Ids, the one untouched for longest first. (any thread)"""
     rows = execute(
         "SELECT id FROM uploads WHERE user_id = ? AND completed_at IS NULL"
         " ORDER BY touched_at, id",
@@ -134,7 +135,7 @@ def unfinished_of(user_id: int) -> list[int]:
 
 
 def promised_bytes(user_id: int) -> int:
-    """What this user's unfinished uploads will take. (any thread)"""
+    """The total size of this user's unfinished uploads. (any thread)"""
     row = execute(
         "SELECT sum(length) FROM uploads WHERE user_id = ? AND completed_at IS NULL",
         (user_id,),
@@ -143,7 +144,7 @@ def promised_bytes(user_id: int) -> int:
 
 
 def missing_bytes(user_id: int | None = None) -> int:
-    """What all unfinished uploads have still to bring, or this user's. (any thread)"""
+    """What all unfinished uploads, or this user's, have still to send. (any thread)"""
     row = execute(
         "SELECT sum(length - received) FROM uploads WHERE completed_at IS NULL"
         " AND (?1 IS NULL OR user_id = ?1)",
@@ -153,7 +154,7 @@ def missing_bytes(user_id: int | None = None) -> int:
 
 
 def delete(tx: Transaction, upload_ids: list[int]) -> None:
-    """Forget them; of pictures that no hai has, the bytes go too. (writer thread)"""
+    """Delete them, and the bytes of pictures that no hai uses. (writer thread)"""
     marks = ", ".join("?" * len(upload_ids))
     rows: list[Any] = tx.execute(
         f"DELETE FROM uploads WHERE id IN ({marks}) RETURNING picture_id", upload_ids
@@ -164,9 +165,9 @@ def delete(tx: Transaction, upload_ids: list[int]) -> None:
 
 
 def expire(tx: Transaction, cutoff_at: int) -> bool:
-    """Delete some that nobody has touched since; whether there may be more.
+    """Delete some that have not been touched since; whether there may be more.
 
-    Whole pictures stay: they are swept when they are abandoned. (writer thread)
+    Complete pictures stay: they are swept when they are abandoned. (writer thread)
     """
     rows = tx.execute(
         "SELECT id, completed_at FROM uploads WHERE touched_at < ?"

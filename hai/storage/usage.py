@@ -1,8 +1,8 @@
-"""Who uses what: sums over pictures, and what the file and the disk have.
+"""Who uses what: sums over pictures, and the sizes of file and disk.
 
-Lists come a page at a time, sorted and found by SQLite: of 10,000 people only
-the fifty that are shown become Python objects, and only theirs is looked up what
-the order does not need.
+Lists come a page at a time, sorted and searched by SQLite: of 10,000 people only the
+fifty shown become Python objects, and values that the sort order does not need are
+looked up for those only.
 """
 
 import os
@@ -19,8 +19,8 @@ WITH used AS (
 )
 """
 
-# Of a user: their avatar counts too, and what was promised to unfinished uploads, as
-# they do for their limit.
+# Of a user: the avatar counts too, and the full size of unfinished uploads, as they do
+# for the limit.
 BYTES = """(coalesce(used.bytes, 0) + coalesce(length(a.bytes), 0) + coalesce(
     (SELECT sum(length) FROM uploads WHERE user_id = u.id AND completed_at IS NULL), 0))
 """
@@ -41,7 +41,7 @@ USER_ORDERS = {
     "name": "u.display_name COLLATE NOCASE, u.id",
     "newest": "u.id DESC",
 }
-# Letters of either name; SQLite folds ASCII only, so the usual spellings are tried.
+# Part of either name; SQLite folds case for ASCII only, so common spellings are tried.
 FOUND = "instr(lower(u.name), lower({n})) OR instr(u.display_name, {n})"
 
 ROOMS = """
@@ -70,7 +70,7 @@ ONE_ROOM = USED.format(owner="room", of="WHERE room_id = ?") + ROOMS.format(
 
 
 class UserUsage(NamedTuple):
-    """A row of USERS. session_count: of those that have not ended."""
+    """A row of USERS. session_count: sessions that have not ended."""
 
     id: int
     name: str
@@ -117,7 +117,7 @@ def users(query: str, order: str, limit: int, offset: int) -> list[UserUsage]:
 
 
 def user(user_id: int) -> UserUsage | None:
-    """The same of one, whose pictures alone are looked at. (any thread)"""
+    """The same for one user, reading only their pictures. (any thread)"""
     row = execute(ONE_USER, (user_id, user_id, 1, 0)).fetchone()
     return None if row is None else UserUsage._make(row)
 
@@ -131,19 +131,19 @@ def rooms(order: str, limit: int, offset: int) -> list[RoomUsage]:
 
 
 def room(room_id: int) -> RoomUsage | None:
-    """The same of one, whose pictures alone are looked at. (any thread)"""
+    """The same for one room, reading only its pictures. (any thread)"""
     row = execute(ONE_ROOM, (room_id, room_id, 1, 0)).fetchone()
     return None if row is None else RoomUsage._make(row)
 
 
 def taken_bytes() -> int:
-    """What counts against the limit for all: the database without its free pages, and
-    what unfinished uploads were promised of it. (any thread)"""
+    """What counts against the overall limit: the database without its free pages, and
+    what unfinished uploads have still to send. (any thread)"""
     return blobs.file_bytes() + uploads.missing_bytes()
 
 
 def totals() -> dict[str, int]:
-    """Sums over everything; an index of its own holds what they are of. (any thread)"""
+    """Sums over everything; an index covers the pictures. (any thread)"""
     pictures, picture_bytes = execute(
         "SELECT count(*), coalesce(sum(bytes), 0)"
         " + (SELECT coalesce(sum(length(bytes)), 0) FROM avatars) FROM pictures"
@@ -171,7 +171,7 @@ def totals() -> dict[str, int]:
 
 
 def file_sizes(database: Path) -> dict[str, int]:
-    """{file_bytes, wal_bytes, disk_free_bytes}: what the disk says. Takes 10 us."""
+    """{file_bytes, wal_bytes, disk_free_bytes}, from the file system. Takes 10 us."""
     disk = os.statvfs(database.parent)
     return {
         "file_bytes": _size(database),

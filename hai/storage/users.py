@@ -8,7 +8,7 @@ from hai.storage.database import execute
 from hai.storage.models import User
 from hai.storage.writer import Transaction
 
-# Whoever is deactivated is drawn with a letter again.
+# Deactivated users are shown with a letter again.
 COLUMNS = (
     "id, rev, name, display_name, kind, role,"
     " CASE WHEN deactivated_at IS NULL THEN avatar_rev END,"
@@ -29,8 +29,8 @@ class UserRow(NamedTuple):
     deactivated_at: int | None
 
 
-class Standing(NamedTuple):
-    """What a user may do, and what may be done to them, depends on this."""
+class UserStatus(NamedTuple):
+    """What decides what a user may do, and what may be done to them."""
 
     role: str
     kind: str
@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """Who has a name, and what their password is checked against, if they have one."""
+    """The user with a name, and the hash to check the password against, if any."""
 
     user_id: int
     password_hash: str | None
@@ -78,7 +78,7 @@ def has_person() -> bool:
 
 
 def has_owner() -> bool:
-    """Whether somebody is in charge. (any thread)"""
+    """Whether there is an owner. (any thread)"""
     row = execute("SELECT 1 FROM users WHERE role = 'owner' LIMIT 1").fetchone()
     return row is not None
 
@@ -93,7 +93,7 @@ def people_ids() -> list[int]:
 
 
 def active_ids(user_ids: Iterable[int]) -> set[int]:
-    """Those of these that are there and active. (any thread)"""
+    """Those of these that exist and are active. (any thread)"""
     rows = execute(
         "SELECT id FROM users WHERE deactivated_at IS NULL"
         " AND id IN (SELECT value FROM json_each(?))",
@@ -103,13 +103,13 @@ def active_ids(user_ids: Iterable[int]) -> set[int]:
 
 
 def max_bytes(user_id: int) -> int | None:
-    """This user's own limit on pictures; None: as the setting says. (any thread)"""
+    """This user's own limit on pictures; None: the setting applies. (any thread)"""
     row = execute("SELECT max_bytes FROM users WHERE id = ?", (user_id,)).fetchone()
     return None if row is None else row[0]
 
 
 def owner_count() -> int:
-    """How many people could give others a role. (any thread)"""
+    """How many active people are owners. (any thread)"""
     row = execute(
         "SELECT count(*) FROM users WHERE role = 'owner' AND kind = 'person'"
         " AND deactivated_at IS NULL"
@@ -117,15 +117,15 @@ def owner_count() -> int:
     return int(row[0])
 
 
-def find_standing(user_id: int) -> Standing | None:
+def find_status(user_id: int) -> UserStatus | None:
     """(any thread)"""
     query = User.select(User.role, User.kind, User.deactivated_at)
     row = query.where(User.id == user_id).tuples().first()
-    return None if row is None else Standing._make(row)
+    return None if row is None else UserStatus._make(row)
 
 
 def find_id(name: str) -> int | None:
-    """Of a user, active or not, by the name for signing in. (any thread)"""
+    """Of a user, active or not, by sign-in name. (any thread)"""
     row = User.select(User.id).where(User.name == name).tuples().first()
     return None if row is None else int(row[0])
 
@@ -138,6 +138,14 @@ def find_credentials(name: str) -> Credentials | None:
         (name,),
     ).fetchone()
     return None if row is None else Credentials._make(row)
+
+
+def find_names(user_id: int) -> tuple[str, str]:
+    """(name, display name) of a user there is. (any thread)"""
+    found: tuple[str, str] = execute(
+        "SELECT name, display_name FROM users WHERE id = ?", (user_id,)
+    ).fetchone()
+    return found
 
 
 def find_password_hash(user_id: int) -> str | None:
@@ -156,7 +164,7 @@ def insert(
     role: str,
     password_hash: str | None,
 ) -> int:
-    """Nobody has the name yet. Returns the user's id. (writer thread)"""
+    """The name must not be taken. Returns the user's id. (writer thread)"""
     user_id = User.insert(
         rev=rev,
         name=name,
@@ -199,7 +207,7 @@ def set_role(tx: Transaction, user_id: int, role: str) -> None:
 
 
 def deactivate(tx: Transaction, user_id: int) -> None:
-    """From now on. (writer thread)"""
+    """Takes effect at once. (writer thread)"""
     _set(tx, user_id, rev=tx.next_rev(), deactivated_at=tx.now_ms)
 
 
@@ -209,12 +217,12 @@ def reactivate(tx: Transaction, user_id: int) -> None:
 
 
 def set_password_hash(tx: Transaction, user_id: int, password_hash: str) -> None:
-    """Nobody is told: the rev stays. (writer thread)"""
+    """Not announced, so the rev stays. (writer thread)"""
     _set(tx, user_id, password_hash=password_hash)
 
 
 def set_max_bytes(tx: Transaction, user_id: int, max_bytes: int | None) -> None:
-    """What `max_bytes` returns; the rev stays. (writer thread)"""
+    """As `max_bytes` returns it; the rev stays. (writer thread)"""
     _set(tx, user_id, max_bytes=max_bytes)
 
 

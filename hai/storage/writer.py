@@ -1,24 +1,23 @@
 """The one writer thread: many writes, one transaction, one fsync.
 
-Promise: a future resolves after the COMMIT that holds its write, never
-before; with `durability=full` that commit has been fsynced, so what was acked
-survives kill -9 and power loss. Facts published inside a write are told on
-the loop after that commit, in the order of their revs, and before the futures
-resolve: an ack follows its own fact.
+Promise: a future resolves after the COMMIT that contains its write, never before; with
+`durability=full` that commit has been fsynced, so whatever was acked survives kill -9
+and power loss. Facts published inside a write are delivered on the loop after that
+commit, in rev order, and before the futures resolve: an ack follows its own fact.
 
-Only this thread owns a connection that may write. A batch is whatever was
-queued while the previous one was committed; there is no timer. What one turn
-of the loop queues is handed over at its end, in one piece: woken by the first
-write, this thread would fight the loop for the interpreter over each of the
-others (benchmark `posts`: 5 % less CPU, batches a tenth larger). A write that
-raises is rolled back to its own savepoint and spoils no other.
+Only this thread owns a connection that may write. A batch is whatever was queued while
+the previous one was being committed; there is no timer. The writes that one turn of the
+loop queues are handed over together at its end: if the first write woke this thread, it
+would compete with the loop for the GIL during each of the others (benchmark `posts`: 5
+% less CPU, batches a tenth larger). A write that raises is rolled back to its own
+savepoint and affects no other.
 
-When the disk is full, writes that would fill it are refused and the small ones
-get the room held for them (reserve.py). After a fault that makes later commits
-doubtful (faults.py), and after any error that is not a write's own, nothing is
-acked any more: `failure` is set, what waits is refused, and the thread ends. So it
-is when a file was lost (open_files.py), which is looked for after each COMMIT and
-before its futures resolve; then what is open is rescued first (rescue.py).
+When the disk is full, writes that would grow the file are refused and small ones use
+the space reserved for them (reserve.py). After a fault that makes later commits
+doubtful (faults.py), and after any error that is not caused by a single write, nothing
+is acked any more: `failure` is set, waiting writes are refused, and the thread ends.
+The same happens when a file was lost (open_files.py), which is checked after each
+COMMIT and before its futures resolve; what is still open is rescued first (rescue.py).
 """
 
 import asyncio
@@ -45,23 +44,23 @@ from hai.storage.sqlite.write_lock import WriteLock
 
 logger = logging.getLogger(__name__)
 
-QUEUE_LIMIT = 20_000  # writes; at 8,000/s that is 2.5 s, beyond it: busy
-BATCH_LIMIT = 1_000  # writes in one transaction: bounds what one fsync delays
+QUEUE_LIMIT = 20_000  # writes: 2.5 s at 8,000/s; beyond that: Busy
+BATCH_LIMIT = 1_000  # writes in one transaction: limits what one fsync delays
 SMALL_BATCH = 100  # while the write-ahead log is long: 4 MiB of the longest hais
-LOOK_S = 1.0  # between looks at the files while nothing is written
+CHECK_FILES_S = 1.0  # between checks of the files while nothing is written
 CHUNK_BATCH_BYTES = 1024 * 1024  # of pictures in one transaction: 4 chunks
 
-# What runs between batches gets the raw connection, and a function to call every
-# few milliseconds that commits what has been queued meanwhile.
-Breathe = Callable[[], None]
-Aside = Callable[[Any, Breathe], Any]
+# Maintenance runs between batches. It gets the raw connection, and a function to call
+# every few milliseconds, which commits what has been queued meanwhile.
+YieldToWrites = Callable[[], None]
+Maintenance = Callable[[Any, YieldToWrites], Any]
 # Given the raw connection, what was lost, the last rev acked, and an event that is
 # set when Hai is told to stop.
 Rescue = Callable[[Any, str, int, threading.Event], None]
 
 
 class Transaction:
-    """What a write function is given. Writer thread only.
+    """Passed to write functions. Writer thread only.
 
     now_ms is the same for all writes of a batch.
     """
@@ -70,7 +69,7 @@ class Transaction:
         self.engine = engine
         self.now_ms = clock.now_ms()
         self.events: list[Any] = []
-        self._rev = 0  # 0: not taken yet; holding it locks the counter's row
+        self._rev = 0  # 0: none taken yet; taking one locks the counter's row
         self._rev_stored = 0
 
     def execute(self, sql: str, params: Iterable[Any] = ()) -> Any:
@@ -85,7 +84,7 @@ class Transaction:
         return self.next_revs(1)[0]
 
     def next_revs(self, count: int) -> range:
-        """Take `count` revs. Commit order is rev order: the row is locked."""
+        """Take `count` revs. Commit order is rev order, because the row is locked."""
         if not self._rev:
             cursor = self.execute("UPDATE server SET rev = rev RETURNING rev")
             self._rev = self._rev_stored = cursor.fetchall()[0][0]
@@ -94,7 +93,7 @@ class Transaction:
         return range(first, self._rev + 1)
 
     def publish(self, event: Any) -> None:
-        """Tell the bus, once this transaction is committed."""
+        """Publish on the bus once this transaction is committed."""
         self.events.append(event)
 
     def store_rev(self) -> None:
@@ -104,10 +103,10 @@ class Transaction:
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """One caller's write. `item` is used when `is_bulk`, else `args`.
+    """One caller's write. `item` is used if `is_bulk`, otherwise `args`.
 
-    fills: it makes the file grow, and is refused when the disk is full.
-    aside: run between batches, in no transaction, with (connection, breathe).
+    fills: it makes the file grow, and is refused when the disk is full. maintenance:
+    called between batches, outside any transaction, with (connection, yield_to_writes).
     """
 
     run: Callable[..., Any]
@@ -117,18 +116,18 @@ class Write:
     is_bulk: bool = False
     chunk_bytes: int = 0  # above 0: the slow lane
     fills: bool = False
-    aside: Aside | None = None
+    maintenance: Maintenance | None = None
     result: Any = None
     error: BaseException | None = field(default=None)
     queued_s: float = field(default_factory=time.monotonic)
 
 
 class Writer:
-    """Takes writes on the loop thread, runs them on its own.
+    """Accepts writes on the loop thread and runs them on its own thread.
 
-    on_failure: told on the loop, once, when nothing can be acked any more.
-    interrupt_readers: makes this process's long reads end; from any thread.
-    rescue: told on the writer's thread what file was lost, when all are refused.
+    on_failure: called on the loop, once, when nothing can be acked any more.
+    interrupt_readers: interrupts this process's long reads; from any thread. rescue:
+    called on the writer thread when a file was lost and all writes are refused.
     """
 
     files: OpenFiles  # by `watch`
@@ -160,17 +159,17 @@ class Writer:
         self._inbox: SimpleQueue[list[Write] | None] = SimpleQueue()
         self._hais: deque[Write] = deque()
         self._chunks: deque[Write] = deque()
-        self._asides: deque[Write] = deque()
+        self._maintenance: deque[Write] = deque()
         self._is_stopping = False  # loop thread: takes no more
         self._is_last = False  # writer thread: nothing more will come
         self._is_over = threading.Event()  # told to stop
         self._acked_rev = 0
-        self._looked_at = 0.0
+        self._files_checked_s = 0.0
         self._failing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def watch(self, files: OpenFiles) -> None:
-        """Before `start`, when the files are open."""
+        """Called before `start`, when the files are open."""
         self.files = self.wal.files = files
 
     def start(self) -> None:
@@ -188,7 +187,7 @@ class Writer:
         await asyncio.sleep(0)  # the last batch's futures
 
     def submit(self, write: Write) -> "asyncio.Future[Any]":
-        """Queue it. Raises Busy beyond QUEUE_LIMIT, while stopping, or failed."""
+        """Queue it. Raises Busy beyond QUEUE_LIMIT, while stopping, or after `fail`."""
         if self.waiting_count >= QUEUE_LIMIT or self._is_stopping or self.failure:
             raise errors.Busy()
         self.waiting_count += 1
@@ -199,7 +198,7 @@ class Writer:
         return write.future
 
     def _hand_over(self) -> None:
-        """Give the thread what this turn of the loop has queued."""
+        """Pass this turn's writes to the thread."""
         if self._fresh:
             writes, self._fresh = self._fresh, []
             self._inbox.put(writes)
@@ -214,7 +213,7 @@ class Writer:
             self.failure = error
         if isinstance(error, DatabaseError):
             logger.critical("the database failed, so Hai stops: %s", error)
-        elif not isinstance(error, LostFile):  # of which the rescue tells
+        elif not isinstance(error, LostFile):  # which the rescue reports
             logger.critical("the writer failed, so Hai stops", exc_info=error)
         self._inbox.put(None)
 
@@ -224,7 +223,7 @@ class Writer:
             self._open()
             while self._turn():
                 pass
-        except BaseException as error:  # else nobody would ever be answered
+        except BaseException as error:  # otherwise no caller would ever get an answer
             self.fail(error)
         finally:
             if self.failure:
@@ -245,7 +244,7 @@ class Writer:
             logger.critical("%s, and the rescue failed", lost, exc_info=error)
 
     def _open(self) -> None:
-        """Connect, on a full disk too, and hold the reserve."""
+        """Connect, even on a full disk, and take the reserve."""
         while True:
             try:
                 self.engine.connect(reuse_if_open=True)
@@ -256,23 +255,23 @@ class Writer:
                     raise
                 if not self.reserve.give_some():
                     raise
-        self.files.check()  # this connection has opened the same ones
+        self.files.check()  # this connection has opened the same files
         self.is_full = not self.reserve.take()
 
     def _turn(self) -> bool:
-        """One batch, or one thing between batches; whether there may be more."""
+        """One batch, or one piece of maintenance; whether there may be more."""
         if self.failure:
             return False
-        if batch := self._gather(must_wait=not self._asides):
+        if batch := self._gather(must_wait=not self._maintenance):
             self._commit(batch)
-        elif self._asides:
-            self._run_aside(self._asides.popleft())
+        elif self._maintenance:
+            self._run_maintenance(self._maintenance.popleft())
         else:
             return False
         return self.failure is None
 
     def _gather(self, *, must_wait: bool) -> list[Write]:
-        """Wait for a first write, then take all that is there, hais first."""
+        """Wait for a first write, then take everything that is there, hais first."""
         is_idle = not (self._hais or self._chunks or self._is_last)
         if self._take(block=must_wait and is_idle):
             while self._take(block=False):
@@ -288,7 +287,7 @@ class Writer:
         return batch
 
     def _take(self, *, block: bool) -> bool:
-        """Move one turn's writes to their lanes; False: nothing more."""
+        """Sort one turn's writes into the queues; False: nothing more."""
         try:
             writes = self._wait() if block else self._inbox.get_nowait()
         except Empty:
@@ -297,41 +296,43 @@ class Writer:
             self._is_last = True
             return False
         for write in writes:
-            if write.aside:
-                self._asides.append(write)
+            if write.maintenance:
+                self._maintenance.append(write)
             else:
                 (self._chunks if write.chunk_bytes else self._hais).append(write)
         return True
 
     def _wait(self) -> list[Write] | None:
-        """The next turn's writes; looks at the files meanwhile. Raises LostFile."""
+        """The next turn's writes; meanwhile checks the files. Raises LostFile."""
         while True:
             with contextlib.suppress(Empty):
-                return self._inbox.get(timeout=LOOK_S)
+                return self._inbox.get(timeout=CHECK_FILES_S)
             self.files.check()
-            self._tend_log()  # the disk may have become almost full meanwhile
+            self._checkpoint_log()  # the disk may have become almost full meanwhile
             if self.outage.is_on:
                 self._try_again()
 
     def _commit(self, batch: list[Write]) -> None:
-        """Store a batch, tell the loop once, and then look after the log."""
+        """Store a batch, tell the loop once, then checkpoint if due."""
         events: list[Any] = []
         try:
             events = self._store(self._without_refused(batch))
             self.files.check()
-        except BaseException as error:  # none of our own: what is stored is not known
+        except (
+            BaseException
+        ) as error:  # not from a single write: what is stored is unknown
             self.fail(error)
             events = []
             for write in batch:
                 write.error = errors.Busy()
         self.batch_count += 1
         self.write_count += len(batch)
-        self._tell_soon(events, batch)
+        self._resolve_soon(events, batch)
         if self.failure is None:
-            self._tend_log()
+            self._checkpoint_log()
 
     def _without_refused(self, batch: list[Write]) -> list[Write]:
-        """What may be tried; the others are told why not."""
+        """The writes that may be tried; the others get their error."""
         if self.is_full and self.reserve.retake():
             self.is_full = False
             logger.warning("there is room on the disk again")
@@ -349,11 +350,11 @@ class Writer:
             return errors.Busy()
         return None
 
-    def _tend_log(self) -> None:
+    def _checkpoint_log(self) -> None:
         try:
             if self.is_full:
                 self.wal.make_room(self.reserve.give_some)
-            self.wal.tend()
+            self.wal.checkpoint_if_due()
         except DatabaseError as error:
             self.fail(error)
 
@@ -365,13 +366,13 @@ class Writer:
             except Exception as error:
                 self._roll_back()
                 if not faults.is_full(error) or not self._make_room():
-                    self._spoil(batch, error)
+                    self._fail_batch(batch, error)
                     return []
             batch = self._without_fillers(batch)
         return []
 
     def _make_room(self) -> bool:
-        """For another try; False: there is none left."""
+        """For another attempt; False: there is none left."""
         can_begin_anew = self.wal.make_room(self.reserve.give_some)
         return can_begin_anew or self.reserve.give_some()
 
@@ -389,7 +390,7 @@ class Writer:
         return transaction.events
 
     def _without_fillers(self, batch: list[Write]) -> list[Write]:
-        """The disk is full: what the reserve has given is for the small writes."""
+        """The disk is full: the space from the reserve is for small writes."""
         if not self.is_full:
             logger.error("the disk is full: hais and pictures are refused")
         self.is_full = True
@@ -398,7 +399,7 @@ class Writer:
             write.error = errors.StorageFull() if write.fills else None
         return [write for write in batch if not write.fills]
 
-    def _spoil(self, batch: list[Write], error: Exception) -> None:
+    def _fail_batch(self, batch: list[Write], error: Exception) -> None:
         """Nothing of this batch is stored."""
         if faults.is_fatal(error):
             self.fail(error)
@@ -414,9 +415,9 @@ class Writer:
             self._transact([])
         except Exception as error:
             self._roll_back()
-            self._spoil([], error)
+            self._fail_batch([], error)
 
-    def _run_aside(self, write: Write) -> None:
+    def _run_maintenance(self, write: Write) -> None:
         try:
             while not self._has_room_for(write):
                 pass
@@ -427,53 +428,55 @@ class Writer:
         except BaseException as error:
             self.fail(error)
             write.error = errors.Busy()
-        self._tell_soon([], [write])
+        self._resolve_soon([], [write])
 
     def _has_room_for(self, write: Write) -> bool:
-        """Run it; False: the disk is full, and there is room for another try."""
-        assert write.aside is not None
+        """Run it; False: the disk is full, and there is space for another attempt."""
+        assert write.maintenance is not None
         self.lock.allow_wait(write.queued_s)
         try:
-            write.result = write.aside(self.engine.connection(), self._breathe)
+            write.result = write.maintenance(
+                self.engine.connection(), self._yield_to_writes
+            )
         except Exception as error:
             if not faults.is_full(error):
                 raise
             if not self._make_room():
                 raise errors.StorageFull() from error
             return False
-        self._tend_log()
+        self._checkpoint_log()
         return True
 
-    def _breathe(self) -> None:
-        """Let what was queued go first. Raises Busy when it is time to end."""
+    def _yield_to_writes(self) -> None:
+        """Commit what was queued meanwhile. Raises Busy when it is time to stop."""
         if batch := self._gather(must_wait=False):
             self._commit(batch)
         else:
-            self._look_now_and_then()
+            self._check_files_now_and_then()
         if self._is_last or self.failure:
             raise errors.Busy("Hai is stopping.")
 
-    def _look_now_and_then(self) -> None:
-        """While something long runs between batches."""
-        if time.monotonic() - self._looked_at > LOOK_S:
-            self._looked_at = time.monotonic()
+    def _check_files_now_and_then(self) -> None:
+        """During long maintenance."""
+        if time.monotonic() - self._files_checked_s > CHECK_FILES_S:
+            self._files_checked_s = time.monotonic()
             if loss := self.files.find_loss():
                 self.fail(LostFile(loss))
 
     def _refuse_the_rest(self) -> None:
-        """After a failure: everybody who waits is told so.
-        Loop thread, when the writer's takes no more: nothing more will come."""
+        """After a failure: every waiting write gets an error. Loop thread, when the
+        writer thread takes no more."""
         self._hand_over()
         while self._take(block=False) or not self._inbox.empty():
             pass
-        rest = [*self._hais, *self._chunks, *self._asides]
+        rest = [*self._hais, *self._chunks, *self._maintenance]
         for write in rest:
             write.error = errors.Busy()
-        self._tell([], rest)
+        self._resolve([], rest)
 
-    def _tell_soon(self, events: list[Any], batch: list[Write]) -> None:
+    def _resolve_soon(self, events: list[Any], batch: list[Write]) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._tell, events, batch)
+        self._loop.call_soon_threadsafe(self._resolve, events, batch)
 
     def _roll_back(self) -> None:
         try:
@@ -491,7 +494,7 @@ class Writer:
                     results = [group[0].run(transaction, *group[0].args)]
         except DatabaseError as error:
             if not self.engine.connection().in_transaction:
-                raise  # a full disk: SQLite took the whole batch back
+                raise  # a full disk: SQLite rolled back the whole batch
             if len(group) > 1:
                 for write in group:
                     self._run_group(transaction, [write])
@@ -508,14 +511,14 @@ class Writer:
             else:
                 write.result = result
 
-    def _tell(self, events: list[Any], batch: list[Write]) -> None:
+    def _resolve(self, events: list[Any], batch: list[Write]) -> None:
         """Facts first, then the futures. Loop thread."""
         self.waiting_count -= len(batch)
         for event in events:
             self.publish(event)
         for write in batch:
             if write.future.done():
-                continue  # its caller has gone; what it wrote stays
+                continue  # its caller is gone; what it wrote stays
             if write.error is not None:
                 write.future.set_exception(write.error)
             else:
@@ -523,7 +526,7 @@ class Writer:
 
 
 class _Savepoint:
-    """What a failed write did, and published, is taken back."""
+    """Undoes what a failed write did and published."""
 
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
@@ -544,7 +547,7 @@ class _Savepoint:
 def _groups(batch: list[Write]) -> Iterable[list[Write]]:
     """Split into runs of neighbours that share one bulk function.
 
-    Only neighbours: the order in which one client's writes came is kept.
+    Only neighbours, so that one client's writes keep their order.
     """
     group: list[Write] = []
     for write in batch:

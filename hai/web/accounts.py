@@ -1,4 +1,4 @@
-"""Making accounts (the first owner, then by invitation) and changing one's own."""
+"""Creating accounts (the first owner, then by invitation) and changing one's own."""
 
 import ipaddress
 from typing import Any
@@ -7,12 +7,12 @@ from tornado.httputil import HTTPServerRequest
 
 from hai.core.identity import sessions
 from hai.core.people import accounts, resets
-from hai.errors import Forbidden, NotFound
+from hai.errors import BadRequest, Forbidden, NotFound, RateLimited
 from hai.shapes import UserObject
 from hai.web.http.base import FormHandler
 from hai.web.sessions import SessionHandler
 
-# A request that came through a proxy carries one of them, whoever the peer is.
+# A request that came through a proxy has one of them, whoever the peer is.
 FORWARDING_HEADERS = (
     "Forwarded",
     "Via",
@@ -39,9 +39,9 @@ class AccountHandler(SessionHandler):
 
 
 class SetUpHandler(AccountHandler):
-    """GET and POST /setup: makes the owner, once.
+    """GET and POST /setup: creates the owner, once.
 
-    Whoever reads the terminal has the token; from this machine none is needed.
+    Whoever can read the terminal has the token; from this machine none is needed.
     """
 
     async def admit(self) -> None:
@@ -68,9 +68,9 @@ class SetUpHandler(AccountHandler):
 
 
 def is_local_request(request: HTTPServerRequest) -> bool:
-    """Peer and Host are loopback and no proxy is between: the operator.
+    """Peer and Host are loopback and there is no proxy in between: the operator.
 
-    Host too, or a web page could reach us under a name of its own.
+    Host too, because otherwise a web page could reach us under a name of its own.
     """
     if any(name in request.headers for name in FORWARDING_HEADERS):
         return False
@@ -108,7 +108,7 @@ class SignUpHandler(AccountHandler):
 
 
 class NewPasswordHandler(AccountHandler):
-    """GET and POST /reset/CODE: a new password, by a link that an admin made."""
+    """GET and POST /reset/CODE: a new password, with a link made by an admin."""
 
     async def show(self, code: str, **names: Any) -> None:
         person = await resets.find(self.core, code)
@@ -147,11 +147,12 @@ class PasswordHandler(SettingsHandler, SessionHandler):
     """POST /settings/password. Ends all other sessions."""
 
     async def submit(self) -> None:
-        self.slow_down(f"user {self.user.user_id}")
-        await accounts.change_password(
-            self.core,
-            self.user,
-            old=self.form.text("old_password"),
-            new=self.form.text("password"),
-        )
+        old, new = self.form.text("old_password"), self.form.text("password")
+        self.slow_down(("old password", self.user.user_id))
+        try:
+            await accounts.change_password(self.core, self.user, old=old, new=new)
+        except (BadRequest, RateLimited):  # BadRequest: the old one was right
+            self.was_no_guess()
+            raise
+        self.went_well()
         self.done(self.reverse_url("settings"), done="password")

@@ -1,8 +1,8 @@
-"""/admin: who uses what, and what owners and admins may do about it.
+"""/admin: who uses what, and what owners and admins can do about it.
 
-Every page draws without JavaScript; every action is a form of its own, which
-answers programs with JSON. Who may do what is decided in core/people/admin.py, in the
-transaction; here only those who may see the pages are let in.
+Every page works without JavaScript; every action is a form of its own, which responds
+to programs with JSON. Permissions are decided in core/people/admin.py, in the
+transaction; here only access to the pages is checked.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ MEGABYTE = 1_000_000
 
 
 class AdminHandler(BaseHandler):
-    """What all of them share: others are told that it is not for them."""
+    """The base of all of them: refuses everybody else."""
 
     async def admit(self, *ids: Any) -> None:
         if not self.user.is_admin:
@@ -31,12 +31,12 @@ class AdminHandler(BaseHandler):
     async def get(self, *ids: Any) -> None:
         await self.show(*ids)
 
-    def wanted(self, orders: tuple[str, ...]) -> usage.Wanted:
+    def wanted(self, orders: tuple[str, ...]) -> usage.PageRequest:
         """The page of a list. Raises BadRequest."""
         order = self.query("sort") or orders[0]
         page = self.query_id("page")
         page = 1 if page is None else page
-        return usage.wanted(orders, order, page, self.query("q"))
+        return usage.page_request(orders, order, page, self.query("q"))
 
     def own_url(self, path: str) -> str:
         peer = self.request.remote_ip or ""
@@ -44,15 +44,15 @@ class AdminHandler(BaseHandler):
 
 
 class OverviewHandler(AdminHandler):
-    """GET /admin: the place as a whole, and who uses most of it."""
+    """GET /admin: totals, and who uses the most."""
 
     async def show(self, **names: Any) -> None:
         sums = await self._sums()
         if self.wants_json():
             self.write_json(sums)
             return
-        users, _ = await usage.users(self.core, usage.Wanted())
-        rooms, _ = await usage.rooms(self.core, usage.Wanted())
+        users, _ = await usage.users(self.core, usage.PageRequest())
+        rooms, _ = await usage.rooms(self.core, usage.PageRequest())
         latest, _ = await audit.page(self.core, limit=LATEST)
         await self.page(
             "admin/index.html",
@@ -61,14 +61,14 @@ class OverviewHandler(AdminHandler):
             quota_state=usage.quota_state(self.core, sums),
             users=users[:LATEST],
             rooms=rooms[:LATEST],
-            deeds=latest,
+            records=latest,
             can_invite=self.core.config.sign_up != "closed",
             **names,
         )
 
     async def _sums(self) -> dict[str, Any]:
         metrics = self.application.metrics
-        return await usage.whole(self.core) | {
+        return await usage.totals(self.core) | {
             "sockets": int(metrics.value("hai_sockets")),
             "online": int(metrics.value("hai_users_online")),
             "resident_bytes": int(metrics.value("hai_resident_bytes")),
@@ -97,7 +97,7 @@ class UsersHandler(AdminHandler):
 
 
 class UserHandler(AdminHandler):
-    """GET /admin/users/ID: one of them, and what can be done."""
+    """GET /admin/users/ID: one user, and the possible actions."""
 
     async def show(self, user_id: int, **names: Any) -> None:
         user = await usage.user(self.core, user_id)
@@ -113,19 +113,19 @@ class UserHandler(AdminHandler):
             limit=usage.limit_of(self.core, user),
             can_act=admin.is_above(self.user, user),
             is_owner=self.user.role == "owner",
-            deeds=about,
+            records=about,
             back=self.reverse_url("admin_user", user_id),
             **names,
         )
 
 
 class UserActionHandler(UserHandler, FormHandler):
-    """POST to below /admin/users/ID. What is refused is said on the user's page."""
+    """POST below /admin/users/ID. Errors are shown on the user's page."""
 
     notice = "saved"
 
     async def get(self, user_id: int) -> None:
-        """Somebody reloaded what a form had drawn."""
+        """Somebody reloaded the page that a form had returned."""
         self.redirect(self.reverse_url("admin_user", user_id))
 
     async def act(self, user_id: int) -> dict[str, Any]:
@@ -186,8 +186,8 @@ class MakeResetHandler(UserActionHandler):
 
 
 class QuotaHandler(UserActionHandler):
-    """POST /admin/users/ID/quota: `max_bytes`, or `megabytes` from the form; empty:
-    as the setting says; 0: no limit."""
+    """POST /admin/users/ID/quota: `max_bytes`, or `megabytes` from the form; empty: the
+    setting applies; 0: no limit."""
 
     async def act(self, user_id: int) -> dict[str, Any]:
         return await admin.set_quota(
@@ -207,7 +207,7 @@ class QuotaHandler(UserActionHandler):
 
 
 class RemovingHandler(AdminHandler):
-    """What the two forms share that remove pictures: `days`, and `is_confirmed`."""
+    """For the two forms that remove pictures: `days`, and `is_confirmed`."""
 
     def removal(self) -> dict[str, Any]:
         """Raises BadRequest."""
@@ -282,8 +282,8 @@ class RemoveRoomPicturesHandler(AdminRoomHandler, RemovingHandler, FormHandler):
         self.done(self.reverse_url("admin_room", room_id), ack, done="removing")
 
 
-class DeedsHandler(AdminHandler):
-    """GET /admin/deeds?before=: who did what to whom."""
+class AuditHandler(AdminHandler):
+    """GET /admin/deeds?before=: the audit log."""
 
     async def show(self, **names: Any) -> None:
         before = self.query_id("before")
@@ -292,9 +292,9 @@ class DeedsHandler(AdminHandler):
             self.write_json({"deeds": found, "has_more": has_more})
             return
         await self.page(
-            "admin/deeds.html",
+            "admin/audit.html",
             "History",
-            deeds=found,
+            records=found,
             older=found[-1]["id"] if has_more else None,
             **names,
         )

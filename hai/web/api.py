@@ -1,8 +1,7 @@
-"""The API for programs: the orders' names and answers, with a bearer token.
+"""The API for programs: the orders' names and acks, with a bearer token.
 
-Which path is which order stands in routes.py; what an order takes and gives
-stands in core/orders.py. So this file only carries the one to the other, and
-openapi.json is made from the same two tables.
+routes.py says which path is which order; core/orders.py says what an order takes and
+returns. This file only connects the two, and openapi.json is made from the same tables.
 """
 
 from typing import Any
@@ -18,7 +17,7 @@ from hai.web.pictures import FormUploadHandler
 
 
 class ApiHandler(BaseHandler):
-    """Answers JSON, always."""
+    """Always responds with JSON."""
 
     always_json = True
 
@@ -28,7 +27,7 @@ class ApiHandler(BaseHandler):
         self.write_json(ack, 201 if has_created else 200)
 
     def query_payload(self, *names: str) -> dict[str, int]:
-        """Numbers from the query, those that are there."""
+        """Numbers from the query, as far as given."""
         found = {name: self.query_id(name) for name in names}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -75,7 +74,7 @@ class ApiHaisHandler(SendHandler):
 
 
 class ApiUploadHandler(FormUploadHandler):
-    """POST: pictures to be named in a later send."""
+    """POST: pictures to be used in a later send."""
 
     always_json = True
 
@@ -99,7 +98,7 @@ class MeHandler(ApiHandler):
 
 
 class ApiPeopleHandler(ApiHandler):
-    """GET: everybody."""
+    """GET: all users."""
 
     is_costly = True
 
@@ -108,7 +107,7 @@ class ApiPeopleHandler(ApiHandler):
 
 
 class DescriptionHandler(BaseHandler):
-    """GET openapi.json: for everybody; it holds nothing of anybody's."""
+    """GET openapi.json: public; it contains no user data."""
 
     is_public = True
     always_json = True

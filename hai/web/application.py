@@ -40,7 +40,7 @@ def build(
         core,
         metrics,
         assets,
-        # Sockets first: after a restart everybody comes at once, by those two.
+        # Sockets first: after a restart everybody comes back at once through these.
         [*socket_rules, *routes.url_rules(), *url_rules(assets)],
         template_loader=own_templates(),
         default_handler_class=NotFoundHandler,
@@ -49,7 +49,7 @@ def build(
 
 
 def _watch(metrics: Metrics, core: Core) -> None:
-    """What can be asked for when it is wanted costs nothing until then."""
+    """Values read only when the metrics are requested."""
     writer = core.db.writer
     metrics.watch("hai_writes_total", lambda: writer.write_count)
     metrics.watch("hai_write_batches_total", lambda: writer.batch_count)

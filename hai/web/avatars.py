@@ -5,34 +5,42 @@ the whole picture, and its middle is taken. Programs do the same at `me/avatar`.
 An avatar's address changes with the picture, so a copy is good for ever.
 """
 
+from hai.core.context import Core
 from hai.core.pictures import avatars
+from hai.core.pictures.avatars import AvatarSink, receiver_to_file
+from hai.core.pictures.receiver import Receiver
 from hai.errors import BadRequest
 from hai.shapes import UserObject
 from hai.web.accounts import SettingsHandler
 from hai.web.http import headers
 from hai.web.http.base import BaseHandler
-from hai.web.http.bodies import BODY_TIMEOUT_S, FORM_BYTES
+from hai.web.http.bodies import FORM_BYTES
 from hai.web.http.forms import Form
-from hai.web.http.multipart_body import UploadBody
-from hai.web.pictures import CACHING, SLOWEST_BYTES_PER_S
+from hai.web.http.multipart_body import MultipartBody
+from hai.web.http.receiving import ReceivingFormHandler
+from hai.web.pictures import CACHING
 
 
-class AvatarBody(UploadBody):
-    """A form with one picture, which goes to a file of its own."""
+class NewAvatar:
+    """The one picture of a form, on its way to a file of its own."""
 
-    upload: avatars.AvatarUpload | None = None
+    def __init__(self, core: Core, user_id: int) -> None:
+        self.core = core
+        self.user_id = user_id
+        self._sink: AvatarSink | None = None
 
-    def _begin_picture(self, name: str | None) -> avatars.AvatarUpload:
-        if self.upload is not None:
+    def begin(
+        self, name: str | None, alt: str | None, *, keeps_metadata: bool
+    ) -> Receiver[AvatarSink]:
+        """Its name and alt are kept nowhere. Raises BadRequest when it is a second."""
+        if self._sink is not None:
             raise BadRequest("An avatar is one picture.", field="picture")
-        self.upload = avatars.AvatarUpload(self.core, self.identity, name)
-        return self.upload
+        self._sink = AvatarSink(self.core)
+        return receiver_to_file(self.user_id, self._sink)
 
     async def discard(self) -> None:
-        """Let go of the file, after the chunk under way."""
-        async with self._turn:
-            if self.upload is not None:
-                self.upload.close()
+        if self._sink is not None:
+            self._sink.close()
 
 
 class AvatarHandler(BaseHandler):
@@ -51,36 +59,29 @@ class AvatarHandler(BaseHandler):
             self.write(content)
 
 
-class ReceivingAvatarHandler(BaseHandler):
+class ReceivingAvatarHandler(ReceivingFormHandler):
     """What the form and the API have in common: receiving a picture."""
 
-    upload: AvatarBody | None = None
-    is_counted = False
-    is_storing = False  # then it goes on, whatever becomes of the connection
+    upload: MultipartBody[AvatarSink] | None = None
 
     def body_limit(self) -> int:
         return avatars.MAX_BYTES + FORM_BYTES
 
     def body_timeout_s(self) -> float:
-        length = self.content_length() or self.body_limit()
-        return BODY_TIMEOUT_S + length / SLOWEST_BYTES_PER_S
+        return self.upload_timeout_s()
 
     async def admit(self) -> None:
         self._form = Form({})  # what there is to be typed again
         if self.request.method == "POST":
             self.take_order()
-            kind = self.request.headers.get("Content-Type", "")
-            upload = AvatarBody(self.core, self.user, 0, kind)
+            upload = self.multipart_body(NewAvatar(self.core, self.user.user_id))
             self.application.avatars.begin(self.user.user_id)
             self.upload = upload
-            self.application.begin_upload(self.user.user_id)
-            self.is_counted = True
+            self.begin_upload()
 
     async def body_received(self, chunk: bytes) -> None:
-        if self.upload is None:
-            return
-        self.application.metrics.count("hai_upload_bytes_total", by=len(chunk))
-        await self.upload.feed(chunk)
+        if self.upload is not None:
+            await super().body_received(chunk)
 
     async def receive(self) -> UserObject:
         """The user with the new avatar. Raises what core finds wrong."""
@@ -89,37 +90,16 @@ class ReceivingAvatarHandler(BaseHandler):
         self.is_storing, outcome = True, "refused"
         try:
             await upload.finish()
-            if upload.upload is None:
+            if not upload.pictures:
                 raise BadRequest("There is no picture in this form.", field="picture")
-            user = await self.application.avatars.set(self.user, upload.upload)
+            user = await self.application.avatars.set(self.user, upload.pictures[0])
             outcome = "kept"
             return user
         finally:
             await self.let_go(outcome)
 
-    async def let_go(self, outcome: str) -> None:
-        """What came is not needed any more."""
-        if self.upload is not None:
-            upload, self.upload = self.upload, None
-            self.application.metrics.count("hai_uploads_total", outcome)
-            await upload.discard()
-            self.application.avatars.end(self.user.user_id)
-
-    def on_connection_close(self) -> None:
-        super().on_connection_close()
-        self._uncount()
-        if not self.is_storing:
-            self.application.in_background(self.let_go("cut"))
-
-    def _uncount(self) -> None:
-        if self.is_counted:
-            self.is_counted = False
-            self.application.end_upload(self.user.user_id, self.get_status())
-
-    def on_finish(self) -> None:
-        self._uncount()
-        if not self.is_storing:
-            self.application.in_background(self.let_go("refused"))
+    def has_let_go(self) -> None:
+        self.application.avatars.end(self.user.user_id)
 
 
 class SettingsAvatarHandler(ReceivingAvatarHandler, SettingsHandler):

@@ -1,4 +1,4 @@
-"""The lecture's chatbot page; what happens on it is the namespace /eliza's."""
+"""The lecture's chatbot page; its messages go through the namespace /eliza."""
 
 from hai.web.http.base import BaseHandler
 

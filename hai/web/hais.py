@@ -8,11 +8,11 @@ from hai.core.talk import first_state
 from hai.errors import ClientIdReused, HaiError, Unauthorized
 from hai.web.http.bodies import FORM_BYTES
 from hai.web.http.forms import Form
-from hai.web.pictures import ReceivingHandler
+from hai.web.pictures import ReceivingPicturesHandler
 from hai.web.views.words import WAVE
 
 
-class SendHandler(ReceivingHandler):
+class SendHandler(ReceivingPicturesHandler):
     """POST with a form, multipart or JSON: sends one hai, 201."""
 
     async def send(self, room_id: int, *, wave: bool = False) -> dict[str, Any]:
@@ -23,7 +23,7 @@ class SendHandler(ReceivingHandler):
                 payload["text"] = WAVE
             ack = await self._send_once(payload)
         except HaiError:
-            await self.give_up("refused")
+            await self.let_go("refused")
             raise
         if self.upload is not None:
             self.keep()
@@ -56,7 +56,7 @@ class SendHandler(ReceivingHandler):
             if not sent:
                 raise
             ack = await self.order("send_hai", payload | {"picture_ids": sent})
-            await self.give_up("sent before")
+            await self.let_go("sent before")
             return ack
 
 
@@ -98,7 +98,8 @@ class HaisHandler(SendHandler):
 
     async def _show_again(self, room_id: int, error: HaiError) -> None:
         """The room with what was typed; its client_id was not used up."""
-        self.count_refusal(error)
+        if self.is_upload:
+            self.count_refusal(error)
         names = self.error_names(error)
         state = await first_state.for_room(self.core, self.user, room_id)
         client_id = names["form"].get("client_id") or ids.new_client_id()

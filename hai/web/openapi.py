@@ -1,6 +1,6 @@
-"""openapi.json, made from the table of API routes and the table of orders.
+"""openapi.json, generated from the table of API routes and the table of orders.
 
-OpenAPI 3.1, so the schemas are JSON Schema as core/fields.py states them.
+OpenAPI 3.1, so its schemas are JSON Schema, as in core/fields.py.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from hai.errors import all_errors
 
 @dataclass(frozen=True, slots=True)
 class ApiRoute:
-    """One row. order: its name in the table of orders, or "" where it is none.
+    """One row. order: its name in the table of orders, or "" if there is none.
 
-    query: fields taken from the query; answer: keys of the answer, for no order.
+    query: fields taken from the query; answer: keys of the response, where there is no
+    order.
     """
 
     method: str
@@ -84,7 +85,7 @@ def _done(status: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation_id(route: ApiRoute) -> str:
-    """Unique: send_hai, or get_rooms for what is no order."""
+    """Unique: send_hai, or get_rooms where there is no order."""
     last = [part for part in route.path.split("/") if not part.startswith("{")][-1]
     return route.order or f"{route.method.lower()}_{last}"
 

@@ -1,4 +1,4 @@
-"""The front door: leads everybody to where they were, or to where they begin."""
+"""The home page: redirects to the last room, or to where one starts."""
 
 from hai.core.people import accounts
 from hai.core.talk import first_state
@@ -26,7 +26,7 @@ class HomeHandler(BaseHandler):
 
 
 def last_room_id(state: State, shown_last: str) -> int | None:
-    """The room shown last if it is still mine, else the one with the newest hai."""
+    """The room shown last if I am still in it, else the one with the newest hai."""
     rooms = state["rooms"]
     for room in rooms:
         if str(room["id"]) == shown_last:

@@ -1,4 +1,4 @@
-"""People: everybody here, and inviting more."""
+"""People: everybody here, and inviting others."""
 
 import re
 from typing import Any
@@ -17,8 +17,8 @@ IS_ID = re.compile("[0-9]{1,16}", re.ASCII)
 
 
 class PeopleHandler(BaseHandler):
-    """GET /people[?q=]: everybody, or those with these letters in their names.
-    ?user_ids=1&user_ids=2: these stay chosen, above all others.
+    """GET /people[?q=]: everybody, or those with this text in their names.
+    ?user_ids=1&user_ids=2: these stay selected, above all others.
 
     For scripts also ?ids=1,2,3: those people, as {"users": [...]}.
     """
@@ -42,7 +42,7 @@ class PeopleHandler(BaseHandler):
         return await self.core.db.read(first_state.users, self.core, wanted)
 
     async def chosen(self) -> list[UserObject]:
-        """Whom a search keeps: they are to be written to together."""
+        """People who stay selected during a search, to be written to together."""
         given = self.request.query_arguments.get("user_ids", [])[:MAX_IDS]
         ids = {int(text) for text in map(bytes.decode, given) if IS_ID.fullmatch(text)}
         return await self.core.db.read(first_state.users, self.core, ids)
@@ -72,7 +72,7 @@ class PeopleHandler(BaseHandler):
 
 
 def with_letters(users: list[UserObject], query: str) -> list[UserObject]:
-    """Those who have the letters anywhere in either name."""
+    """Those with this text anywhere in either name."""
     letters = query.strip().removeprefix("@").casefold()
     return [
         user
@@ -83,7 +83,7 @@ def with_letters(users: list[UserObject], query: str) -> list[UserObject]:
 
 
 class InvitesHandler(PeopleHandler):
-    """POST /invites: a link by which people make their own accounts."""
+    """POST /invites: a link with which people create their own accounts."""
 
     async def get(self) -> None:
         self.redirect(self.reverse_url("people"))

@@ -15,35 +15,70 @@ from urllib.parse import quote
 
 from tornado.iostream import StreamClosedError
 
+from hai.core.context import Core
 from hai.core.fields import MAX_PICTURES
+from hai.core.identity.sessions import Identity
 from hai.core.pictures import stored
+from hai.core.pictures.arriving import PictureSink, receiver_to, sink_for
+from hai.core.pictures.receiver import Receiver
 from hai.core.pictures.stored import StoredPicture
 from hai.core.talk import rooms
 from hai.errors import BadRequest, HaiError
+from hai.shapes import PictureObject
 from hai.web.http import headers
 from hai.web.http.base import BaseHandler
 from hai.web.http.bodies import BODY_TIMEOUT_S, FORM_BYTES
-from hai.web.http.multipart_body import UploadBody
+from hai.web.http.multipart_body import MultipartBody
+from hai.web.http.receiving import ReceivingFormHandler
 
 logger = logging.getLogger(__name__)
 
-SLOWEST_BYTES_PER_S = 4 * 1024  # a phone on 2G; slower uploads are given up
 # A picture never changes under its URL; whoever is not allowed has no copy.
 CACHING = "private, max-age=31536000, immutable"
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 TAG = re.compile(r'(W/)?("[^"]*")')
 
 
-class ReceivingHandler(BaseHandler):
-    """Receives a multipart form with pictures, while it comes."""
+class NewPictures:
+    """Those of one form, on their way into the database."""
 
-    upload: UploadBody | None = None
-    is_counted = False
+    def __init__(self, core: Core, identity: Identity, room_id: int) -> None:
+        self.core = core
+        self.identity = identity
+        self.room_id = room_id
+        self._sinks: list[PictureSink] = []
+
+    def begin(
+        self, name: str | None, alt: str | None, *, keeps_metadata: bool
+    ) -> Receiver[PictureObject]:
+        """Raises BadRequest when there are too many."""
+        if len(self._sinks) == MAX_PICTURES:
+            raise BadRequest(
+                f"A hai has at most {MAX_PICTURES} pictures.", field="picture"
+            )
+        sink = sink_for(self.core, self.identity, self.room_id, name, alt)
+        self._sinks.append(sink)
+        return receiver_to(sink, keeps_metadata=keeps_metadata)
+
+    async def discard(self) -> None:
+        ids = [sink.picture_id for sink in self._sinks]
+        self._sinks.clear()
+        await stored.discard(self.core, ids)
+
+
+class ReceivingPicturesHandler(ReceivingFormHandler):
+    """Receives what is to be a hai: a form with pictures, or one without, or JSON."""
+
+    upload: MultipartBody[PictureObject] | None = None
 
     @property
     def is_multipart(self) -> bool:
         kind = self.request.headers.get("Content-Type", "")
         return kind.lower().startswith("multipart/form-data")
+
+    @property
+    def is_upload(self) -> bool:
+        return self.is_multipart and self.request.method == "POST"
 
     def body_limit(self) -> int:
         if self.is_multipart:
@@ -52,68 +87,31 @@ class ReceivingHandler(BaseHandler):
         return 12 * self.core.config.max_text_chars + FORM_BYTES
 
     def body_timeout_s(self) -> float:
-        if not self.is_multipart:
-            return BODY_TIMEOUT_S
-        length = self.content_length() or self.body_limit()
-        return BODY_TIMEOUT_S + length / SLOWEST_BYTES_PER_S
+        return self.upload_timeout_s() if self.is_multipart else BODY_TIMEOUT_S
 
     async def admit(self, room_id: int) -> None:
-        user_id = self.user.user_id
-        await self.core.db.read(rooms.require_member, user_id, room_id)
-        if self.is_multipart and self.request.method == "POST":
-            kind = self.request.headers["Content-Type"]
-            self.upload = UploadBody(self.core, self.user, room_id, kind)
-            self.application.begin_upload(user_id)
-            self.is_counted = True
+        await self.core.db.read(rooms.require_member, self.user.user_id, room_id)
+        if self.is_upload:
+            pictures = NewPictures(self.core, self.user, room_id)
+            upload = self.multipart_body(pictures)
+            self.begin_upload()
+            self.upload = upload
 
-    async def body_received(self, chunk: bytes) -> None:
-        if self.upload is None:
-            await super().body_received(chunk)
-            return
-        self.application.metrics.count("hai_upload_bytes_total", by=len(chunk))
-        try:
-            await self.upload.feed(chunk)
-        except BaseException:
-            await self.give_up("refused")
-            raise
-
-    async def give_up(self, outcome: str) -> None:
-        """Nothing of what came may stay."""
-        if self.upload is not None:
-            upload, self.upload = self.upload, None
-            self.application.metrics.count("hai_uploads_total", outcome)
-            await upload.discard()
-            self.application.sweep_soon()
+    def has_let_go(self) -> None:
+        self.application.sweep_soon()
 
     def write_refusal(self, error: HaiError, status: int = 0) -> None:
-        self.count_refusal(error)
+        if self.is_upload:
+            self.count_refusal(error)
         super().write_refusal(error, status)
-
-    def count_refusal(self, error: HaiError) -> None:
-        if self.is_multipart and self.request.method == "POST":
-            metrics = self.application.metrics
-            metrics.count("hai_uploads_refused_total", error.code)
 
     def keep(self) -> None:
         """The pictures stay, whatever becomes of the connection."""
-        self.application.metrics.count("hai_uploads_total", "kept")
+        self.count_outcome("kept")
         self.upload = None
 
-    def on_connection_close(self) -> None:
-        super().on_connection_close()
-        self._uncount()
-        self.application.in_background(self.give_up("cut"))
 
-    def on_finish(self) -> None:
-        self._uncount()
-
-    def _uncount(self) -> None:
-        if self.is_counted:
-            self.is_counted = False
-            self.application.end_upload(self.user.user_id, self.get_status())
-
-
-class FormUploadHandler(ReceivingHandler):
+class FormUploadHandler(ReceivingPicturesHandler):
     """POST /rooms/ID/pictures: pictures to be named in a later send_hai."""
 
     async def admit(self, room_id: int) -> None:
@@ -129,7 +127,7 @@ class FormUploadHandler(ReceivingHandler):
             if not upload.pictures:
                 raise BadRequest("There is no picture in this form.", field="picture")
         except HaiError:
-            await self.give_up("refused")
+            await self.let_go("refused")
             raise
         self.keep()
         self.write_json({"pictures": upload.pictures}, 201)

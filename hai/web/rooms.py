@@ -15,20 +15,20 @@ from hai.web.http.base import (
 from hai.web.pages import ROOM_COOKIE
 from hai.web.people import MAX_SHOWN, with_letters
 from hai.web.views.rooms import (
-    Question,
-    leave_question,
-    remove_question,
+    Confirmation,
+    leave_confirmation,
+    remove_confirmation,
     room_view,
 )
 
-MAX_CANDIDATES = 20  # to ask in: more are found by name
+MAX_CANDIDATES = 20  # people to add; others are found by name
 MAX_OFFERED = 50  # of the rooms to join; the rest are found by name
 
 
 class RoomsHandler(FormHandler):
-    """GET and POST /rooms: those I am in, those I may join, and a new one.
+    """GET and POST /rooms: those I am in, those I may join, and creating one.
 
-    GET ?q=: of those to join, the ones with these letters.
+    GET ?q=: of those to join, only the ones that contain this text.
     """
 
     is_costly = True
@@ -48,7 +48,7 @@ class RoomsHandler(FormHandler):
 
 
 def found_rooms(open_rooms: list[RoomObject], query: str) -> dict[str, Any]:
-    """Those with these letters in name or topic, and how many there are of them."""
+    """Rooms with this text in name or topic, and how many there are."""
     letters = query.strip().casefold()
     found = [
         room
@@ -60,9 +60,9 @@ def found_rooms(open_rooms: list[RoomObject], query: str) -> dict[str, Any]:
 
 
 class RoomHandler(RoomsHandler):
-    """GET /rooms/ID: the room, drawn whole; POST: its name, topic and rules."""
+    """GET /rooms/ID: the room's page; POST: its name, topic and rules."""
 
-    is_costly = False  # it is what people come for
+    is_costly = False  # the most frequent page
 
     async def get(self, room_id: int) -> None:
         edges = {name: self.query_id(name) for name in ("before", "around", "after")}
@@ -88,7 +88,7 @@ class RoomHandler(RoomsHandler):
         self.done(self.reverse_url("edit_room", room_id), ack, done="saved")
 
     async def _offer_to_join(self, room_id: int) -> None:
-        """An open room is no secret, but what is said in it is for members."""
+        """An open room is not secret, but what is said in it is for members."""
         room = await rooms.show(self.core, self.user, room_id)
         if not self.wants_page():
             raise Forbidden("Join this room first.")
@@ -107,7 +107,7 @@ class RoomHandler(RoomsHandler):
 
 
 class EditHandler(BaseHandler):
-    """GET /rooms/ID/edit: name, topic, members, and all who could be."""
+    """GET /rooms/ID/edit: name, topic, members, and people to add."""
 
     is_costly = True
 
@@ -136,8 +136,8 @@ async def show_edit(handler: BaseHandler, room_id: int, **names: Any) -> None:
 
 
 async def _people_names(handler: BaseHandler, room_id: int) -> dict[str, Any]:
-    """Who is in the room and who could be, as far as they fit on a page: `?member=`
-    and `?person=` find the others by name."""
+    """Members and people to add, as far as they fit on a page: `?member=` and
+    `?person=` find the others by name."""
     members, people = await rooms.people_of(handler.core, room_id)
     member_query, person_query = handler.query("member"), handler.query("person")
     found = with_letters(members, member_query)
@@ -168,11 +168,11 @@ class ReadHandler(BaseHandler):
 
 
 class LeaveHandler(BaseHandler):
-    """GET /rooms/ID/leave asks, POST leaves."""
+    """GET /rooms/ID/leave asks for confirmation, POST leaves."""
 
     async def get(self, room_id: int) -> None:
         room = await rooms.show(self.core, self.user, room_id)
-        await ask(self, room, leave_question(room))
+        await ask(self, room, leave_confirmation(room))
 
     async def post(self, room_id: int) -> None:
         ack = await self.order("leave_room", {"room_id": room_id})
@@ -189,11 +189,11 @@ class MembersHandler(BaseHandler):
 
 
 class RemoveMemberHandler(BaseHandler):
-    """GET /rooms/ID/members/USER/remove asks, POST removes."""
+    """GET /rooms/ID/members/USER/remove asks for confirmation, POST removes."""
 
     async def get(self, room_id: int, user_id: int) -> None:
         room, user = await rooms.removable(self.core, self.user, room_id, user_id)
-        await ask(self, room, remove_question(user, room["name"]))
+        await ask(self, room, remove_confirmation(user, room["name"]))
 
     async def post(self, room_id: int, user_id: int) -> None:
         payload = {"room_id": room_id, "user_id": user_id}
@@ -201,10 +201,12 @@ class RemoveMemberHandler(BaseHandler):
         self.done(self.reverse_url("edit_room", room_id), ack, done="removed")
 
 
-async def ask(handler: BaseHandler, room: RoomObject, question: Question) -> None:
-    """The page whose one form is posted to its own address."""
-    names = {"room": room, "question": question, "action": handler.request.path}
-    await handler.page("rooms/ask.html", question.title, **names)
+async def ask(
+    handler: BaseHandler, room: RoomObject, confirmation: Confirmation
+) -> None:
+    """The page whose only form is posted to its own address."""
+    names = {"room": room, "confirmation": confirmation, "action": handler.request.path}
+    await handler.page("rooms/ask.html", confirmation.title, **names)
 
 
 class DirectHandler(BaseHandler):
@@ -212,7 +214,7 @@ class DirectHandler(BaseHandler):
 
     async def post(self) -> None:
         payload = self.form.payload()
-        payload.pop("q", None)  # the field beside the boxes, for finding people
+        payload.pop("q", None)  # the search field beside the checkboxes
         if "user_id" in payload:
             payload.setdefault("user_ids", [payload["user_id"]])
         ack = await self.order("open_direct", payload)

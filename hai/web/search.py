@@ -1,4 +1,4 @@
-"""Search: hais that hold all the words, in rooms that I am in."""
+"""Search: hais that contain all the words, in rooms that I am in."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -10,10 +10,10 @@ from hai.web.http.base import BaseHandler
 class SearchHandler(BaseHandler):
     """GET /search?q=&before=: as a page, or as JSON for programs.
 
-    One that ran out of time says so, and where to go on (core/talk/search.py).
+    A search that ran out of time says so, and where to continue (core/talk/search.py).
 
-    Not compressed: the page holds what was asked and what is private, so another
-    site could guess at hais by the length of answers (the attack named BREACH).
+    Not compressed: the page contains both the query and private content, so another
+    site could guess at hais from the length of responses (the BREACH attack).
     """
 
     may_compress = False

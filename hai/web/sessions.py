@@ -1,44 +1,71 @@
 """Signing in and out, and ending one's other sessions."""
 
+import math
+from collections.abc import Hashable
 from typing import Any
 
 from hai.core.identity import sessions
 from hai.core.identity.sessions import SESSION_COOKIE
 from hai.core.people import accounts
+from hai.core.rate_limits import Buckets
 from hai.errors import RateLimited
 from hai.web.http.base import (
     COOKIE_DAYS,
     BaseHandler,
     FormHandler,
 )
-from hai.web.http.bodies import STRANGERS_FORM_BYTES
+from hai.web.http.bodies import UNAUTHENTICATED_FORM_BYTES
+
+MAX_KEY_CHARS = 64  # longer than any name, shorter than what a form may hold
+HOUR_S = 3600
+
+
+def in_minutes(wait_s: float) -> str:
+    """At most an hour, for people."""
+    minutes = math.ceil(min(wait_s, HOUR_S) / 60)
+    return "in a minute" if minutes <= 1 else f"in {minutes} minutes"
 
 
 class SessionHandler(FormHandler):
-    """What everything needs that begins a session."""
+    """For every handler that starts a session."""
 
-    max_body_bytes = STRANGERS_FORM_BYTES
+    max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
-    def slow_down(self, name: str = "") -> None:
-        """One try of this address, and for this name. Raises RateLimited.
+    def slow_down(self, *keys: Hashable) -> None:
+        """One try of this address, and one under the first key that has any left.
 
-        A name has far more tries than an address: else strangers could keep
-        its owner out by guessing badly.
+        keys: of the password that is tried; none where no password is. Raises
+        RateLimited.
         """
-        may_try = self.application.tries.take(self.address)
-        if not may_try or (name and not self.application.name_tries.take(name)):
-            raise RateLimited("Too many tries. Please wait a minute.")
+        self._spent: list[tuple[Buckets, Hashable]] = []
+        self._spend(self.application.tries, self.address)
+        if keys:
+            self._spend(self.application.name_tries, *keys)
+
+    def _spend(self, tries: Buckets, *keys: Hashable) -> None:
+        for key in keys:
+            if tries.take(key):
+                self._spent.append((tries, key))
+                return
+        when = in_minutes(min(tries.wait_s(key) for key in keys))
+        raise RateLimited(f"Too many tries. Please try again {when}.")
 
     def went_well(self) -> None:
         """It was no guess: a house full of people may come in one after another."""
-        self.application.tries.give_back(self.address)
+        for tries, key in self._spent:
+            tries.give_back(key)
+
+    def was_no_guess(self) -> None:
+        """The password was not looked at, or was right: only the address has tried."""
+        for tries, key in self._spent[1:]:
+            tries.give_back(key)
 
     async def begin_session(self, user_id: int) -> None:
         agent = self.request.headers.get("User-Agent", "")
         self.keep(await sessions.start(self.core, user_id, "browser", agent))
 
     def keep(self, token: str) -> None:
-        """Give the browser its token: for this host only, unseen by scripts."""
+        """Set the browser's session cookie: for this host only, hidden from scripts."""
         self.set_cookie(
             SESSION_COOKIE,
             token,
@@ -73,16 +100,29 @@ class SignInHandler(SessionHandler):
 
     async def submit(self) -> None:
         name = self.form.text("name")
-        self.slow_down(name.strip().casefold())
+        self.slow_down(*self._keys(name))
         agent = self.request.headers.get("User-Agent", "")
         password = self.form.text("password")
-        token = await sessions.sign_in(self.core, name, password, agent)
+        try:
+            token = await sessions.sign_in(self.core, name, password, agent)
+        except RateLimited:
+            self.was_no_guess()
+            raise
         self.went_well()
         self.keep(token)
         self.done(self._next_path(self.form.text("next")))
 
+    def _keys(self, name: str) -> list[Hashable]:
+        """A name's tries are shared by all addresses; but where its user has been,
+        signed in, they have some of their own, which nobody elsewhere can use up."""
+        keys: list[Hashable] = [name.strip().casefold()[:MAX_KEY_CHARS]]
+        user_id = sessions.find_user_id(self.core, name)
+        if user_id and self.application.known_places.has(user_id, self.address):
+            keys.append((user_id, self.address))
+        return keys
+
     def _next_path(self, path: str) -> str:
-        """Never somebody else's site: `//host` and `/\\host` are."""
+        """Never another site: `//host` and `/\\host` are."""
         is_ours = path.startswith("/") and path[1:2] not in ("/", "\\")
         is_plain = path.isascii() and path.isprintable() and len(path) < 1000
         return path if is_ours and is_plain else self.reverse_url("home")
@@ -92,7 +132,7 @@ class SignOutHandler(BaseHandler):
     """POST /sign_out"""
 
     is_public = True
-    max_body_bytes = STRANGERS_FORM_BYTES
+    max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
     async def post(self) -> None:
         if self.identity is not None:

@@ -1,8 +1,8 @@
-"""What a phone's share sheet sends: the page where one chooses its room.
+"""What a phone's share sheet sends: the page for choosing its room.
 
-The service worker (static/service_worker.js) takes the POST and keeps what came in
-the browser. When it is not there yet the POST comes here, and is told to try again:
-nothing of it is read, and it is still where it was shared from.
+The service worker (static/service_worker.js) handles the POST and keeps the content in
+the browser. If it is not installed yet the POST arrives here, and the user is asked to
+try again: nothing of it is read, and it is still where it was shared from.
 """
 
 from hai.errors import Busy, HaiError
@@ -19,7 +19,7 @@ PROBLEMS = {
 
 
 class ShareHandler(BaseHandler):
-    """GET: choose the room; POST: only where no service worker takes it."""
+    """GET: choose the room; POST: only if no service worker handles it."""
 
     max_body_bytes = 0
 

@@ -1,4 +1,4 @@
-"""For those who run Hai: is it alive, and how is it doing."""
+"""For operators: is Hai alive, and how is it doing."""
 
 from hai import __version__
 from hai.errors import NotFound
@@ -19,11 +19,11 @@ USAGE_METRICS = {
 
 
 class HealthHandler(BaseHandler):
-    """GET /healthz: alive, and the database answers.
+    """GET /healthz: alive, and the database responds.
 
-    503 when it has failed and nothing is acked any more, and `failing` while the
-    writer's last batch was refused; `storage_full` when hais are refused until there
-    is room on the disk.
+    503 after a failure, when nothing is acked any more, and `failing` while the
+    writer's last batch was refused; `storage_full` while hais are refused because the
+    disk is full.
     """
 
     is_public = True
@@ -51,7 +51,7 @@ class MetricsHandler(BaseHandler):
         is_admin = self.identity is not None and self.identity.is_admin
         if not (is_admin or is_local_request(self.request)):
             raise NotFound()
-        sums = await self.application.recent_usage.get()
+        sums = await self.application.usage_totals.get()
         for name, key in USAGE_METRICS.items():
             self.application.metrics.set(name, sums[key])
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

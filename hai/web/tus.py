@@ -38,8 +38,8 @@ from hai.errors import (
     UploadVersion,
 )
 from hai.shapes import PictureObject
-from hai.web.http.base import BaseHandler
 from hai.web.http.bodies import MAX_LENGTH_DIGITS
+from hai.web.http.receiving import ReceivingHandler
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,termination,expiration,checksum"
@@ -50,7 +50,7 @@ STALLED_S = 60.0  # without a byte; the client comes back with a new connection
 BODY_TIMEOUT_S = 7 * 24 * 3600.0
 
 
-class TusHandler(BaseHandler):
+class TusHandler(ReceivingHandler):
     """What all requests of the protocol share, and the receiving of bytes."""
 
     always_json = True
@@ -63,7 +63,6 @@ class TusHandler(BaseHandler):
         self.upload_route = upload_route
         self._turn = asyncio.Lock()  # one piece at a time, and then the end
         self._token = ""  # where other requests find this one
-        self._is_counted = False
         self._stall: asyncio.TimerHandle | None = None
         self._override_method()
 
@@ -138,7 +137,7 @@ class TusHandler(BaseHandler):
 
     async def body_received(self, chunk: bytes) -> None:
         self._watch()
-        self.application.metrics.count("hai_upload_bytes_total", by=len(chunk))
+        self.count_bytes(chunk)
         async with self._turn:
             if self.upload is None:
                 raise UploadOffset()
@@ -158,7 +157,7 @@ class TusHandler(BaseHandler):
             raise
 
     async def _drop(self, upload: ResumableUpload, outcome: str) -> None:
-        self.application.metrics.count("hai_uploads_total", outcome)
+        self.count_outcome(outcome)
         with contextlib.suppress(HaiError):
             await resumable.delete(self.core, self.user, upload.token)
         self.application.sweep_soon()
@@ -173,7 +172,7 @@ class TusHandler(BaseHandler):
             shown = upload.progress.as_dict()
             if upload.is_here:
                 picture = await self._try(upload.finish())
-                self.application.metrics.count("hai_uploads_total", "kept")
+                self.count_outcome("kept")
                 shown = replace(upload.progress, picture=picture).as_dict()
             elif self.has_body():
                 await self._try(upload.keep())
@@ -213,7 +212,7 @@ class TusHandler(BaseHandler):
                 self._let_go()
 
     async def leave(self, upload: ResumableUpload) -> None:
-        self.application.metrics.count("hai_uploads_total", "cut")
+        self.count_outcome("cut")
         with contextlib.suppress(HaiError):
             await upload.leave()
 
@@ -231,20 +230,11 @@ class TusHandler(BaseHandler):
         if self._stall is not None:
             self._stall.cancel()
 
-    def count(self) -> None:
-        """Raises RateLimited when this user has too many under way."""
-        if self.is_gone:
-            raise Busy()
-        self.application.begin_upload(self.user.user_id)
-        self._is_counted = True
-
     def _let_go(self) -> None:
         self._unwatch()
         if self.application.receiving.get(self._token) is self:
             del self.application.receiving[self._token]
-        if self._is_counted:
-            self._is_counted = False
-            self.application.end_upload(self.user.user_id, self.get_status())
+        self.end_upload()
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
@@ -274,7 +264,7 @@ class UploadsHandler(TusHandler):
             self.require_bytes_type()
             if self.content_length() > length:
                 raise TooLarge("More would come than was said.", length=length)
-        self.count()
+        self.begin_upload()
         upload = await resumable.begin(
             self.core,
             self.user,
@@ -328,7 +318,7 @@ class TusUploadHandler(TusHandler):
         offset = self.header_number("Upload-Offset")
         checksum = parse_checksum(self.request.headers.get("Upload-Checksum"))
         await self.take_over(token)
-        self.count()
+        self.begin_upload()
         try:
             upload = await resumable.resume(self.core, self.user, token)
         except NotFound:

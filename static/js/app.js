@@ -189,7 +189,7 @@ class Page {
       "gap",
       throttle(GAP_MS, () => this.catchUp.run()),
     );
-    on(state, "strangers", ({ detail }) => this.meet(detail));
+    on(state, "unknown_users", ({ detail }) => this.meet(detail));
     on(state, "ended", () => this.showSignIn());
     state.countHeld = ({ id, last_hai_id: lastId }, haiId) =>
       this.list?.roomId === id ? this.list.countAfter(haiId, state.me.id, lastId) : undefined;

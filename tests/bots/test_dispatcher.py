@@ -8,7 +8,7 @@ import pytest
 from hai.bots.dispatcher import (
     FULL,
     LOST,
-    MAX_THOUGHTS,
+    MAX_ANSWERS,
     Dispatcher,
     ensure_bot_user,
 )
@@ -166,7 +166,7 @@ async def test_a_late_answer_is_late_and_not_lost(
 ):
     """The bot goes on beside it with what others said."""
     expect_log(r"echo was late: \d+\.\d s in the queue, \d+\.\d s over the answer")
-    dispatcher.desks[0].late_s = 0
+    dispatcher.workers[0].late_s = 0
     bot_id, room = await talk_with(core, cast.ada)
     _, other_room = await talk_with(core, cast.grace)
     await make_hai(core, cast.ada, room, "wait")
@@ -182,19 +182,19 @@ async def test_late_answers_do_not_pile_up(
     core, cast, ear, echo, dispatcher, expect_log
 ):
     expect_log("echo was late")
-    desk = dispatcher.desks[0]
-    desk.late_s = 0
+    worker = dispatcher.workers[0]
+    worker.late_s = 0
     bot_id, room = await talk_with(core, cast.ada)
-    for number in range(MAX_THOUGHTS + 2):
+    for number in range(MAX_ANSWERS + 2):
         await make_hai(core, cast.ada, room, f"wait {number}")
-        while len(echo.heard) < min(number + 1, MAX_THOUGHTS):
+        while len(echo.heard) < min(number + 1, MAX_ANSWERS):
             await asyncio.sleep(0.01)
     await make_hai(core, cast.ada, room, "too much")
     await ear.until(bot_id)
     assert ear.texts(bot_id) == [FULL]
-    assert (len(echo.heard), desk.queue.qsize()) == (MAX_THOUGHTS, 2)
+    assert (len(echo.heard), worker.queue.qsize()) == (MAX_ANSWERS, 2)
     echo.let_go.set()
-    await ear.until(bot_id, MAX_THOUGHTS + 3)
+    await ear.until(bot_id, MAX_ANSWERS + 3)
     assert sorted(ear.texts(bot_id)[1:]) == [f"wait {n}!" for n in range(6)]
 
 
@@ -202,12 +202,12 @@ async def test_a_bot_that_hangs_says_that_it_lost_the_thread(
     core, cast, ear, dispatcher, expect_log
 ):
     expect_log("echo found no end")
-    dispatcher.desks[0].give_up_s = 0.05
+    dispatcher.workers[0].give_up_s = 0.05
     bot_id, room = await talk_with(core, cast.ada)
     asked = await make_hai(core, cast.ada, room, "hang")
     (answer,) = await ear.until(bot_id)
     assert (answer["text"], answer["client_id"]) == (LOST, f"bot:{asked['id']}")
-    dispatcher.desks[0].give_up_s = NEVER_S
+    dispatcher.workers[0].give_up_s = NEVER_S
     await make_hai(core, cast.ada, room, "next")
     await ear.until(bot_id, 2)
     assert ear.texts(bot_id) == [LOST, "next!"]
@@ -219,16 +219,16 @@ async def test_bots_that_hang_do_not_keep_others_waiting_for_ever(
     """All that a bot may think of at once is endless; each is given up in time."""
     expect_log("echo found no end")
     expect_log("echo was late")
-    desk = dispatcher.desks[0]
-    desk.late_s, desk.give_up_s = 0, 0.5
+    worker = dispatcher.workers[0]
+    worker.late_s, worker.give_up_s = 0, 0.5
     bot_id, room = await talk_with(core, cast.ada)
-    for number in range(MAX_THOUGHTS):
+    for number in range(MAX_ANSWERS):
         await make_hai(core, cast.ada, room, "hang")
         while len(echo.heard) <= number:
             await asyncio.sleep(0.01)
     await make_hai(core, cast.ada, room, "next")
-    await ear.until(bot_id, MAX_THOUGHTS + 1)
-    assert sorted(ear.texts(bot_id)) == [LOST] * MAX_THOUGHTS + ["next!"]
+    await ear.until(bot_id, MAX_ANSWERS + 1)
+    assert sorted(ear.texts(bot_id)) == [LOST] * MAX_ANSWERS + ["next!"]
 
 
 async def test_a_bot_that_fails_says_so_and_goes_on(core, cast, ear, expect_log):
@@ -295,7 +295,7 @@ async def test_a_bot_whose_name_is_taken_goes_by_another(core, cast):
 
 async def test_everybody_finds_eliza_and_she_answers_live(app, core, cast, any_socket):
     """Through a whole server, over each transport."""
-    app.bots.desks[0].late_s = app.bots.bots[0].threads.late_s = NEVER_S
+    app.bots.workers[0].late_s = app.bots.bots[0].threads.late_s = NEVER_S
     socket = await any_socket(cast.grace)
     eliza = await accounts.user_named(core, "eliza")
     ack = await socket.order("open_direct", {"user_ids": [eliza["id"]]})

@@ -509,7 +509,7 @@ def test_a_video_that_does_not_come_says_so_and_is_tried_again(tab, sea):
     ada.route(path, lambda route: route.abort())
     ada.click(".picture__large")
     expect(ada.locator("[data-failed]")).to_be_visible()
-    expect(ada.locator("[data-failed]")).to_contain_text("This video did not come.")
+    expect(ada.locator("[data-failed]")).to_contain_text("This video did not load.")
     ada.unroute(path)
     ada.click('[data-do="retry"]')
     watched(ada, id_of(boat))

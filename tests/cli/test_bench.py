@@ -18,7 +18,7 @@ from hai.bench import (
     upload,
 )
 from hai.bench.bench import Bench
-from hai.bench.load.clients import Broken
+from hai.bench.load.clients import BenchError
 from hai.bench.load.stream import FactStream, StreamReader
 from hai.bench.load.wire import (
     client_frame,
@@ -27,7 +27,7 @@ from hai.bench.load.wire import (
     send_hai_frame,
 )
 from hai.bench.results import Figure, percentile, table
-from hai.bench.room import Load
+from hai.bench.room import LoadResult
 from hai.cli import bench, main
 from hai.realtime.wire.frames import frame
 
@@ -178,17 +178,17 @@ class Ramp:
 
 
 def load_of(rate, lost=0, p99_ms=5.0):
-    return Load(rate, 10, 10, 10 * int(rate), lost, 0, 1.0, 1.0, p99_ms, 1.0, 1.0)
+    return LoadResult(rate, 10, 10, 10 * int(rate), lost, 0, 1.0, 1.0, p99_ms, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
     ("loads", "best"),
     [
-        ((load_of(1), load_of(2), Broken("closed")), 20),
+        ((load_of(1), load_of(2), BenchError("closed")), 20),
         ((load_of(1), load_of(2, lost=1)), 10),
         ((load_of(1), load_of(2, p99_ms=300.0)), 10),
         ((load_of(1, lost=1),), 0),
-        ((Broken("closed"),), 0),
+        ((BenchError("closed"),), 0),
     ],
 )
 def test_the_best_rate_is_one_that_was_whole(loads, best):

@@ -48,6 +48,14 @@ def test_a_short_password_adds_nobody(command):
     assert command("users", "list") == ""
 
 
+def test_a_password_that_is_easy_to_guess_adds_nobody(command):
+    for easy in ("password1", "ada12345"):
+        add = ("users", "add", "ada", "--password-stdin")
+        error = command(*add, stdin=easy + "\n", code=1)
+        assert error.startswith("bad_request:") and "Four unrelated words" in error
+    assert command("users", "list") == ""
+
+
 def test_flags_may_stand_anywhere_after_the_command(command):
     command("users", "--ping-timeout-s", "1", "add", "--sign-up", "open", "ada")
     assert command("users", "list").startswith("ada")

@@ -28,16 +28,16 @@ import sys
 from hai import cli
 from hai.storage.sqlite import verify
 
-def interrupted(patience, look):
+def interrupted(runner, check):
     raise InterruptedError
 
 verify.PAUSES_S = ()
-verify.Patience._try = interrupted
+verify.CheckRunner._try = interrupted
 sys.exit(cli.main())
 """
 
 
-def test_what_could_not_be_looked_at_is_no_problem_and_not_nothing(tmp_path):
+def test_what_could_not_be_checked_is_no_problem_and_not_nothing(tmp_path):
     """As when so much is written that the log would grow beyond its limit."""
     run_command(tmp_path, "users", "add", "ada")
     command = [sys.executable, "-c", PROGRAM, "verify", "--data", tmp_path]

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from hai.core.pictures.arriving import LOOK_BYTES
 from hai.core.pictures.formats.walk import PART, SKIMMED_BYTES
 from hai.core.pictures.reader import PictureReader
+from hai.core.pictures.receiver import LOOK_BYTES
 from hai.errors import PictureTruncated, PictureType
 from tests import videos
 from tests.blocks import KINDS, film_of_holes, gif_of_sub_blocks, made_of

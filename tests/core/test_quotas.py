@@ -2,7 +2,7 @@
 
 import pytest
 
-from hai.core.pictures.arriving import Upload
+from hai.core.pictures.arriving import receiver_to, sink_for
 from hai.core.quotas import size_words
 from hai.errors import StorageFull
 from tests.factories import make_hai
@@ -22,7 +22,7 @@ def config_flags(request):
 
 
 async def upload(core, person, room, data):
-    arriving = Upload(core, person.identity, room["id"], "sea.png")
+    arriving = receiver_to(sink_for(core, person.identity, room["id"], "sea.png"))
     await arriving.feed(data)
     return await arriving.finish()
 

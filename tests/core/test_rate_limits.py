@@ -1,5 +1,7 @@
 """Token buckets: a reserve, then a steady rate."""
 
+import math
+
 from hai import clock
 from hai.core.rate_limits import SWEEP_EVERY, Buckets
 
@@ -14,6 +16,18 @@ def test_a_bucket_empties_and_refills(monkeypatch):
     assert [buckets.take("ada") for _ in range(2)] == [True, False]
     now_s[0] = 100
     assert [buckets.take("ada") for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_bucket_says_how_long_it_takes(monkeypatch):
+    now_s = [0.0]
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now_s[0])
+    buckets = Buckets(per_second=1 / 60, burst=1)
+    assert buckets.wait_s("ada") == 0
+    buckets.take("ada")
+    assert buckets.wait_s("ada") == 60
+    now_s[0] = 45
+    assert round(buckets.wait_s("ada")) == 15
+    assert Buckets(per_second=0, burst=0).wait_s("ada") == math.inf
 
 
 def test_switched_off_everything_passes():

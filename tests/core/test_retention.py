@@ -14,7 +14,7 @@ from hai.core.pictures import (
     expiry,
     stored,
 )
-from hai.core.pictures.arriving import Upload
+from hai.core.pictures.arriving import receiver_to, sink_for
 from hai.core.pictures.stored import Sweeper
 from hai.core.talk import hais
 from hai.storage import blobs
@@ -28,8 +28,7 @@ KIB = 1024
 
 
 async def upload(core, person, room, data=None, alt=None):
-    arriving = Upload(core, person.identity, room["id"], "sea.png")
-    arriving.alt = alt
+    arriving = receiver_to(sink_for(core, person.identity, room["id"], "sea.png", alt))
     await arriving.feed(data or picture())
     return (await arriving.finish())["id"]
 

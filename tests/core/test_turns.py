@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hai.core.pictures.arriving import Upload
+from hai.core.pictures.arriving import receiver_to, sink_for
 from hai.core.turns import Turns, do
 from tests.blocks import made_of
 from tests.pictures import picture
@@ -132,8 +132,8 @@ async def test_others_go_on_while_nothing_is_stored(core, cast):
         for _ in range(50):
             await upload.feed(bytes(64 * 1024))
         assert ticks.count >= 50
-    assert upload.picture_id == 0
+    assert upload.sink.picture_id == 0
 
 
 def arriving(core, who, room):
-    return Upload(core, who.identity, room["id"], "sea.png")
+    return receiver_to(sink_for(core, who.identity, room["id"], "sea.png"))

@@ -125,7 +125,7 @@ def flip(content, flips):
 
 def look(path, flips, found):
     counts, hashing = verify.Counts(), []
-    lines = list(verify.problems(path, counts, rest=hashing.append))
+    lines = list(verify.problems(path, counts, pause=hashing.append))
     named = set()
     for line in lines:
         match = re.match(r"(thumbnail of )?picture (\d+): its bytes", line)

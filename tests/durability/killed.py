@@ -44,27 +44,27 @@ def between_migrations():
 def in_checkpoint():
     """The log's pages are in the file, and not synced; the log is still there."""
 
-    def tend(log):
+    def checkpoint(log):
         commits[0] += 1
         if commits[0] > 20:
             log.engine.execute_sql("PRAGMA wal_checkpoint(PASSIVE)")
             die()
 
     commits = [0]
-    WriteAheadLog.tend = tend
+    WriteAheadLog.checkpoint_if_due = checkpoint
 
 
 def in_backup():
     """A few steps are copied."""
-    copy, steps = backup.copy_or_say, count()
+    copy, steps = backup.try_copy, count()
     backup.STEP_PAGES = 8
 
-    def dying(target, connection, breathe):
+    def dying(target, connection, yield_to_writes):
         return copy(
-            target, connection, lambda: die() if next(steps) == 3 else breathe()
+            target, connection, lambda: die() if next(steps) == 3 else yield_to_writes()
         )
 
-    backup.copy_or_say = dying
+    backup.try_copy = dying
 
 
 def before_backup_is_named():

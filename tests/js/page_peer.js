@@ -67,7 +67,7 @@ class Page {
     if (first.room) this.list = this.#listOf(first);
     const on = (type, act) => this.state.addEventListener(type, ({ detail }) => act(detail));
     on("hai", (hai) => this.list?.merge(hai));
-    on("strangers", async (ids) => {
+    on("unknown_users", async (ids) => {
       const answer = await socket.order(PEOPLE, { ids }).catch(() => null); // it fell
       this.state.meet(answer?.users ?? []);
     });

@@ -294,7 +294,7 @@ test("old news of somebody who is not here is of no use: newer may have been mis
 test("who a new first state does not tell of is asked for, and known meanwhile", () => {
   const state = begin();
   const asked = [];
-  state.addEventListener("strangers", ({ detail }) => asked.push(detail));
+  state.addEventListener("unknown_users", ({ detail }) => asked.push(detail));
   const first = firstState({ rooms: [makeRoom()], rev: 300 });
   const others = first.users.filter(({ id }) => id !== grace.id);
   state.startOver({ ...first, users: others }, state.falls);

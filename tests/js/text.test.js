@@ -94,7 +94,7 @@ test("pictures that were not kept leave their words", () => {
 
 test("how long is said in words one knows", () => {
   assert.deepEqual([0, 1, 7, 30, 365, 3650].map(daysWords), [
-    "for ever",
+    "forever",
     "a day",
     "a week",
     "30 days",

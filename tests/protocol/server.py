@@ -24,17 +24,19 @@ from tornado.web import Application
 from hai import config as settings
 from hai.realtime.directory import Directory
 from hai.realtime.fanout import FanoutManager
-from hai.realtime.orders import OrderDesk
+from hai.realtime.orders import OrderRunner
 from hai.realtime.socket_server import SocketServer, library_logger
 from hai.realtime.wire.engine import Engine
-from hai.realtime.wire.handshake import Door
+from hai.realtime.wire.handshake import HandshakeChecks
 from hai.realtime.wire.outbox import Flusher
-from hai.realtime.wire.packets import Memory
+from hai.realtime.wire.packets import AckCache
 from hai.realtime.wire.transport import EngineHandler
 
 
-def make_engine(door, flusher, heartbeat):
-    engine = Engine(door=door, flusher=flusher, logger=library_logger, **heartbeat)
+def make_engine(handshake, flusher, heartbeat):
+    engine = Engine(
+        handshake=handshake, flusher=flusher, logger=library_logger, **heartbeat
+    )
 
     @engine.on("message")
     async def message(sid, data):
@@ -43,12 +45,12 @@ def make_engine(door, flusher, heartbeat):
     return engine
 
 
-def make_socket_server(door, flusher, heartbeat):
+def make_socket_server(handshake, flusher, heartbeat):
     sio = SocketServer(
-        door=door,
+        handshake=handshake,
         manager=FanoutManager(Directory(), flusher),
-        memory=Memory(),
-        desk=OrderDesk(SimpleNamespace(config=door.config), run=None),
+        ack_cache=AckCache(),
+        runner=OrderRunner(SimpleNamespace(config=handshake.config), run=None),
         **heartbeat,
     )
     for namespace in ("/", "/custom"):
@@ -79,9 +81,9 @@ def serve(port, ping_interval_s, ping_timeout_s):
     config = settings.load({"rate_limits": "off"}, {})
     heartbeat = {"ping_interval": ping_interval_s, "ping_timeout": ping_timeout_s}
     flusher = Flusher(asyncio.get_event_loop())
-    door = Door(config, find=None)
-    engine = make_engine(door, flusher, heartbeat)
-    sio = make_socket_server(door, flusher, heartbeat)
+    handshake = HandshakeChecks(config, find=None)
+    engine = make_engine(handshake, flusher, heartbeat)
+    sio = make_socket_server(handshake, flusher, heartbeat)
     rules = [
         (r"/engine\.io/?", EngineHandler, {"engine": engine}),
         (r"/socket\.io/?", EngineHandler, {"engine": sio.eio}),

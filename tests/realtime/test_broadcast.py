@@ -34,7 +34,7 @@ from hai.realtime.wire.outbox import (
     NO_PAYLOAD,
     Flusher,
 )
-from hai.realtime.wire.packets import Memory, Packet
+from hai.realtime.wire.packets import AckCache, Packet
 from tests.realtime.test_presence import Watcher
 
 SMALL, LARGE = 7, 8
@@ -147,7 +147,7 @@ class Both:
             directory=directory,
             tabs=self.tabs,
             flusher=self.flusher,
-            memory=Memory(),
+            ack_cache=AckCache(),
         )
         self.reference = Reference()
         members = self.reference.members

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from hai.core import reading
+from hai.core import read_budget
 from hai.storage import hais as hai_rows
 from tests.reads import PATIENCE_S, endless, held, until, waiting
 from tests.realtime.raw import Raw
@@ -108,7 +108,7 @@ async def test_an_order_that_fails_inside_is_busy_and_logged(
     def break_down(core, who, name, payload):
         raise RuntimeError("broken")
 
-    app.realtime.desk._run = break_down
+    app.realtime.runner._run = break_down
     expect_log("an order failed")
     ada = await any_socket(cast.ada)
     assert (await ada.order("send_hai", {}))["error"]["code"] == "busy"
@@ -119,8 +119,8 @@ class TestLimits:
 
     async def test_too_many_orders_are_refused(self, app, cast, any_socket):
         ada, grace = await any_socket(cast.ada), await any_socket(cast.grace)
-        app.realtime.desk.limit.burst = 5
-        app.realtime.desk.limit.per_second = 0
+        app.realtime.runner.limit.burst = 5
+        app.realtime.runner.limit.per_second = 0
         acks = [
             await ada.order("start_typing", {"room_id": cast.lab["id"]})
             for _ in range(6)
@@ -139,8 +139,8 @@ class TestLimits:
         raw = await Raw.open(app.port)
         await raw.upgrade(path, {"Authorization": f"Bearer {cast.ada.token}"})
         raw.send("[]" if path == "/ws" else "40")
-        app.realtime.desk.limit.burst = 10
-        app.realtime.desk.limit.per_second = 50  # fewer than even a slow client sends
+        app.realtime.runner.limit.burst = 10
+        app.realtime.runner.limit.per_second = 50  # fewer than even a slow client sends
         closing = asyncio.ensure_future(raw.close_code())
         order = '["unknown",{}]' if path == "/ws" else '42["unknown",{}]'
         while not closing.done():
@@ -159,8 +159,8 @@ class TestLimits:
         path = "/socket.io/?EIO=4&transport=polling"
         sid = (await ada.get(path)).text.split('"')[3]
         assert (await ada.post(f"{path}&sid={sid}", body=b"40")).status == 200
-        app.realtime.desk.limit.burst = 10
-        app.realtime.desk.limit.per_second = 0
+        app.realtime.runner.limit.burst = 10
+        app.realtime.runner.limit.per_second = 0
         orders = "\x1e".join(['42["unknown",{}]'] * 400)
         answer = await ada.post(f"{path}&sid={sid}", body=orders.encode())
         assert answer.status == 400
@@ -169,8 +169,8 @@ class TestLimits:
     async def test_long_orders_cost_more(self, app, cast, any_socket):
         """A hai's length counts, and what is no order is not parsed in vain."""
         ada = await any_socket(cast.ada)
-        app.realtime.desk.limit.burst = 50
-        app.realtime.desk.limit.per_second = 0
+        app.realtime.runner.limit.burst = 50
+        app.realtime.runner.limit.per_second = 0
         codes = []
         for number in range(20):
             hai = hai_order(cast.lab, number, text="x" * 3900)
@@ -180,23 +180,23 @@ class TestLimits:
 
     @pytest.mark.parametrize("rate_limits", [True, False])
     async def test_bulk_is_refused_unparsed(self, app, cast, socket, rate_limits):
-        app.realtime.desk.limit.is_on = rate_limits
+        app.realtime.runner.limit.is_on = rate_limits
         ada = await socket(cast.ada)
-        app.realtime.desk.limit.burst = 50
+        app.realtime.runner.limit.burst = 50
         order = ("send_hai", hai_order(cast.lab, 1, text="x" * 100_000))
         code = "rate_limited" if rate_limits else "text_too_long"
         assert (await ada.order(*order))["error"]["code"] == code
 
     async def test_bulk_on_the_native_endpoint_is_a_mistake(self, app, cast, ws):
         ada = await ws(cast.ada)
-        app.realtime.desk.limit.burst = 50
+        app.realtime.runner.limit.burst = 50
         await ada.send(["send_hai", hai_order(cast.lab, 1, text="x" * 100_000), 1])
         assert (await ada.fact("error"))["code"] == "rate_limited"
 
     @pytest.mark.parametrize("packet", ["40", "41", "40/eliza,", "41/eliza,"])
     async def test_coming_and_going_has_a_limit(self, app, cast, packet):
         """CONNECT and DISCONNECT are no orders, and cost more."""
-        app.realtime.desk.limit.per_second = 0
+        app.realtime.runner.limit.per_second = 0
         raw = await Raw.open(app.port)
         headers = {"Authorization": f"Bearer {cast.ada.token}"}
         await raw.upgrade("/socket.io/?EIO=4&transport=websocket", headers)
@@ -209,13 +209,13 @@ class TestLimits:
         """Beyond the bound the socket is not read; nothing is lost."""
         monkeypatch.setattr("hai.realtime.orders.MAX_IN_FLIGHT", 4)
         seen = []
-        run = app.realtime.desk._run
+        run = app.realtime.runner._run
 
         def watch(core, who, name, payload):
-            seen.append(app.realtime.desk.in_flight)
+            seen.append(app.realtime.runner.in_flight)
             return run(core, who, name, payload)
 
-        app.realtime.desk._run = watch
+        app.realtime.runner._run = watch
         ada = await ws(cast.ada)
         orders = [ada.order("send_hai", hai_order(cast.lab, n)) for n in range(100)]
         acks = await asyncio.gather(*orders)
@@ -280,7 +280,7 @@ async def test_a_page_that_waits_is_dropped_when_its_client_hangs_up(
         await until(lambda: waiting(app.core.db) == 1)
         await leave()
         await until(lambda: waiting(app.core.db) == 0)
-    await until(lambda: not app.realtime.desk.in_flight)
+    await until(lambda: not app.realtime.runner.in_flight)
     await until(lambda: not app.realtime.socket_count)
 
 
@@ -337,9 +337,9 @@ async def test_pages_of_many_sockets_of_one_person_wait_in_one_line(
 @pytest.fixture
 def dear(monkeypatch):
     """Every read counts, there is next to no reserve, and none comes back."""
-    monkeypatch.setattr(reading, "FREE_MS", 0)
-    monkeypatch.setattr(reading, "RESERVE_MS", 0.001)
-    monkeypatch.setattr(reading, "MS_PER_S", 0)
+    monkeypatch.setattr(read_budget, "FREE_MS", 0)
+    monkeypatch.setattr(read_budget, "RESERVE_MS", 0.001)
+    monkeypatch.setattr(read_budget, "MS_PER_S", 0)
 
 
 async def test_who_has_read_too_much_is_refused_pages_and_nothing_else(

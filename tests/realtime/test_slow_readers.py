@@ -123,7 +123,7 @@ async def test_who_stalls_over_half_of_the_budget_is_closed_in_time(
     app, cast, monkeypatch
 ):
     """Nothing more need be told for that."""
-    monkeypatch.setattr(websocket, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(websocket, "STALL_S", 1.0)
     slow = await stalled(app, cast.grace, "/ws")
     [tab] = app.realtime.tabs.of_user(cast.grace.id)
     while tab.wire.unsent_bytes <= websocket.OWED_BYTES:

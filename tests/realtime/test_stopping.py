@@ -86,7 +86,7 @@ async def test_acks_of_orders_under_way_are_out_before_the_end(app, cast, any_so
         asyncio.ensure_future(ada.order("send_hai", hai_order(cast.lab, number)))
         for number in range(16)
     ]
-    while not app.realtime.desk.in_flight:
+    while not app.realtime.runner.in_flight:
         await asyncio.sleep(0)
     await app.realtime.stop()
     acks = [await order for order in orders]

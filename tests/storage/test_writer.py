@@ -299,7 +299,7 @@ async def test_an_outage_ends_by_itself_when_nobody_writes(db, expect_log, monke
         with pytest.raises(errors.Busy):
             await db.write(insert, "b")
         assert db.writer.outage.is_on
-        await asyncio.sleep(2 * writer_module.LOOK_S)
+        await asyncio.sleep(2 * writer_module.CHECK_FILES_S)
         assert db.writer.outage.is_on
     async with asyncio.timeout(60):
         while db.writer.outage.is_on:
@@ -327,14 +327,14 @@ async def test_between_batches_something_long_can_run(db):
     """Writes go on meanwhile: it breathes."""
     counts = []
 
-    def aside(connection, breathe):
+    def maintenance(connection, yield_to_writes):
         for _ in range(3):
-            breathe()
+            yield_to_writes()
             count = connection.execute("SELECT count(*) FROM invites").fetchone()[0]
             counts.append(count)
         return "done"
 
-    long = db.write_aside(aside)
+    long = db.run_maintenance(maintenance)
     writes = [db.write(insert, str(n)) for n in range(20)]
     assert await long == "done"
     await asyncio.gather(*writes)
@@ -345,11 +345,11 @@ async def test_what_runs_between_batches_ends_when_hai_stops(io_loop, tmp_path):
     db = Database(tmp_path / "other.db", durability="full", publish=print)
     await db.start()
 
-    def forever(connection, breathe):
+    def forever(connection, yield_to_writes):
         while True:
-            breathe()
+            yield_to_writes()
 
-    long = db.write_aside(forever)
+    long = db.run_maintenance(forever)
     await db.stop()
     with pytest.raises(errors.Busy):
         await long
@@ -361,7 +361,7 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT max(i) FROM n
 
 
 async def test_the_log_stays_short_whatever_readers_do(db, monkeypatch):
-    """A read of seconds is ended; without that the log would grow for ever."""
+    """A read of seconds is ended; without that the log would grow forever."""
     monkeypatch.setattr(wal, "WAITED_FOR_BYTES", 1_000_000)
     monkeypatch.setattr(wal, "RETRY_S", 0.05)
     monkeypatch.setattr(database, "LONG_READ_S", 0.1)
@@ -385,7 +385,7 @@ async def test_the_log_stays_short_whatever_readers_do(db, monkeypatch):
 async def test_an_error_that_is_no_write_s_own_ends_it_and_all_are_answered(
     db, expect_log
 ):
-    """Else whoever waits would wait for ever."""
+    """Else whoever waits would wait forever."""
     expect_log("the writer failed, so Hai stops")
     await db.write(insert, "before")
     fatal = db.write(partial(insert, fail=SystemExit()), "fatal")
@@ -403,11 +403,11 @@ async def test_an_error_that_is_no_write_s_own_ends_it_and_all_are_answered(
 async def test_an_error_between_batches_ends_it_too(db, expect_log):
     expect_log("the writer failed, so Hai stops")
 
-    def aside(connection, breathe):
+    def maintenance(connection, yield_to_writes):
         raise SystemExit
 
     with pytest.raises(errors.Busy):
-        await db.write_aside(aside)
+        await db.run_maintenance(maintenance)
     await asyncio.wait_for(db.failed.wait(), 60)
 
 

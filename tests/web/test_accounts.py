@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from hai import clock
 from hai.core.identity import invites, sessions
-from hai.core.people import accounts
+from hai.core.people import accounts, admin
 from tests.factories import make_user
 
 HTML = {"Accept": "text/html"}
@@ -70,6 +71,8 @@ async def test_the_token_comes_with_the_link(core, client):
         ({"display_name": "bell\x07"}, "display_name"),
         ({"password": "short"}, "password"),
         ({"password": "x" * 1025}, "password"),
+        ({"password": "letmein1"}, "password"),
+        ({"password": "lovelace42", "display_name": "Ada Lovelace"}, "password"),
     ],
 )
 async def test_what_is_wrong_is_said_and_what_was_typed_is_kept(client, fields, field):
@@ -224,3 +227,116 @@ class TestBeforeThereIsAnOwner:
         assert (await set_up(client())).location == "/"
         assert not accounts.needs_set_up(core)
         assert 'href="/setup"' not in (await client().get("/sign_in")).text
+
+
+EASY = "Too easy to guess. Four unrelated words would do."
+
+
+async def test_a_password_that_is_easy_to_guess_is_refused_on_every_form(
+    core, client, ada
+):
+    """Setting up, above, apart: it is done once."""
+    invite = await invites.create(core, ada.id)
+    reset = await admin.make_reset(core, ada.identity, user_id=ada.id)
+    joining = {"name": "grace", "display_name": "Grace"}
+    for who, path, form in (
+        (None, f"/join/{invite}", joining | {"password": "grace1906"}),
+        (None, f"/reset/{reset}", {"password": "qwertyuiop"}),
+        (ada, "/settings/password", {"old_password": PASSWORD, "password": "ada12345"}),
+    ):
+        page = await client(who).post(path, form=form, headers=HTML)
+        assert page.status == 400 and EASY in page.text
+        program = await client(who).post(path, json=form)
+        assert program.code == "bad_request"
+        assert program.json["error"]["message"] == EASY
+        assert program.json["error"]["details"] == {"field": "password"}
+    old = {"name": "ada", "password": PASSWORD}
+    assert (await client().post("/sign_in", json=old)).status == 200
+
+
+async def test_the_old_password_is_not_guessed_from_an_open_browser(
+    app, client, ada, monkeypatch
+):
+    """Ten tries and then one in three minutes; easy new ones are none."""
+    now_s = [clock.monotonic_s()]
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now_s[0])
+    app.web.tries.burst = 100  # of the address
+
+    async def change(old, new="deep water 8"):
+        form = {"old_password": old, "password": new}
+        return await client(ada).post("/settings/password", json=form)
+
+    for _ in range(12):
+        assert (await change(PASSWORD, "password1")).code == "bad_request"
+    codes = [(await change(f"guess {n}")).code for n in range(12)]
+    assert codes == ["forbidden"] * 10 + ["rate_limited"] * 2
+    refused = await change(PASSWORD)
+    assert "in 3 minutes" in refused.json["error"]["message"]
+    in_form = {"name": "ada", "password": PASSWORD}
+    assert (await client().post("/sign_in", json=in_form)).status == 200
+    now_s[0] += 181
+    assert (await change(PASSWORD)).status == 200
+
+
+@pytest.fixture
+def watched(core, socket, ws, ada):
+    """Ada's browser, her program, and somebody else's of either: all connected."""
+
+    async def connect():
+        grace = await make_user(core, "grace")
+        bot = await make_user(core, "robot", kind="bot")
+        others = [await socket(grace), await ws(grace), await ws(bot)]
+        return await socket(ada), await ws(ada), others
+
+    return connect
+
+
+async def test_a_new_password_ends_the_programs_and_their_sockets(
+    core, client, ada, watched
+):
+    """But not the browser that asks, nor anybody else's, bots included."""
+    browser, program, others = await watched()
+    form = {"old_password": PASSWORD, "password": "deep water 8"}
+    assert (await client(ada).post("/settings/password", json=form)).status == 200
+    await program.fact("session_ended")
+    await program.closed.wait()
+    assert (await client(ada, bearer=True).get("/api/v1/me")).status == 401
+    assert (await client(ada).get("/api/v1/me")).status == 200
+    for one in (browser, *others):
+        await one.settle()
+        assert not one.named("session_ended") and not one.closed.is_set()
+
+
+async def test_a_link_for_a_new_password_ends_everything_of_its_user(
+    core, client, ada, watched
+):
+    browser, program, others = await watched()
+    code = await admin.make_reset(core, ada.identity, user_id=ada.id)
+    form = {"password": "deep water 8"}
+    assert (await client().post(f"/reset/{code}", json=form)).status == 200
+    for one in (browser, program):
+        await one.fact("session_ended")
+        await one.closed.wait()
+    assert (await client(ada, bearer=True).get("/api/v1/me")).status == 401
+    for one in others:
+        await one.settle()
+        assert not one.named("session_ended") and not one.closed.is_set()
+
+
+async def test_a_refused_change_of_password_ends_nothing(client, ada, watched):
+    browser, program, _ = await watched()
+    for old, new in ((PASSWORD, "password1"), ("wrong", "deep water 8")):
+        form = {"old_password": old, "password": new}
+        answer = await client(ada).post("/settings/password", json=form)
+        assert answer.status in (400, 403)
+    for one in (browser, program):
+        await one.settle()
+        assert not one.named("session_ended") and not one.closed.is_set()
+
+
+async def test_a_program_that_changes_the_password_stays_signed_in(core, client, ada):
+    form = {"old_password": PASSWORD, "password": "deep water 8"}
+    program = client(ada, bearer=True)
+    assert (await program.post("/settings/password", json=form)).status == 200
+    assert (await program.get("/api/v1/me")).status == 200
+    assert sessions.find(core, ada.cookie) is None

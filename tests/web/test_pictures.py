@@ -12,6 +12,7 @@ import pytest
 from hai.storage.blobs import CHUNK_BYTES
 from hai.storage.models import Chunk, Picture
 from hai.storage.sqlite import reserve
+from hai.web.pictures import FormUploadHandler
 from tests.clients import encode_multipart
 from tests.factories import make_hai, order
 from tests.metadata import SECRET, riff_chunk, strangers, talkative, webp
@@ -246,6 +247,21 @@ async def test_too_many_uploads_at_once_are_refused(app, core, client, cast):
 
 async def are_under_way(app, count):
     return sum(app.web.uploads.values()) == count
+
+
+async def test_a_form_that_fails_in_an_unforeseen_way_leaves_nothing(
+    core, client, cast, expect_log, monkeypatch
+):
+    def fail(self):
+        raise RuntimeError("unforeseen")
+
+    expect_log("POST /rooms/.* failed")
+    with monkeypatch.context() as patch:
+        patch.setattr(FormUploadHandler, "keep", fail)
+        answer = await upload(client(cast.ada), cast.lounge)
+    assert (answer.status, answer.code) == (503, "busy")
+    await soon(lambda: is_empty(core))
+    assert (await upload(client(cast.ada), cast.lounge)).status == 201
 
 
 async def test_who_may_not_upload_is_told_before_the_body_is_read(app, core, cast):

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from hai.core import reading
+from hai.core import read_budget
 from hai.core.identity import sessions
 from hai.core.talk import search
 from hai.storage import search_index
@@ -261,9 +261,9 @@ COSTLY = [
 @pytest.fixture
 def dear(monkeypatch):
     """Every read counts, there is next to no reserve, and none comes back."""
-    monkeypatch.setattr(reading, "FREE_MS", 0)
-    monkeypatch.setattr(reading, "RESERVE_MS", 0.001)
-    monkeypatch.setattr(reading, "MS_PER_S", 0)
+    monkeypatch.setattr(read_budget, "FREE_MS", 0)
+    monkeypatch.setattr(read_budget, "RESERVE_MS", 0.001)
+    monkeypatch.setattr(read_budget, "MS_PER_S", 0)
 
 
 @pytest.fixture

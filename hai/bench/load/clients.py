@@ -32,7 +32,7 @@ _received = bytearray(RECEIVE_BYTES)
 _view = memoryview(_received)
 
 
-class Broken(Exception):
+class BenchError(Exception):
     """A connection ended, or the server said what it should not."""
 
 
@@ -55,9 +55,9 @@ class Client:
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            raise Broken("the server closed a connection") from error
+            raise BenchError("the server closed a connection") from error
         if sent < len(frame):
-            raise Broken("the server does not read")
+            raise BenchError("the server does not read")
 
     def payloads(self, data: memoryview) -> Iterator[bytes]:
         """The payloads of whole frames, for clients that hear little."""
@@ -128,7 +128,7 @@ class ClientPool:
             for client in retry:
                 self._begin(client)
             if time.perf_counter() > deadline_s:
-                raise Broken(f"{self.ready_count} of {wanted} sockets are open")
+                raise BenchError(f"{self.ready_count} of {wanted} sockets are open")
         return made
 
     def _begin(self, client: Client) -> None:
@@ -147,7 +147,7 @@ class ClientPool:
         if error in (errno.ECONNREFUSED, errno.ECONNRESET):
             self._again(client)
         elif error:
-            raise Broken(errno.errorcode[error])
+            raise BenchError(errno.errorcode[error])
         else:
             self._epoll.modify(client.fd, select.EPOLLIN)
             client.send(handshake(self.path, client.token))
@@ -166,7 +166,7 @@ class ClientPool:
             if not end:
                 return
             if b" 101 " not in head[:16]:
-                raise Broken(head.decode("latin1").split("\r\n")[0])
+                raise BenchError(head.decode("latin1").split("\r\n")[0])
             client.unread = rest
         for payload in client.payloads(memoryview(b"")):
             if payload.startswith(b"0"):
@@ -228,7 +228,7 @@ class ClientPool:
         if client.on_data == self._on_handshake:
             self._again(client)
         else:
-            raise Broken("the server closed a connection")
+            raise BenchError("the server closed a connection")
 
 
 def ignore(client: Client, data: memoryview, now_s: float) -> None:

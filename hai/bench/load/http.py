@@ -1,8 +1,8 @@
 """Clients of plain HTTP: one that asks again and again, one that uploads.
 
-A `Getter` lives on a connection of a pool and compares every byte that it gets; `Asks`
-asks at a steady rate, and takes as many connections as that needs; an upload blocks a
-thread of its own, which spends its time in the kernel.
+`DownloadLoop` uses one connection of a pool and compares every byte it receives.
+`SteadyRequests` sends requests at a steady rate over as many connections as that takes.
+An upload blocks a thread of its own, which spends its time in the kernel.
 """
 
 import re
@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from hai.bench.load.clients import (
-    Broken,
+    BenchError,
     Client,
     ClientPool,
 )
@@ -31,8 +31,8 @@ def _bearer(token: str) -> list[str]:
     return [f"Authorization: Bearer {token}"] if token else []
 
 
-class Getter:
-    """Asks for one thing after the other, the next when the last is here whole.
+class DownloadLoop:
+    """Requests one thing after another, each when the one before has arrived whole.
 
     wanted: (request, body) pairs, which are asked for in turn.
     """
@@ -63,7 +63,7 @@ class Getter:
                 self._head = head
                 return
             if b" 200 " not in head[:16]:
-                raise Broken(head.decode("latin1"))
+                raise BenchError(head.decode("latin1"))
             self._got, data = 0, memoryview(rest)
         self.wrong += not self._body.startswith(data, self._got)
         self._got += len(data)
@@ -76,9 +76,9 @@ class Getter:
                 self.ask(client)
 
 
-class Asks:
-    """Asks for one thing at a steady rate, however slow the answers are: each time on
-    a connection that waits for nothing, or on a new one.
+class SteadyRequests:
+    """Requests one thing at a steady rate, however slow the answers: each time on an
+    idle connection, or on a new one.
 
     An answer's latency counts from when it was meant to be asked for. refused: the
     server said 429 or 503, at once.
@@ -118,7 +118,7 @@ class Asks:
         elif status in (429, 503):
             self.refused += 1
         else:
-            raise Broken(head.decode("latin1"))
+            raise BenchError(head.decode("latin1"))
         self._free.append(client)
 
     @property
@@ -129,7 +129,7 @@ class Asks:
 def _length(head: bytes) -> int:
     found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
     if found is None:
-        raise Broken(head.decode("latin1"))
+        raise BenchError(head.decode("latin1"))
     return int(found[1])
 
 
@@ -157,8 +157,8 @@ def upload(
         return sock.recv(4096).split(b"\r\n")[0].decode("latin1")
 
 
-class Asking(threading.Thread):
-    """Asks quietly for something small, and notes how long each answer takes."""
+class LatencyProbe(threading.Thread):
+    """Requests something small at a low rate and records how long each answer takes."""
 
     def __init__(self, port: int, path: str) -> None:
         super().__init__()

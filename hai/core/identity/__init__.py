@@ -1,5 +1,5 @@
 """Who is asking: sessions, passwords and invites.
 
-The lowest wing: nothing here knows of rooms or pictures. Start with sessions.py, which
-turns a cookie or a token into an Identity.
+The lowest subfolder: nothing here knows of rooms or pictures. Start with sessions.py,
+which turns a cookie or a token into an Identity.
 """

@@ -1,6 +1,6 @@
-"""Invites: a link by which people make their own accounts.
+"""Invites: a link with which people create their own accounts.
 
-Good for everyone who has it, for a week. Only its hash is stored.
+Valid for everyone who has it, for a week. Only its hash is stored.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ def _create(tx: Transaction, user_id: int | None) -> str:
     """(writer thread)"""
     code = ids.new_invite_code()
     rows.insert(tx, ids.token_hash(code), user_id, tx.now_ms + LIFETIME_MS)
-    audit.note(tx, "made_invite", user_id)
+    audit.record(tx, "made_invite", user_id)
     return code
 
 
 async def is_good(core: Core, code: str) -> bool:
-    """Whether one may still join with it."""
+    """Whether the code is still valid."""
     if not code or len(code) > ids.MAX_CODE_CHARS or not code.isascii():
         return False
     return await core.db.read(rows.is_good, ids.token_hash(code), clock.now_ms())

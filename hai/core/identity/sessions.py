@@ -1,7 +1,7 @@
 """Signed-in browsers and bearer tokens: start, find, list, end.
 
-Both are rows of `sessions` with a token of which only the hash is stored.
-Ending one ends its sockets at once, through the fact `session_ended`.
+Both are rows of `sessions` with a token, of which only the hash is stored. Ending one
+ends its sockets at once, through the fact `session_ended`.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ BROWSER_LIFETIME_MS = 90 * DAY_MS  # since last seen; tokens last until ended
 SEEN_EVERY_MS = 60 * 60 * 1000  # an hour: one small write per browser
 MAX_TOKEN_CHARS = 200
 MAX_USER_AGENT_CHARS = 200
-NO_FIT = "That name and password do not fit together."
+NO_FIT = "That name and password do not match."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,21 @@ def find(core: Core, token: str) -> Identity | None:
 
 
 def _mark_seen(core: Core, session_id: int) -> None:
-    """Note it when there is time; a busy or full server does without."""
+    """Stored if possible; a busy or full server skips it."""
     with contextlib.suppress(errors.Busy):
         noted = core.db.write(rows.touch, session_id)
         noted.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
+def find_user_id(core: Core, name: str) -> int | None:
+    """Of whoever may sign in by this name. Loop thread, 10 us."""
+    row = core.db.read_now(user_rows.find_credentials, name.strip())
+    return None if row is None else row.user_id
+
+
 async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
-    """A new browser session's token. Raises Unauthorized, after equal time
-    whether the name or the password was wrong."""
+    """A new browser session's token. Raises Unauthorized, after the same time whether
+    the name or the password was wrong."""
     row = core.db.read_now(user_rows.find_credentials, name.strip())
     is_right = await passwords.verify(
         core, password, row.password_hash if row else None
@@ -78,7 +84,7 @@ async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
 
 
 def _sign_in(tx: Transaction, name: str, proven: Credentials, user_agent: str) -> str:
-    """Unless they were deactivated meanwhile, or have another password: looking at
+    """Unless the user was deactivated or got another password in the meantime: checking
     one takes a while. (writer thread)"""
     if user_rows.find_credentials(name) != proven:
         raise errors.Unauthorized(NO_FIT)
@@ -112,15 +118,17 @@ def _end(tx: Transaction, user_id: int, session_id: int) -> None:
 
 
 def end_others(core: Core, identity: Identity) -> "asyncio.Future[None]":
-    """End all browser sessions of this user but the one that asks."""
-    return core.db.write(_end_others, identity.user_id, identity.session_id)
+    """End all browser sessions of this user except the present one."""
+    return core.db.write(end_all_but, identity, ("browser",))
 
 
-def _end_others(tx: Transaction, user_id: int, but_session_id: int) -> None:
-    """(writer thread)"""
-    for session_id in rows.ids_of(user_id, ("browser",)):
-        if session_id != but_session_id:
-            _end(tx, user_id, session_id)
+def end_all_but(
+    tx: Transaction, identity: Identity, kinds: tuple[str, ...] = ("browser", "token")
+) -> None:
+    """End all sessions of this user but the one that asks. (writer thread)"""
+    for session_id in rows.ids_of(identity.user_id, kinds):
+        if session_id != identity.session_id:
+            _end(tx, identity.user_id, session_id)
 
 
 def end_all(

@@ -1,5 +1,5 @@
-"""Accounts and those who look after them: sign-up, settings, roles, usage, resets.
+"""Accounts and their administration: sign-up, settings, roles, usage, resets.
 
-May use talk/ and identity/, because who comes and goes also joins and leaves rooms.
-Start with accounts.py, then admin.py.
+May use talk/ and identity/, because new and deactivated users also join and leave
+rooms. Start with accounts.py, then admin.py.
 """

@@ -1,7 +1,7 @@
 """Accounts: the first owner, signing up, changing one's own, listing.
 
-New people join the rooms that are for everyone. A user without a password
-can be reached by token only.
+New people join the rooms that are for everyone. A user without a password can only be
+used with a token.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ from hai.storage import users as rows
 from hai.storage.writer import Transaction
 
 ROLES = ("owner", "admin", "member")
-# No look-alikes: a Cyrillic a would sign in as another person's name.
+# No look-alikes: with a Cyrillic a, a name could imitate another person's.
 SIGN_IN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 FIRST_ROOM_NAME = "Everyone"
 
 
 def needs_set_up(core: Core) -> bool:
-    """Whether nobody is in charge yet. Loop thread, 10 us.
+    """Whether there is no owner yet. Loop thread, 10 us.
 
-    People may be here already: seeded, added by a command, or signed up where that
-    is open. None of them can keep the operator out.
+    There may be people already: seeded, added by a command, or signed up where that is
+    open. None of them can keep the operator out.
     """
     return not core.db.read_now(rows.has_owner)
 
@@ -49,11 +49,11 @@ async def set_up(
 ) -> UserObject:
     """The owner, and a first open room that everyone joins. Once only.
 
-    The caller has checked that the visitor is the operator: the one-time
-    token, or loopback. Raises Forbidden, BadRequest.
+    The caller has checked that the request comes from the operator: by the one-time
+    token, or by loopback. Raises Forbidden, BadRequest.
     """
     account = check_account(name, display_name)
-    password_hash = await passwords.make_hash(core, password)
+    password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_set_up, *account, password_hash)
 
 
@@ -69,7 +69,7 @@ def _set_up(
 
 
 def _add_first_room(tx: Transaction, owner_id: int) -> None:
-    """Open and for everyone: whoever is here already is in it. (writer thread)"""
+    """Open and for everyone, including people added before. (writer thread)"""
     room_id = room_rows.insert(
         tx, "open", name=FIRST_ROOM_NAME, creator_id=owner_id, is_for_everyone=True
     )
@@ -85,11 +85,11 @@ async def sign_up(
 ) -> UserObject:
     """A new member. Raises NotFound for a bad invite, BadRequest, Forbidden.
 
-    With `sign_up=open` no invite is needed, with `closed` none helps.
+    With `sign_up=open` no invite is needed; with `closed` nobody can sign up.
     """
     await require_sign_up(core, invite_code)
     account = check_account(name, display_name)
-    password_hash = await passwords.make_hash(core, password)
+    password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_add, *account, "person", "member", password_hash)
 
 
@@ -120,7 +120,7 @@ async def add_user(
     account = check_account(name, display_name or name)
     password_hash = None
     if password is not None:
-        password_hash = await passwords.make_hash(core, password)
+        password_hash = await passwords.make_hash(core, password, *account)
     return await core.db.write(_add, *account, kind, role, password_hash)
 
 
@@ -129,7 +129,7 @@ def check_account(name: str, display_name: str) -> tuple[str, str]:
     checked = fields.check_line("name", name.strip(), fields.MAX_NAME_CHARS)
     if not SIGN_IN_NAME.fullmatch(checked):
         raise errors.BadRequest(
-            "A name has letters from a to z, figures, dots, hyphens and"
+            "A name has letters from a to z, digits, dots, hyphens and"
             " underscores, and no spaces.",
             field="name",
         )
@@ -145,7 +145,7 @@ def _add(
     role: str,
     password_hash: str | None,
 ) -> UserObject:
-    """Store a user, let a person into the common rooms. (writer thread)"""
+    """Store a user; a person joins the common rooms. (writer thread)"""
     if rows.find_id(name) is not None:
         raise errors.BadRequest("This name is taken.", field="name")
     rev = tx.next_rev()
@@ -169,7 +169,7 @@ def _add(
 def change_profile(
     core: Core, who: Identity, *, display_name: str
 ) -> "asyncio.Future[UserObject]":
-    """The user under a new display name. Raises BadRequest."""
+    """The user with a new display name. Raises BadRequest."""
     shown = fields.check_line("display_name", display_name, fields.MAX_NAME_CHARS)
     return core.db.write(_change_profile, who.user_id, shown)
 
@@ -183,17 +183,26 @@ def _change_profile(tx: Transaction, user_id: int, display_name: str) -> UserObj
 
 
 async def change_password(core: Core, who: Identity, *, old: str, new: str) -> None:
-    """Ends all other sessions of this user. Raises Forbidden, BadRequest."""
+    """Ends all other sessions of this user, bearer tokens too; bots have their own.
+
+    Raises Forbidden, BadRequest, RateLimited.
+    """
     stored = await core.db.read(rows.find_password_hash, who.user_id)
     if not await passwords.verify(core, old, stored):
         raise errors.Forbidden("That is not your password.", field="old_password")
-    password_hash = await passwords.make_hash(core, new)
-    await core.db.write(rows.set_password_hash, who.user_id, password_hash)
-    await sessions.end_others(core, who)
+    names = await core.db.read(rows.find_names, who.user_id)
+    password_hash = await passwords.make_hash(core, new, *names)
+    await core.db.write(_change_password, who, password_hash)
+
+
+def _change_password(tx: Transaction, who: Identity, password_hash: str) -> None:
+    """(writer thread)"""
+    rows.set_password_hash(tx, who.user_id, password_hash)
+    sessions.end_all_but(tx, who)
 
 
 async def list_users(core: Core) -> list[UserObject]:
-    """Everybody who is active, with presence, by display name."""
+    """All active users, with presence, by display name."""
     users = await core.db.read_slow(_active)
     for user in users:
         user["presence"] = core.presence.of(user["id"])
@@ -219,13 +228,13 @@ def _user_named(name: str) -> UserObject:
 
 
 def add_token(core: Core, user_id: int) -> "asyncio.Future[str]":
-    """A bearer token for a person's or bot's programs; lasts until ended."""
+    """A bearer token for a person's or bot's programs; valid until ended."""
     return core.db.write(_add_token, user_id)
 
 
 def _add_token(tx: Transaction, user_id: int) -> str:
     """(writer thread)"""
-    audit.note(tx, "made_token", None, user_id=user_id)
+    audit.record(tx, "made_token", None, user_id=user_id)
     return sessions.insert(tx, user_id, "token", "")
 
 

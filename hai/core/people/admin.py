@@ -1,9 +1,9 @@
-"""What owners and admins do with people and their pictures, and may not.
+"""What owners and admins may do with people and their pictures.
 
-An owner may do everything; an admin what is here, to members, and gives nobody a
-role; the operator at the terminal (`who` is None) is as good as an owner. There is
-always one owner. Who acts is looked up again in the transaction, so a role that
-was just taken away counts; each deed leaves its row in the same one.
+An owner may do everything; an admin may do what is here to members, but may not change
+roles; the operator at the terminal (`who` is None) counts as an owner. There is always
+at least one owner. The role is looked up again in the transaction, so one that was just
+taken away counts; each action writes its audit record in the same transaction.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from hai.storage import resets as reset_rows
 from hai.storage import retention as retention_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as rows
-from hai.storage.users import Standing
+from hai.storage.users import UserStatus
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
-MAX_BYTES = 2**50  # a quota beyond a petabyte is a slip
+MAX_BYTES = 2**50  # a quota above a petabyte is a mistake
 LAST_OWNER = "There must be an owner. Make somebody else one first."
 
 Ack = dict[str, Any]
@@ -36,27 +36,27 @@ Who = Identity | None
 
 
 def is_above(who: Who, user: Object) -> bool:
-    """Whether they may do something to this user, as far as roles say."""
+    """Whether their role allows them to act on this user."""
     if who is None or who.role == "owner":
         return True
     return who.role == "admin" and user["role"] == "member"
 
 
 def _actor(who: Who) -> Who:
-    """As they are now. Raises Forbidden. (writer thread)"""
+    """With their current role. Raises Forbidden. (writer thread)"""
     if who is None:
         return None
-    now = rows.find_standing(who.user_id)
+    now = rows.find_status(who.user_id)
     if now is None or now.deactivated_at is not None or now.role == "member":
         raise errors.Forbidden()
     return Identity(who.user_id, who.session_id, now.role, now.kind)
 
 
-def _target(who: Who, user_id: int) -> Standing:
-    """The user's, if they are theirs to act on. Raises NotFound, Forbidden.
+def _target(who: Who, user_id: int) -> UserStatus:
+    """The user's status, if they may act on this user. Raises NotFound, Forbidden.
     (writer thread)"""
     actor = _actor(who)
-    user = rows.find_standing(user_id)
+    user = rows.find_status(user_id)
     if user is None:
         raise errors.NotFound()
     if not is_above(actor, {"role": user.role}):
@@ -64,7 +64,7 @@ def _target(who: Who, user_id: int) -> Standing:
     return user
 
 
-def _person(who: Who, user_id: int) -> Standing:
+def _person(who: Who, user_id: int) -> UserStatus:
     user = _target(who, user_id)
     if user.kind != "person":
         raise errors.Forbidden("Not with a bot.")
@@ -76,13 +76,13 @@ def _id(who: Who) -> int | None:
 
 
 def _told(tx: Transaction, user_id: int) -> Ack:
-    """Everyone hears of the user as it is now. (writer thread)"""
+    """Publish the user's current state to everyone. (writer thread)"""
     user = user_object(*rows.find([user_id])[0])
     tx.publish(UserChanged(user))
     return {"user": user}
 
 
-def _require_another_owner(user: Standing) -> None:
+def _require_another_owner(user: UserStatus) -> None:
     is_owner = user.role == "owner" and user.deactivated_at is None
     if is_owner and rows.owner_count() < 2:
         raise errors.Forbidden(LAST_OWNER)
@@ -111,14 +111,16 @@ def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> Ack:
     if role != "owner":
         _require_another_owner(user)
     rows.set_role(tx, user_id, role)
-    reset_rows.delete(tx, user_id)  # made for who they were, by who then was above them
+    reset_rows.delete(
+        tx, user_id
+    )  # made for the old role, by somebody who was above that
     what = "a member" if role == "member" else f"an {role}"
-    audit.note(tx, "changed_role", _id(who), user_id=user_id, details=what)
+    audit.record(tx, "changed_role", _id(who), user_id=user_id, details=what)
     return _told(tx, user_id)
 
 
 def deactivate(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[Ack]":
-    """{user}. Signed out at once, out of the lists and rooms; their name stays on
+    """{user}. Signed out at once and removed from lists and rooms; their name stays on
     their hais, direct rooms stay readable. Raises NotFound, Forbidden."""
     return core.db.write(_deactivate, who, user_id)
 
@@ -134,13 +136,12 @@ def _deactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
     rows.deactivate(tx, user_id)
     for room_id in room_rows.of_user(user_id):
         rooms.remove(tx, room_id, user_id)
-    audit.note(tx, "deactivated", _id(who), user_id=user_id)
+    audit.record(tx, "deactivated", _id(who), user_id=user_id)
     return _told(tx, user_id)
 
 
 def reactivate(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[Ack]":
-    """{user}, back in the rooms that the deactivation took them out of. Raises
-    NotFound, Forbidden."""
+    """{user}, back in the rooms they were in before. Raises NotFound, Forbidden."""
     return core.db.write(_reactivate, who, user_id)
 
 
@@ -154,12 +155,12 @@ def _reactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
     for room_id in dict.fromkeys([*left, *room_rows.for_everyone()]):
         if not rooms.is_member(user_id, room_id):
             rooms.enter(tx, room_id, user_id)
-    audit.note(tx, "reactivated", _id(who), user_id=user_id)
+    audit.record(tx, "reactivated", _id(who), user_id=user_id)
     return _told(tx, user_id)
 
 
 def end_sessions(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[Ack]":
-    """{session_count}: all of them, bearer tokens too. Raises NotFound, Forbidden."""
+    """{session_count}: all of them, including tokens. Raises NotFound, Forbidden."""
     return core.db.write(_end_sessions, who, user_id)
 
 
@@ -167,7 +168,7 @@ def _end_sessions(tx: Transaction, who: Who, user_id: int) -> Ack:
     """(writer thread)"""
     _target(who, user_id)
     count = sessions.end_all(tx, user_id)
-    audit.note(tx, "ended_sessions", _id(who), user_id=user_id)
+    audit.record(tx, "ended_sessions", _id(who), user_id=user_id)
     return {"session_count": count}
 
 
@@ -180,7 +181,7 @@ def _make_reset(tx: Transaction, who: Who, user_id: int) -> str:
     """(writer thread)"""
     if _person(who, user_id).deactivated_at is not None:
         raise errors.Forbidden("Let them back in first.")
-    audit.note(tx, "made_reset", _id(who), user_id=user_id)
+    audit.record(tx, "made_reset", _id(who), user_id=user_id)
     return resets.insert(tx, user_id)
 
 
@@ -190,8 +191,8 @@ def _make_reset(tx: Transaction, who: Who, user_id: int) -> str:
 def set_quota(
     core: Core, who: Who, *, user_id: int, max_bytes: int | None
 ) -> "asyncio.Future[Ack]":
-    """{user}: at most so many bytes of pictures; 0: no limit; None: as the setting
-    says. What is stored already stays. Raises BadRequest, NotFound, Forbidden."""
+    """{user}: at most so many bytes of pictures; 0: no limit; None: the setting
+    applies. Pictures already stored stay. Raises BadRequest, NotFound, Forbidden."""
     if max_bytes is not None and not 0 <= max_bytes <= MAX_BYTES:
         raise errors.BadRequest("That is no number of bytes.", field="max_bytes")
     return core.db.write(_set_quota, who, user_id, max_bytes)
@@ -204,20 +205,19 @@ def _set_quota(tx: Transaction, who: Who, user_id: int, max_bytes: int | None) -
     what = "as much as the setting says"
     if max_bytes is not None:
         what = size_words(max_bytes) if max_bytes else "without a limit"
-    audit.note(tx, "set_quota", _id(who), user_id=user_id, details=what)
+    audit.record(tx, "set_quota", _id(who), user_id=user_id, details=what)
     return {"user": user_object(*rows.find([user_id])[0])}
 
 
 def remove_pictures_of_user(
     core: Core, who: Who, *, user_id: int, days: int, is_confirmed: bool = False
 ) -> "asyncio.Future[Ack]":
-    """{picture_count, picture_bytes}: what they sent more than `days` ago goes.
+    """{picture_count, picture_bytes}: removes what they sent more than `days` ago.
 
-    An owner removes all of it, or a spammer's pictures would stay with those whom
-    they wrote to; an admin, to whom direct rooms are not open, what they sent to
-    other rooms.
-    Durable when this returns; the pictures follow in slices. Raises BadRequest,
-    NotFound, Forbidden, NotConfirmed.
+    An owner removes all of it, so that a spammer's pictures do not stay in direct
+    rooms; an admin, who has no access to direct rooms, removes what was sent to other
+    rooms. Durable when this returns; the pictures are deleted in slices afterwards.
+    Raises BadRequest, NotFound, Forbidden, NotConfirmed.
     """
     _check_days(days)
     return core.db.write(_remove_pictures, who, "user", user_id, days, is_confirmed)
@@ -226,7 +226,7 @@ def remove_pictures_of_user(
 def remove_pictures_of_room(
     core: Core, who: Who, *, room_id: int, days: int, is_confirmed: bool = False
 ) -> "asyncio.Future[Ack]":
-    """The same of a room; of a direct one, owners only."""
+    """The same for a room; for a direct one, owners only."""
     _check_days(days)
     return core.db.write(_remove_pictures, who, "room", room_id, days, is_confirmed)
 
@@ -254,7 +254,7 @@ def _remove_pictures(
     if count:
         retention_rows.add_removal(tx, owner, id_, tx.now_ms - days * DAY_MS)
         which = f"{count:,}, " + (f"older than {days} days" if days else "all of them")
-        audit.note(tx, "removed_pictures", _id(who), details=which, **to)
+        audit.record(tx, "removed_pictures", _id(who), details=which, **to)
         tx.publish(PicturesLeaving())
     return {"picture_count": count, "picture_bytes": byte_count}
 

@@ -1,7 +1,7 @@
-"""A new password by a link: made by an owner or admin, good once and for a day.
+"""Password resets: a link made by an owner or admin, valid once and for a day.
 
-Whoever has the link becomes that user, so it is shown only to who made it, and
-only its hash is stored. A newer link, another role or a deactivation ends it.
+Whoever has the link becomes that user, so it is shown only to the person who made it,
+and only its hash is stored. A newer link, a change of role or a deactivation ends it.
 """
 
 from hai import clock, errors, ids
@@ -19,7 +19,7 @@ GONE = "This link does not work any more. Ask for a new one."
 
 
 def insert(tx: Transaction, user_id: int) -> str:
-    """The code of a new link; the one before ends. (writer thread)"""
+    """The code of a new link; the previous one ends. (writer thread)"""
     rows.delete(tx, user_id)
     code = ids.new_token()
     rows.insert(tx, user_id, ids.token_hash(code), tx.now_ms + LIFETIME_MS)
@@ -27,7 +27,7 @@ def insert(tx: Transaction, user_id: int) -> str:
 
 
 async def find(core: Core, code: str) -> ResetUser:
-    """The one it is for. Raises NotFound."""
+    """The user it is for. Raises NotFound."""
     if len(code) > ids.MAX_CODE_CHARS or not code.isascii():
         raise errors.NotFound(GONE)
     return await core.db.read(_get, ids.token_hash(code), clock.now_ms())
@@ -42,12 +42,13 @@ def _get(code_hash: bytes, now_ms: int) -> ResetUser:
 
 
 async def use(core: Core, code: str, password: str) -> int:
-    """Set the password, end the user's browser sessions; returns their id.
+    """Set the password, end all of the user's sessions; returns their id.
 
     Raises NotFound, BadRequest, RateLimited.
     """
-    await find(core, code)
-    password_hash = await passwords.make_hash(core, password)
+    user = await find(core, code)
+    names = (user.name, user.display_name)
+    password_hash = await passwords.make_hash(core, password, *names)
     return await core.db.write(_use, ids.token_hash(code), password_hash)
 
 
@@ -56,6 +57,6 @@ def _use(tx: Transaction, code_hash: bytes, password_hash: str) -> int:
     user_id = _get(code_hash, tx.now_ms).id
     rows.delete(tx, user_id)
     user_rows.set_password_hash(tx, user_id, password_hash)
-    sessions.end_all(tx, user_id, kinds=("browser",))
-    audit.note(tx, "used_reset", user_id, user_id=user_id)
+    sessions.end_all(tx, user_id)
+    audit.record(tx, "used_reset", user_id, user_id=user_id)
     return user_id

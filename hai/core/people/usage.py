@@ -1,7 +1,7 @@
-"""Who uses what, for owners and admins: people, rooms, and the place as a whole.
+"""Who uses what, for owners and admins: people, rooms, and totals.
 
-They see names and sums, also of rooms that they are not in; nothing of what is
-said there, and not who is in a direct room. Callers have checked the role.
+They see names and sums, even for rooms they are not in, but nothing that is said there,
+nor who is in a direct room. Callers have checked the role.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from hai.storage import usage as rows
 
 PAGE_LIMIT = 50
 MAX_PAGES = 100_000
-RECENT_S = 60.0  # four scrapes, as they are usually set
+RECENT_S = 60.0  # four scrapes at the usual interval
 USER_ORDERS = tuple(rows.USER_ORDERS)
 ROOM_ORDERS = tuple(rows.ROOM_ORDERS)
 
@@ -27,7 +27,7 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PageRequest:
     """One page of a list. page: from 1."""
 
     order: str = "bytes"
@@ -39,18 +39,20 @@ class Wanted:
         return (self.page - 1) * PAGE_LIMIT
 
 
-def wanted(orders: tuple[str, ...], order: str, page: int, query: str) -> Wanted:
+def page_request(
+    orders: tuple[str, ...], order: str, page: int, query: str
+) -> PageRequest:
     """Raises BadRequest."""
     if order not in orders:
         raise errors.BadRequest("sort must be " + " or ".join(orders), field="sort")
     if not 1 <= page <= MAX_PAGES:
         raise errors.BadRequest("There is no such page.", field="page")
     letters = query.strip().removeprefix("@").replace("\0", "")[:80]
-    return Wanted(order, page, letters)
+    return PageRequest(order, page, letters)
 
 
-async def users(core: Core, page: Wanted) -> tuple[list[Object], bool]:
-    """(people and bots with what they use, there are more)."""
+async def users(core: Core, page: PageRequest) -> tuple[list[Object], bool]:
+    """(people and bots with what they use, whether there are more)."""
     found = await core.db.read_slow(
         rows.users, page.query, page.order, PAGE_LIMIT + 1, page.offset
     )
@@ -73,8 +75,8 @@ def _user(core: Core, row: rows.UserUsage) -> Object:
     return found | {"presence": core.presence.of(found["id"])}
 
 
-async def rooms(core: Core, page: Wanted) -> tuple[list[Object], bool]:
-    """(rooms with what is in them, there are more)."""
+async def rooms(core: Core, page: PageRequest) -> tuple[list[Object], bool]:
+    """(rooms with what they contain, whether there are more)."""
     found = await core.db.read_slow(rows.rooms, page.order, PAGE_LIMIT + 1, page.offset)
     return [_known(row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
 
@@ -91,12 +93,12 @@ def _known(row: rows.UserUsage | rows.RoomUsage) -> Object:
     return {key: value for key, value in row._asdict().items() if value is not None}
 
 
-class Recent:
-    """`whole` for those who ask all day: sums over a million pictures take most of a
-    second, so they are a minute old at most, and one who waits counts for all. Sums
-    kept in step with every write would have to be right in each of them. It is read
-    for all, so it goes on when the one who asked first has gone. What the disk says is
-    always of now.
+class CachedTotals:
+    """`totals` for frequent callers: sums over a million pictures take most of a
+    second, so they are at most a minute old, and concurrent callers share one query.
+    (Sums maintained by every write would have to be right in each of them.) The query
+    is shared, so it continues when the caller that started it is gone. The sizes on the
+    disk are always current.
     """
 
     def __init__(self, core: Core, now: Callable[[], float] = time.monotonic) -> None:
@@ -118,14 +120,14 @@ class Recent:
         return sums | rows.file_sizes(self.core.config.database_path)
 
 
-async def whole(core: Core) -> dict[str, int]:
-    """Sums over everything, and what the disk says."""
+async def totals(core: Core) -> dict[str, int]:
+    """Sums over everything, and the sizes on the disk."""
     sums = await core.db.read_slow(rows.totals)
     return sums | rows.file_sizes(core.config.database_path)
 
 
 def quota_state(core: Core, sums: dict[str, int]) -> str:
-    """Why pictures are refused now: "disk" or "full"; "" while they are not."""
+    """Why pictures are refused now: "disk" or "full"; "" if they are not."""
     config = core.config
     if sums["disk_free_bytes"] < config.min_free_bytes or core.db.writer.is_full:
         return "disk"

@@ -1,13 +1,11 @@
-"""Receiving a picture as a stream of bytes, checked and cleaned while they pass.
+"""Pictures on their way into the database: what they may be called, how large they
+may be, and how their chunks are stored.
 
-Stored chunk by chunk and never decoded, without what its camera wrote about
-the place, the time and itself, unless the sender wants that kept. No more than
-one chunk is held, and awaiting its commit is what slows a fast sender down. The
-picture can be seen only when all of it is stored; what was refused is for the
-caller to discard. One that can go on after a cut is in resumable.py.
+receiver.py takes the bytes, and hands them over here chunk by chunk. A picture can be
+seen only when all of it is stored; what was refused is for the caller to discard. One
+that can go on after a cut is in resumable.py.
 """
 
-import asyncio
 import hashlib
 import unicodedata
 from collections.abc import Callable
@@ -22,8 +20,8 @@ from hai.core.objects import picture_object
 from hai.core.pictures import edits
 from hai.core.pictures.formats.walk import Edit
 from hai.core.pictures.reader import PictureReader
+from hai.core.pictures.receiver import Locate, Receiver
 from hai.core.pictures.thumbnails import MAX_PIXELS, SIDE_PX
-from hai.core.turns import Result, Work
 from hai.errors import StorageFull, TooLarge
 from hai.shapes import PictureObject
 from hai.storage import blobs
@@ -34,7 +32,6 @@ MAX_NAME_CHARS = 255
 
 # Smaller ones are shown as they are: a thumbnail would be hardly less.
 SMALL_BYTES = 64 * 1024
-LOOK_BYTES = 16 * 1024  # followed before what is found is acted upon
 RESUMABLE_MS = 3 * DAY_MS  # a weekend without a network
 
 # What is to be done in the transaction that stores a chunk of this picture.
@@ -92,156 +89,139 @@ def check_size(config: Config, type_: str, byte_count: int) -> None:
         raise TooLarge(f"The {name} is too large.", max_bytes=max_bytes)
 
 
-class Upload:
-    """One picture on its way in: `feed` its bytes, then `finish` or `discard`."""
+class PictureLimits:
+    """By what the file proves to be, and by the room that its sender has left."""
+
+    def __init__(self, core: Core, user_id: int) -> None:
+        self.core = core
+        self.user_id = user_id
+        self._room_bytes = -1  # not known before the first byte
+
+    def check_size(self, type_: str, byte_count: int) -> None:
+        check_size(self.core.config, type_, byte_count)
+
+    async def check_room(self, byte_count: int) -> None:
+        if self._room_bytes < 0:
+            self._room_bytes = await quotas.room_for(self.core, self.user_id)
+        if byte_count > self._room_bytes:
+            raise StorageFull(quotas.USED_UP)
+
+
+class PictureSink:
+    """Stores a picture in the database, one commit a chunk.
+
+    It can be seen when all of it is stored; what is refused is to be discarded.
+    """
 
     def __init__(
         self,
         core: Core,
-        identity: Identity,
-        room_id: int,
-        name: str | None,
+        arrival: blobs.Arrival,
         *,
-        keeps_metadata: bool = False,
+        picture_id: int = 0,
+        chunk_count: int = 0,
     ) -> None:
         self.core = core
-        self.identity = identity
-        self.room_id = room_id
-        self.name = clean_name(name)
-        self.alt: str | None = None
-        self.picture_id = 0  # 0: nothing of it is stored yet
-        self._received_bytes = 0
-        self._seen_bytes = 0  # of these, the reader has seen
-        self._room_bytes = -1  # not known before the first byte
-        self._chunk_count = 0
-        self._buffer = bytearray()
-        self._reader = PictureReader(keeps_metadata=keeps_metadata)
-        self._digest: hashlib._Hash | None = hashlib.sha256()  # None: to be made
+        self.arrival = arrival
+        self.picture_id = picture_id  # 0: nothing of it is stored yet
+        self.chunk_count = chunk_count
+        # Of the chunks as they are stored; None: to be made of them in the end.
+        self._digest = None if chunk_count else hashlib.sha256()
 
-    async def feed(self, data: bytes) -> None:
-        """Take the next bytes; returns when all full chunks are durable.
+    async def store(
+        self, chunk: bytes, locate: Locate, also: Also | None = None
+    ) -> None:
+        """Durable when it returns. also: is done in the same transaction."""
+        quotas.check_disk(self.core.config)
+        if self._digest is not None:
+            self._digest.update(chunk)
+        await self._write(chunk, None, also)
 
-        A fast line has the next ones there already: others go on in between, also
-        where nothing of them is stored.
-        Raises TooLarge, PictureType, Busy, StorageFull.
-        """
-        self._received_bytes += len(data)
-        self._check_size()
-        await self._check_room()
-        for at in range(0, len(data), LOOK_BYTES):
-            await self._look_at(data[at : at + LOOK_BYTES])
-            self._check_size()
-            while len(self._buffer) > blobs.CHUNK_BYTES:
-                await self._store(self._take_chunk())
-        await asyncio.sleep(0)
-
-    def _take_chunk(self) -> bytes:
-        with memoryview(self._buffer) as view:  # a slice would be one copy more
-            chunk = bytes(view[: blobs.CHUNK_BYTES])
-        del self._buffer[: blobs.CHUNK_BYTES]
-        return chunk
-
-    def _check_size(self) -> None:
-        """How large it may be depends on what it turns out to be."""
-        check_size(self.core.config, self._reader.type, self._size_bytes)
-
-    @property
-    def _size_bytes(self) -> int:
-        """As far as it is known."""
-        return self._received_bytes
-
-    async def _check_room(self) -> None:
-        if self._room_bytes < 0:
-            user_id = self.identity.user_id
-            self._room_bytes = await quotas.room_for(self.core, user_id)
-        if self._received_bytes > self._room_bytes:
-            raise StorageFull(quotas.USED_UP)
-
-    async def _look_at(self, data: bytes) -> None:
-        """A picture in thousands of pieces is slow to follow: others go between."""
-        self._buffer += await self._in_turn(self._reader.following(data))
-        self._seen_bytes += len(data)
-
-    async def _in_turn(self, work: Work[Result]) -> Result:
-        """With all that its sender has under way, and others have a slice each."""
-        return await self.core.turns.run(self.identity.user_id, work)
-
-    async def finish(self) -> PictureObject:
-        """Store the rest; returns the picture object, which is durable then.
-
-        Raises PictureTruncated, PictureType, Busy, StorageFull.
-        """
-        reader = self._reader
-        await self._in_turn(reader.finishing())
-        self._check_size()
-        digest = await self._mend(
-            [*reader.edits, Edit(0, len(reader.head), reader.head)]
-        )
-        digest.update(self._buffer)
-        byte_count = self._chunk_count * blobs.CHUNK_BYTES + len(self._buffer)
-        found = blobs.Findings(
-            reader.type,
-            byte_count,
-            reader.width,
-            reader.height,
-            digest.digest(),
-            wants_thumbnail(reader, byte_count),
-            reader.is_animated,
-            reader.duration_ms,
-        )
-        await self._store(bytes(self._buffer), found)
+    async def finish(
+        self, reader: PictureReader, rest: bytearray, also: Also | None = None
+    ) -> PictureObject:
+        """Store the rest; returns the picture object, which is durable then."""
+        digest = await self._apply_edits(reader, rest)
+        digest.update(rest)
+        byte_count = self.chunk_count * blobs.CHUNK_BYTES + len(rest)
+        found = findings(reader, byte_count, digest.digest())
+        await self._write(bytes(rest), found, also)
         return picture_object(
             self.picture_id,
-            self.name,
+            self.arrival.name,
             found.type,
             found.byte_count,
             found.width,
             found.height,
-            self.alt,
+            self.arrival.alt,
             found.is_animated,
             duration_ms=found.duration_ms,
         )
 
-    async def _mend(self, wanted: list[Edit]) -> "hashlib._Hash":
+    async def _apply_edits(
+        self, reader: PictureReader, rest: bytearray
+    ) -> "hashlib._Hash":
         """Some things are known only now, and their chunks may have been stored.
 
         Returns the digest of the chunks as they are then.
         """
-        found = await self._in_turn(edits.by_chunk(wanted))
-        last = found.pop(self._chunk_count, [])
-        await self._in_turn(edits.mend(self._buffer, last))
-        user_id = self.identity.user_id
-        if await edits.mend_stored(self.core, user_id, self.picture_id, found):
-            self._digest = None
-        if self._digest is None:
+        core, user_id = self.core, self.arrival.user_id
+        head = Edit(0, len(reader.head), reader.head)
+        found = await core.turns.run(user_id, edits.by_chunk([*reader.edits, head]))
+        last = found.pop(self.chunk_count, [])
+        await core.turns.run(user_id, edits.apply(rest, last))
+        is_changed = await edits.apply_stored(core, user_id, self.picture_id, found)
+        if self._digest is None or is_changed:
             self._digest = await edits.digest_of(
-                self.core, self.picture_id, self._chunk_count
+                core, self.picture_id, self.chunk_count
             )
         return self._digest
 
-    async def _also(self, is_whole: bool) -> Also | None:
-        """What the chunk now to be stored brings with it."""
-        return None
-
-    async def _store(self, chunk: bytes, found: blobs.Findings | None = None) -> None:
-        arrival = blobs.Arrival(
-            self.room_id, self.identity.user_id, self.name, self.alt
-        )
-        if found is None:
-            quotas.check_disk(self.core.config)
-            if self._digest is not None:
-                self._digest.update(chunk)
+    async def _write(
+        self, chunk: bytes, found: blobs.Findings | None, also: Also | None
+    ) -> None:
         self.picture_id = await self.core.db.write_chunk(
             _store_chunk,
-            arrival,
+            self.arrival,
             self.picture_id,
-            self._chunk_count,
+            self.chunk_count,
             chunk,
             found,
-            await self._also(found is not None),
+            also,
             chunk_bytes=len(chunk),
         )
-        self._chunk_count += 1
+        self.chunk_count += 1
+
+
+def sink_for(
+    core: Core, who: Identity, room_id: int, name: str | None, alt: str | None = None
+) -> PictureSink:
+    """For a new picture of a member of the room."""
+    arrival = blobs.Arrival(room_id, who.user_id, clean_name(name), alt)
+    return PictureSink(core, arrival)
+
+
+def receiver_to(
+    sink: PictureSink, *, keeps_metadata: bool = False
+) -> Receiver[PictureObject]:
+    """Of a picture that comes in one request."""
+    core, user_id = sink.core, sink.arrival.user_id
+    reader = PictureReader(keeps_metadata=keeps_metadata)
+    return Receiver(core, user_id, reader, sink, PictureLimits(core, user_id))
+
+
+def findings(reader: PictureReader, byte_count: int, sha256: bytes) -> blobs.Findings:
+    """Of a whole picture, as it is stored."""
+    return blobs.Findings(
+        reader.type,
+        byte_count,
+        reader.width,
+        reader.height,
+        sha256,
+        wants_thumbnail(reader, byte_count),
+        reader.is_animated,
+        reader.duration_ms,
+    )
 
 
 def wants_thumbnail(reader: PictureReader, byte_count: int) -> bool:

@@ -1,6 +1,6 @@
 """Avatars: a user's own picture, in a small square, instead of a letter.
 
-What people send comes like any picture (uploads.py): streamed, its type told by
+What people send comes like any picture (receiver.py): streamed, its type told by
 its bytes, cleaned of metadata. But it is kept only until the square is made of it,
 in a file without a name that is gone with the process, whatever happens. The
 square is made by the same kind of child as thumbnails, one at a time, and stored
@@ -11,14 +11,15 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from typing import IO, Any
+from typing import IO
 
 from hai.core import quotas
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
 from hai.core.objects import user_object
 from hai.core.pictures import stored, thumbnails
-from hai.core.pictures.arriving import Upload
+from hai.core.pictures.reader import PictureReader
+from hai.core.pictures.receiver import Locate, Receiver
 from hai.core.pictures.thumbnail_child import (
     ChildFailed,
     ChildKilled,
@@ -47,39 +48,53 @@ MAX_WAITING = 20  # for the child; each takes 0.1 s, a hostile one 5 s
 IDLE_S = 10.0  # then the child ends: it takes 25 MiB
 
 
-class AvatarUpload(Upload):
-    """A picture on its way in, to a file on the disk instead of the database."""
+class AvatarLimits:
+    """A still picture of moderate size, from whoever has some room left: what stays
+    of it is small."""
 
-    def __init__(self, core: Core, identity: Identity, name: str | None) -> None:
-        super().__init__(core, identity, 0, name)
+    def __init__(self, core: Core, user_id: int) -> None:
+        self.core = core
+        self.user_id = user_id
         self.max_bytes = min(MAX_BYTES, core.config.max_picture_bytes)
+        self._is_room_known = False
+
+    def check_size(self, type_: str, byte_count: int) -> None:
+        if type_ and not type_.startswith("image/"):
+            raise PictureType()
+        if byte_count > self.max_bytes:
+            raise TooLarge("The picture is too large.", max_bytes=self.max_bytes)
+
+    async def check_room(self, byte_count: int) -> None:
+        if not self._is_room_known:
+            await quotas.room_for(self.core, self.user_id)
+            self._is_room_known = True
+
+
+class AvatarSink:
+    """Keeps a picture in a file without a name, for the child to read.
+
+    type: "" until all has come; byte_count: of what is kept.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.type = ""
         self.byte_count = 0
         self._file: IO[bytes] | None = None
 
-    @property
-    def type(self) -> str:
-        return self._reader.type
+    async def store(self, chunk: bytes, locate: Locate) -> None:
+        await self._append(chunk)
 
-    def _check_size(self) -> None:
-        if self.type and not self.type.startswith("image/"):
-            raise PictureType()
-        if self._received_bytes > self.max_bytes:
-            raise TooLarge("The picture is too large.", max_bytes=self.max_bytes)
-
-    async def finish(self) -> Any:
-        """All of it has come; there is no picture of it to tell of.
-
-        Raises PictureTruncated, PictureType, TooLarge.
-        """
-        reader = self._reader
-        await self._in_turn(reader.finishing())
+    async def finish(self, reader: PictureReader, rest: bytearray) -> "AvatarSink":
+        """Returns itself: whole, to be read from. Raises TooLarge, StorageFull."""
         if reader.width * reader.height > thumbnails.MAX_PIXELS:
             raise TooLarge(
                 "The picture has too many pixels.", max_pixels=thumbnails.MAX_PIXELS
             )
-        await self._put_head(reader.head)
-        await self._store(bytes(self._buffer))
-        return {"type": reader.type, "bytes": self.byte_count}
+        await self._put_head(reader.head, rest)
+        await self._append(bytes(rest))
+        self.type = reader.type
+        return self
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """What was kept, from its beginning."""
@@ -92,21 +107,14 @@ class AvatarUpload(Upload):
             self._file.close()
             self._file = None
 
-    async def _check_room(self) -> None:
-        """Some room: what stays of it is small."""
-        if self._room_bytes < 0:
-            user_id = self.identity.user_id
-            self._room_bytes = await quotas.room_for(self.core, user_id)
-
-    async def _put_head(self, head: bytes) -> None:
+    async def _put_head(self, head: bytes, rest: bytearray) -> None:
         """A WebP's length is known only at its end."""
         if self.byte_count:
             await self._on_thread(self._write, head, 0)
         else:
-            self._buffer[: len(head)] = head
+            rest[: len(head)] = head
 
-    async def _store(self, chunk: bytes, found: object = None) -> None:
-        """Each full chunk, when it is there."""
+    async def _append(self, chunk: bytes) -> None:
         await self._on_thread(self._write, chunk, self.byte_count)
         self.byte_count += len(chunk)
 
@@ -134,6 +142,12 @@ class AvatarUpload(Upload):
         return self._file.read(CHUNK_BYTES)
 
 
+def receiver_to_file(user_id: int, sink: AvatarSink) -> Receiver[AvatarSink]:
+    """Of the picture that a user's avatar is to be made of."""
+    limits = AvatarLimits(sink.core, user_id)
+    return Receiver(sink.core, user_id, PictureReader(), sink, limits)
+
+
 class AvatarMaker:
     """Makes squares in a child process, and stores them. Loop thread only.
 
@@ -159,12 +173,12 @@ class AvatarMaker:
     def end(self, user_id: int) -> None:
         self._users.discard(user_id)
 
-    async def set(self, who: Identity, upload: AvatarUpload) -> UserObject:
+    async def set(self, who: Identity, picture: AvatarSink) -> UserObject:
         """Make the square and store it; returns the user, as everyone is told.
 
         Raises PictureUnreadable, StorageFull, Busy.
         """
-        made = await self._make(upload)
+        made = await self._make(picture)
         room = await quotas.room_for(self.core, who.user_id)
         if len(made.content) > room:
             raise StorageFull(quotas.USED_UP)
@@ -172,13 +186,11 @@ class AvatarMaker:
             _set, who.user_id, made.content, chunk_bytes=len(made.content)
         )
 
-    async def _make(self, upload: AvatarUpload) -> MadeThumbnail:
+    async def _make(self, picture: AvatarSink) -> MadeThumbnail:
         async with self._turn:
             self._rest_later()
             try:
-                made = await self.child.make(
-                    upload.type, upload.byte_count, upload.chunks(), is_avatar=True
-                )
+                made = await self._ask(picture)
             except (ChildFailed, ChildKilled) as error:
                 raise Busy() from error
             finally:
@@ -186,6 +198,19 @@ class AvatarMaker:
         if made is None:
             raise PictureUnreadable()
         return made
+
+    async def _ask(self, picture: AvatarSink) -> MadeThumbnail | None:
+        """Once more where the child was ended from outside, by a system short of memory
+        for one: that says nothing of the picture. Raises ChildFailed, ChildKilled."""
+        try:
+            return await self._ask_once(picture)
+        except ChildKilled:
+            return await self._ask_once(picture)
+
+    async def _ask_once(self, picture: AvatarSink) -> MadeThumbnail | None:
+        return await self.child.make(
+            picture.type, picture.byte_count, picture.chunks(), is_avatar=True
+        )
 
     def _rest_later(self) -> None:
         if self._idle is not None:

@@ -36,7 +36,7 @@ def _share_out(edit: Edit, found: dict[int, list[Edit]]) -> None:
         done += count
 
 
-def mend(content: bytearray, edits: list[Edit]) -> Work[None]:
+def apply(content: bytearray, edits: list[Edit]) -> Work[None]:
     """One chunk. It keeps its length, whatever is asked for."""
     for number, (start, length, data) in enumerate(edits):
         if not number % PART:
@@ -46,7 +46,7 @@ def mend(content: bytearray, edits: list[Edit]) -> Work[None]:
             content[start:end] = (data or bytes(length))[: end - start]
 
 
-async def mend_stored(
+async def apply_stored(
     core: Core, user_id: int, picture_id: int, edits: dict[int, list[Edit]]
 ) -> bool:
     """Of a user's picture. Returns whether anything had to be changed."""
@@ -54,7 +54,7 @@ async def mend_stored(
     for number in sorted(edits):
         chunk = await core.db.read(blobs.read_chunk, picture_id, number)
         content = bytearray(chunk or b"")
-        await core.turns.run(user_id, mend(content, edits[number]))
+        await core.turns.run(user_id, apply(content, edits[number]))
         data = bytes(content)
         if data != chunk:
             is_changed = True

@@ -64,18 +64,28 @@ async def _run(about: list[str], file: int) -> bytes | None:
         pass_fds=(file,),
         start_new_session=True,
     )
-    handle = os.pidfd_open(process.pid)
+    handle = _handle_of(process)
     try:
         async with asyncio.timeout(ANSWER_S):
             return await _answer(process)
     except TimeoutError:
         return None
     finally:
-        # Not by process.kill(), as in thumbnail_child.py.
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-        os.close(handle)
+        if handle is not None:
+            # Not by process.kill(), as in thumbnail_child.py.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
         await process.wait()
+
+
+def _handle_of(process: Process) -> int | None:
+    """None: it is over already, and asyncio has its exit status. A busy loop comes late
+    to a short video; what was answered is in the pipe."""
+    try:
+        return os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 async def _answer(process: Process) -> bytes | None:

@@ -27,19 +27,19 @@ from hai.core.pictures.formats.spans import (
     unpacked,
 )
 from hai.core.pictures.formats.walk import (
-    BREATH,
     PART,
+    PAUSE,
     SKIMMED_BYTES,
     Edit,
     Next,
     Pass,
+    Request,
     Rest,
     Seek,
     Skim,
     SubBlocks,
     Take,
     Walk,
-    Wish,
 )
 from hai.core.turns import Work, do
 from hai.errors import PictureTruncated, PictureType
@@ -101,7 +101,7 @@ class PictureReader:
         self._kept: list[bytes] = []
         self._format = ""  # whose walker it is; a film may prove to be a voice
         self._walk: Walk | None = None
-        self._wish: Wish = Take(MAGIC_BYTES)
+        self._request: Request = Take(MAGIC_BYTES)
         self._marked: tuple[Any, ...] = ()  # what the walker said at its last mark
         self._marked_put_bytes = 0  # and what was stored by then
         self._answers: list[bytes] = []  # what it was told since
@@ -159,20 +159,20 @@ class PictureReader:
         """From the last mark to where it was; what it puts is stored already."""
         self._walk = WALKERS[state["_format"]](self, *state["_marked"])
         self.put_bytes = state["_marked_put_bytes"]
-        self._wish = next(self._walk)
+        self._request = next(self._walk)
         self._forget_answers()
-        yield from self._breathe()
+        yield from self._skip_pauses()
         for answer in _read(state["answers"]):
-            if isinstance(self._wish, Take | Pass) and self._wish.is_kept:
-                self.put_bytes += self._wish.length
+            if isinstance(self._request, Take | Pass) and self._request.is_kept:
+                self.put_bytes += self._request.length
             self._ask_on(answer)
             yield None
-            yield from self._breathe()
+            yield from self._skip_pauses()
             self._kept.clear()
 
-    def _breathe(self) -> Work[None]:
+    def _skip_pauses(self) -> Work[None]:
         """These answers are nothing that has to be known again."""
-        while self._wish is BREATH and not self.is_whole:
+        while self._request is PAUSE and not self.is_whole:
             self._ask_on(b"")
             yield None
 
@@ -194,7 +194,7 @@ class PictureReader:
         """The bytes have ended. Raises PictureTruncated if the picture has not."""
         if self._may_end:
             self._ask_on(b"")
-            yield from self._breathe()
+            yield from self._skip_pauses()
         if not self.is_whole:
             if self._walk is None and not _could_begin(self._rest):
                 raise PictureType()
@@ -205,8 +205,8 @@ class PictureReader:
     @property
     def _may_end(self) -> bool:
         """The walker knows no end but that of the file."""
-        is_asked = isinstance(self._wish, Rest) or (
-            isinstance(self._wish, Next) and not self._rest
+        is_asked = isinstance(self._request, Rest) or (
+            isinstance(self._request, Next) and not self._rest
         )
         return self._walk is not None and not self.is_whole and is_asked
 
@@ -233,7 +233,7 @@ class PictureReader:
         self._answer_bytes = 0
 
     def _follow(self, data: bytes) -> Work[None]:
-        """Serve the walker's wishes as far as the bytes go."""
+        """Serve the walker's requests as far as the bytes go."""
         buffer, at = self._rest + data, 0
         if self._walk is None and len(buffer) >= MAGIC_BYTES:
             self._begin(buffer[:MAGIC_BYTES])
@@ -255,20 +255,20 @@ class PictureReader:
     def _begin(self, magic: bytes) -> None:
         self._format = self.type = _recognise(magic)
         self._walk = WALKERS[self._format](self)
-        self._wish = next(self._walk)
+        self._request = next(self._walk)
 
     def _ask_on(self, answer: bytes) -> None:
         assert self._walk is not None
         self.step_count += 1
-        if self._wish is not BREATH:
+        if self._request is not PAUSE:
             self._answers.append(answer)
             self._answer_bytes += len(answer) + 1
         try:
-            self._wish = wish = self._walk.send(answer)
+            self._request = request = self._walk.send(answer)
         except StopIteration:
             self.is_whole = True
         else:
-            self._left = wish.length if isinstance(wish, Pass) else 0
+            self._left = request.length if isinstance(request, Pass) else 0
             if (
                 self._answer_bytes > MAX_ANSWER_BYTES
                 or len(self._answers) > MAX_ANSWERS
@@ -276,33 +276,33 @@ class PictureReader:
                 raise PictureType(TOO_MANY_PIECES)
 
     def _serve(self, buffer: bytes, at: int) -> tuple[bytes | None, int]:
-        """The answer to the present wish (None: not all is here), and its end."""
-        wish = self._wish
-        if isinstance(wish, Take | Next):
-            end = at + wish.length
+        """The answer to the present request (None: not all is here), and its end."""
+        request = self._request
+        if isinstance(request, Take | Next):
+            end = at + request.length
             return (
-                (self._taken(wish, buffer[at:end]), end)
+                (self._taken(request, buffer[at:end]), end)
                 if end <= len(buffer)
                 else (None, at)
             )
-        if isinstance(wish, Pass):
-            return self._pass(buffer, at, wish.is_kept)
-        if isinstance(wish, Seek):
-            return self._seek(buffer, at, wish)
-        if isinstance(wish, Skim):
-            return self._skim(buffer, at, wish)
-        if isinstance(wish, Rest):
-            if wish.is_kept:
+        if isinstance(request, Pass):
+            return self._pass(buffer, at, request.is_kept)
+        if isinstance(request, Seek):
+            return self._seek(buffer, at, request)
+        if isinstance(request, Skim):
+            return self._skim(buffer, at, request)
+        if isinstance(request, Rest):
+            if request.is_kept:
                 self.put(buffer[at:])
             return None, len(buffer)
-        return self._pass_sub_blocks(buffer, at, wish)
+        return self._pass_sub_blocks(buffer, at, request)
 
-    def _taken(self, wish: Take | Next, content: bytes) -> bytes:
-        if isinstance(wish, Next):
+    def _taken(self, request: Take | Next, content: bytes) -> bytes:
+        if isinstance(request, Next):
             return content
-        if wish.is_kept:
+        if request.is_kept:
             self.put(content)
-        return wish.essence(content)
+        return request.essence(content)
 
     def _pass(self, buffer: bytes, at: int, is_kept: bool) -> tuple[bytes | None, int]:
         end = min(at + self._left, len(buffer))
@@ -311,21 +311,21 @@ class PictureReader:
             self.put(buffer[at:end])
         return (None if self._left else b""), end
 
-    def _seek(self, buffer: bytes, at: int, wish: Seek) -> tuple[bytes | None, int]:
-        found = wish.pattern.search(buffer, at)
+    def _seek(self, buffer: bytes, at: int, request: Seek) -> tuple[bytes | None, int]:
+        found = request.pattern.search(buffer, at)
         # Without a match the last byte may be the beginning of one.
         end = found.start() if found else max(at, len(buffer) - 1)
-        if wish.is_kept:
+        if request.is_kept:
             self.put(buffer[at:end])
         return (found.group(), found.end()) if found else (None, end)
 
-    def _skim(self, buffer: bytes, at: int, wish: Skim) -> tuple[bytes, int]:
-        end, count = wish.over(buffer, at, min(len(buffer), at + SKIMMED_BYTES))
+    def _skim(self, buffer: bytes, at: int, request: Skim) -> tuple[bytes, int]:
+        end, count = request.over(buffer, at, min(len(buffer), at + SKIMMED_BYTES))
         self.step_count += count - 1  # to look whether there are any is none
         return (end - at).to_bytes(4, "big"), end
 
     def _pass_sub_blocks(
-        self, buffer: bytes, at: int, wish: SubBlocks
+        self, buffer: bytes, at: int, request: SubBlocks
     ) -> tuple[bytes | None, int]:
         """In one loop: a hostile GIF may have a sub-block every other byte."""
         start, end = at, len(buffer)
@@ -333,7 +333,7 @@ class PictureReader:
         self.step_count += count
         self._left = max(0, at - end)
         at = min(at, end)
-        if wish.is_kept:
+        if request.is_kept:
             self.put(buffer[start:at])
         return (b"" if is_over else None), at
 

@@ -28,13 +28,10 @@ from hai.core.context import Core
 from hai.core.identity.sessions import Identity
 from hai.core.objects import Object
 from hai.core.pictures import arriving, stored
-from hai.core.pictures.arriving import (
-    RESUMABLE_MS,
-    Also,
-    Upload,
-)
+from hai.core.pictures.arriving import RESUMABLE_MS, PictureSink
 from hai.core.pictures.checksums import Checksum
 from hai.core.pictures.reader import PictureReader
+from hai.core.pictures.receiver import Locate, Position, Receiver
 from hai.core.talk import rooms
 from hai.errors import NotFound, PictureTruncated, TooLarge, UploadChecksum
 from hai.shapes import PictureObject
@@ -67,7 +64,87 @@ class Progress:
         return shown | {"picture": self.picture}
 
 
-class ResumableUpload(Upload):
+class LengthLimits:
+    """Of an upload that has said its length, and has had its room since it began."""
+
+    def __init__(self, config: Config, length: int) -> None:
+        self.config = config
+        self.length = length
+
+    def check_size(self, type_: str, byte_count: int) -> None:
+        """A still picture is known by its first bytes, and so whether all of it may
+        come; a film can prove to be a voice, which may be smaller or larger."""
+        if byte_count > self.length:
+            raise TooLarge("More has come than was said.", length=self.length)
+        is_still = type_.startswith("image/")
+        arriving.check_size(self.config, type_, self.length if is_still else byte_count)
+
+    async def check_room(self, byte_count: int) -> None:
+        pass
+
+
+class ResumableSink:
+    """Stores each chunk together with where the upload then is.
+
+    checksum: of what comes now; nothing of it counts before it was compared.
+    """
+
+    def __init__(self, core: Core, row: rows.Row) -> None:
+        self.core = core
+        self.row = row
+        self.picture = PictureSink(
+            core,
+            blobs.Arrival(row.room_id, row.user_id, row.name, row.alt),
+            picture_id=row.picture_id or 0,
+            chunk_count=row.chunk_count,
+        )
+        self.checksum: Checksum | None = None
+        self._kept_bytes = row.received
+        self._kept_s = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """On slow lines: nothing was kept for a while."""
+        return time.monotonic() - self._kept_s > CHECKPOINT_EVERY_S
+
+    async def store(self, chunk: bytes, locate: Locate) -> None:
+        if self.checksum:
+            await self.picture.store(chunk, locate)
+            return
+        at = self._checkpoint(await locate(), self.picture.chunk_count + 1)
+        await self.picture.store(chunk, locate, partial(_note_place, at))
+        self._note_kept(at)
+
+    async def finish(self, reader: PictureReader, rest: bytearray) -> PictureObject:
+        return await self.picture.finish(reader, rest, partial(_complete, self.row.id))
+
+    async def keep(self, position: Position) -> None:
+        """Store where it is. Raises NotFound when it is gone, Busy, StorageFull."""
+        at = self._checkpoint(position, self.picture.chunk_count)
+        if at.received > self._kept_bytes:
+            await self.core.db.write_chunk(
+                _keep, self.picture.picture_id, at, chunk_bytes=len(at.tail)
+            )
+            self._note_kept(at)
+
+    async def give_back(self) -> None:
+        """Be where it was before bytes that were not shown to be right."""
+        self.checksum = None
+        if self.row.picture_id:
+            await _cut(self.core, self.row)
+        else:
+            await stored.discard(self.core, [self.picture.picture_id])
+
+    def _checkpoint(self, position: Position, chunk_count: int) -> rows.Checkpoint:
+        received, tail, reader = position
+        return rows.Checkpoint(self.row.id, received, chunk_count, tail, reader)
+
+    def _note_kept(self, at: rows.Checkpoint) -> None:
+        self._kept_bytes = at.received
+        self._kept_s = time.monotonic()
+
+
+class ResumableUpload:
     """One request's share of an upload: `feed` it, then `keep` or `finish`.
 
     After an error it is where it was kept last; what is here is of no use then.
@@ -76,135 +153,93 @@ class ResumableUpload(Upload):
     def __init__(
         self,
         core: Core,
-        identity: Identity,
         token: str,
         row: rows.Row,
         reader: PictureReader | None = None,
     ) -> None:
-        keeps = bool(row.keeps_metadata)
-        super().__init__(core, identity, row.room_id, row.name, keeps_metadata=keeps)
+        self.core = core
         self.token = token
         self.row = row
-        self.alt = row.alt
-        self.picture_id = row.picture_id or 0
-        self._received_bytes = self._seen_bytes = row.received
-        self._room_bytes = row.length  # it was granted when the upload began
-        self._chunk_count = row.chunk_count
-        self._buffer += row.tail or b""
-        self._reader = reader or self._reader
-        if self._chunk_count:
-            self._digest = None
-        self._kept_bytes = row.received
-        self._kept_s = time.monotonic()
-        self._checksum: Checksum | None = None  # of what comes now; yet to be right
-
-    @property
-    def _size_bytes(self) -> int:
-        """A still picture is known by its first bytes, and so whether all of it may
-        come; a film can prove to be a voice, which may be smaller or larger."""
-        is_still = self._reader.type.startswith("image/")
-        return self.row.length if is_still else self._received_bytes
+        self.sink = ResumableSink(core, row)
+        self.receiver = Receiver(
+            core,
+            row.user_id,
+            reader or PictureReader(keeps_metadata=bool(row.keeps_metadata)),
+            self.sink,
+            LengthLimits(core.config, row.length),
+            received=row.received,
+            rest=row.tail or b"",
+        )
 
     @property
     def received_bytes(self) -> int:
-        return self._received_bytes
+        return self.receiver.received_bytes
 
     @property
     def is_here(self) -> bool:
         """All bytes have come."""
-        return self._received_bytes == self.row.length
+        return self.received_bytes == self.row.length
 
     @property
     def progress(self) -> Progress:
-        return _progress(self.token, self.row, self._received_bytes, clock.now_ms())
+        return _progress(self.token, self.row, self.received_bytes, clock.now_ms())
 
     async def feed(self, data: bytes) -> None:
-        """As Upload.feed; on slow lines also kept every few seconds."""
-        if self._received_bytes + len(data) > self.row.length:
-            raise TooLarge("More has come than was said.", length=self.row.length)
-        if self._checksum:
-            self._checksum.update(data)
-        await super().feed(data)
-        is_due = time.monotonic() - self._kept_s > CHECKPOINT_EVERY_S
-        if is_due and not self._checksum:
+        """As Receiver.feed; on slow lines also kept every few seconds."""
+        await self.receiver.feed(data)
+        if self.sink.checksum:
+            self.sink.checksum.update(data)
+        elif self.sink.is_due:
             await self.keep()
 
     def expect(self, checksum: Checksum | None) -> None:
         """Of all that is fed from now on; nothing of it is kept before `verify`."""
-        self._checksum = checksum
+        self.sink.checksum = checksum
 
     async def verify(self) -> None:
         """All bytes of the checksum are here. Raises UploadChecksum: they are gone."""
-        if self._checksum is None:
+        if self.sink.checksum is None:
             return
         try:
-            self._checksum.check()
+            self.sink.checksum.check()
         except UploadChecksum:
-            await self.give_back()
+            await self.sink.give_back()
             raise
-        self._checksum = None
+        self.sink.checksum = None
         await self.keep()
-
-    async def give_back(self) -> None:
-        """Be where it was before bytes that were not shown to be right."""
-        if self._checksum is None:
-            return
-        self._checksum = None
-        if self.row.picture_id:
-            await _cut(self.core, self.row)
-        else:
-            await stored.discard(self.core, [self.picture_id])
 
     async def leave(self) -> None:
         """The line was cut: keep what came, if it can be known to be right."""
-        if self._checksum:
-            await self.give_back()
+        if self.sink.checksum:
+            await self.sink.give_back()
         else:
             await self.keep()
 
+    async def give_back(self) -> None:
+        """Something failed: what was not shown to be right must not stay."""
+        if self.sink.checksum:
+            await self.sink.give_back()
+
     async def finish(self) -> PictureObject:
-        """As Upload.finish; nothing of it waits in memory any more."""
-        picture = await super().finish()
+        """As Receiver.finish; nothing of it waits in memory any more."""
+        picture = await self.receiver.finish()
         self.core.unread.pop(ids.token_hash(self.token), None)
         return picture
 
     async def keep(self) -> None:
         """Store where it is. Raises NotFound when it is gone, Busy, StorageFull."""
-        at = await self._checkpoint(self._chunk_count)
-        if at.received > self._kept_bytes:
-            await self.core.db.write_chunk(
-                _keep, self.picture_id, at, chunk_bytes=len(at.tail)
-            )
-            self._note_kept(at)
-        self._hold(at.received)
+        position = await self.receiver.locate()
+        await self.sink.keep(position)
+        self._hold(position.received)
 
     def _hold(self, start: int) -> None:
         """Remember the bytes that are not kept, from `start`."""
         unread, key = self.core.unread, ids.token_hash(self.token)
         unread.pop(key, None)
-        if self._reader.unread:
-            unread[key] = (start, self._reader.unread)
+        if waiting := self.receiver.reader.unread:
+            unread[key] = (start, waiting)
         if len(unread) > MAX_UNREAD:
             del unread[next(iter(unread))]
-
-    async def _checkpoint(self, chunk_count: int) -> rows.Checkpoint:
-        received = self._seen_bytes - len(self._reader.unread)
-        reader = await self._in_turn(self._reader.saving())
-        tail = bytes(self._buffer)
-        return rows.Checkpoint(self.row.id, received, chunk_count, tail, reader)
-
-    def _note_kept(self, at: rows.Checkpoint) -> None:
-        self._kept_bytes = at.received
-        self._kept_s = time.monotonic()
-
-    async def _also(self, is_whole: bool) -> Also | None:
-        if is_whole:
-            return partial(_complete, self.row.id)
-        if self._checksum:
-            return None
-        at = await self._checkpoint(self._chunk_count + 1)
-        self._note_kept(at)
-        return partial(_note_place, at)
 
 
 def _keep(tx: Transaction, picture_id: int, at: rows.Checkpoint) -> None:
@@ -254,7 +289,7 @@ async def begin(
     )
     token = ids.new_token()
     row = await core.db.write_chunk(_begin, core.config, token, new, chunk_bytes=1)
-    return ResumableUpload(core, identity, token, row)
+    return ResumableUpload(core, token, row)
 
 
 def _begin(
@@ -284,7 +319,7 @@ async def resume(core: Core, identity: Identity, token: str) -> ResumableUpload:
         keeps = bool(row.keeps_metadata)
         work = PictureReader.restoring(row.reader, keeps_metadata=keeps)
         reader = await core.turns.run(identity.user_id, work)
-    upload = ResumableUpload(core, identity, token, row, reader)
+    upload = ResumableUpload(core, token, row, reader)
     await upload.feed(_unread(core, token, row))
     return upload
 

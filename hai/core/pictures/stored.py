@@ -1,7 +1,7 @@
 """Pictures that are stored: find one, give back its bytes, sweep it away.
 
 A picture belongs to its uploader and its room until a hai takes it (hais.py
-does that, in the transaction of the send). How one arrives is in arriving.py.
+does that, in the transaction of the send). How one arrives is in receiver.py.
 
 Promise: whatever was refused, given up, deleted or never sent leaves no bytes
 behind; what is discarded is unseen at once, its bytes follow in slices.
@@ -281,7 +281,7 @@ async def shrink(core: Core) -> None:
     while has_more:
         spare_bytes = 0 if core.db.writer.is_full else SPARE_BYTES
         give = partial(blobs.shrink, spare_bytes=spare_bytes)
-        has_more = await core.db.write_aside(give)
+        has_more = await core.db.run_maintenance(give)
         await asyncio.sleep(PAUSE_S)
 
 

@@ -1,7 +1,7 @@
-"""Catching up: every row that I may see with a rev above the one I know.
+"""Catching up: every row that the user may see with a rev above the known one.
 
-No event log: the rows themselves carry their rev (docs/protocol.md). Read in one
-transaction, so that a page is one moment of the database.
+There is no event log: the rows themselves have their rev (docs/protocol.md). Read in
+one transaction, so a page is one snapshot of the database.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from hai.storage.database import server_row
 from hai.units import UTF8_BYTES
 
 LIMIT = 500
-OBJECT_BYTES = 300  # a user or a room without its texts and member_ids, from above
+OBJECT_BYTES = 300  # upper bound of a user or room without texts and member_ids
 
 
 def get(
@@ -34,13 +34,13 @@ def get(
 ) -> "asyncio.Future[ChangesAck]":
     """{users, rooms, hais, removed_room_ids, rev, epoch, has_more, online_user_ids?}.
 
-    At most `limit` rows of all kinds, in the order of their revs, and 128 KiB.
-    A room that is new to the reader brings its members in `users` and none of
-    its older hais. Who had left it and came back since finds it also in
-    `removed_room_ids`, to be applied first: what they hold of it must go, for
-    nobody told them what changed meanwhile.
-    online_user_ids: on the last page, for no row tells who came and went: of those
-    whose presence the reader is told (rooms of at most 100 members), who is online.
+    At most `limit` rows of all kinds, in rev order, and 128 KiB. A room that is new to
+    the reader comes with its members in `users` and none of its older hais. If the
+    reader had left it and has rejoined since, it is also in `removed_room_ids`, to be
+    applied first: what the client holds of it must be dropped, because changes in the
+    meantime were not sent.
+    online_user_ids: on the last page, because no row records presence: those online,
+    among the users whose presence the reader gets (rooms of at most 100 members).
     Raises EpochChanged.
     """
     return asyncio.ensure_future(
@@ -76,10 +76,10 @@ def _get(
 
 
 def _online(core: Core, user_id: int) -> list[int]:
-    """The reader too, if their own tabs are here. (reader thread)
+    """Includes the reader, if their own tabs are connected. (reader thread)
 
-    It costs by those whom the reader may hear of, never by all who are online: a
-    restart brings everybody at once (benchmark `storm`).
+    The cost depends on how many users the reader may see, never on how many are online:
+    after a restart everybody comes back at once (benchmark `storm`).
     """
     company = {user_id, *room_rows.company(user_id, SMALL_ROOM_MEMBERS)}
     return sorted(one for one in company if core.presence.is_online(one))
@@ -94,7 +94,7 @@ class Change(NamedTuple):
 
 
 def _changes_since(user_id: int, since_rev: int, limit: int) -> list[Change]:
-    """The first rows of all kinds, in the order of their revs."""
+    """The first rows of all kinds, in rev order."""
     changes = [
         Change(row.rev, "user", user_object(*row))
         for row in user_rows.since(since_rev, limit)
@@ -112,7 +112,7 @@ def _changes_since(user_id: int, since_rev: int, limit: int) -> list[Change]:
 
 
 def _fitting(rows: list[Change]) -> list[Change]:
-    """As many of the first as fit 128 KiB, at least one."""
+    """As many of the first as fit into 128 KiB, at least one."""
     budget = hais.PAGE_BYTES
     for count, (_, kind, value) in enumerate(rows):
         budget -= _size(kind, value)

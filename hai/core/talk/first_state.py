@@ -1,7 +1,7 @@
-"""What a page starts from: one moment of the database, with its rev.
+"""What a page starts from: one snapshot of the database, with its rev.
 
-A client applies every later fact to it and asks `get_changes` from its rev
-after a gap; so its view stays equal to a fresh first state.
+A client applies every later fact to it and asks `get_changes` from its rev after a gap,
+so its view stays equal to a fresh first state.
 """
 
 from typing import Any
@@ -39,9 +39,9 @@ async def for_room(
     """The same with {room, hais, has_more_before, has_more_after, can_change,
     gone_hai_ids, new_after_hai_id?}. Raises NotFound, Forbidden.
 
-    can_change: whether this user may delete what others sent here.
-    gone_hai_ids: those that these hais reply to and that were deleted.
-    new_after_hai_id: the read marker, when there is something new after it.
+    can_change: whether this user may delete others' hais here.
+    gone_hai_ids: deleted hais that these hais reply to.
+    new_after_hai_id: the read marker, if there is something new after it.
     """
     edges = (before, after, around)
     return await core.db.read(_for_room, core, who, room_id, *edges)

@@ -1,21 +1,21 @@
 """The safe HTML of a hai's text, made once on the server.
 
-`to_html` knows links, bold, italic, strike, code, quotes and lists, and
-nothing else: no pictures, headings, tables or raw HTML. It does not look for
-names or emoji. A text that needs none of it has no HTML at all: the page shows
-the text itself with `white-space: pre-wrap`.
+`to_html` supports links, bold, italic, strikethrough, code, quotes and lists, and
+nothing else: no pictures, headings, tables or raw HTML. It does not look for names or
+emoji. A text that needs none of it has no HTML at all: the page shows the text itself
+with `white-space: pre-wrap`.
 
-Of the HTML: blocks are `p`, `blockquote`, `ul`, `ol`, `li` and `pre`, with no
-white space between them; a line break within a block is `<br>`; blank lines
-part paragraphs. So it looks right under `pre-wrap` and without. Every tag is
-written in this file, with no attribute but those of `LINK` and the number an
-ordered list starts with; nothing else can come out.
+About the HTML: blocks are `p`, `blockquote`, `ul`, `ol`, `li` and `pre`, with no white
+space between them; a line break within a block is `<br>`; blank lines separate
+paragraphs. So it looks right with and without `pre-wrap`. Every tag is written in this
+file, with no attributes except those of `LINK` and the start number of an ordered list;
+nothing else can be produced.
 
-It runs on the event loop, within 2 ms for any 4,000 characters: a text whose
-marks might cost more (`_cost_us`) is left plain. markdown-it-py is loaded by
-the first text that needs it, in 17 ms and 1.2 MiB, or by `load()` before that.
-linkify-it-py is not used: it takes 1.3 ms for 4,000 plain characters, and
-`setup.py` for a site in Paraguay.
+It runs on the event loop, within 2 ms for any 4,000 characters: a text whose marks
+might take longer (`_cost_us`) is left plain. markdown-it-py is loaded by the first text
+that needs it, in 17 ms and 1.2 MiB, or by `load()` before that. linkify-it-py is not
+used: it takes 1.3 ms for 4,000 plain characters, and links `setup.py` to a site in
+Paraguay.
 """
 
 import importlib
@@ -25,9 +25,9 @@ from functools import cache
 from html import escape, unescape
 from typing import Any
 
-# The cheap look: a mark within a line, or a block's mark where a line begins.
+# The cheap check: a mark within a line, or a block mark at the start of a line.
 INLINE_MARK = re.compile(r"[*_`\[]")
-STRIKE = "~~"  # one alone is a wave: about 5, give or take
+STRIKE = "~~"  # a single one means "about": ~5
 LINK_MARK = re.compile(r"://|mailto:", re.IGNORECASE)
 BLOCK_MARK = re.compile(r"[ \t]*(?:>|-|\d{1,9}[.)])[ \t]")
 LATER_BLOCK_MARK = re.compile(r"\n" + BLOCK_MARK.pattern)
@@ -35,7 +35,7 @@ LATER_BLOCK_MARK = re.compile(r"\n" + BLOCK_MARK.pattern)
 MARK = re.compile(r"[*_~`\[\\]|:(?=//)|(?<=mailto):", re.IGNORECASE)
 ITEM = re.compile(r"(?:[-*]|\d{1,9}[.)])[ \t]+\S")
 LANGUAGE = re.compile(r"[\w+#.-]*")
-# One pair of brackets may stand in an address: https://example.org/Hai_(fish)
+# An address may contain one pair of brackets: https://example.org/Hai_(fish)
 ADDRESS = r"(?:[^\s()<>\[\]\"`\\]|\([^\s()<>\[\]\"`\\]*\))"
 TARGET = rf"(?:https?://[^\W_]{ADDRESS}*+|mailto:[\w.+-]{{1,64}}@[^\W_]{ADDRESS}*+)"
 BARE_LINK = re.compile(TARGET, re.IGNORECASE)
@@ -70,7 +70,7 @@ PLAIN = frozenset(("paragraph_open", "paragraph_close", "inline", "text"))
 
 
 def to_html(text: str) -> str | None:
-    """The HTML of the text, or None where the text says it all.
+    """The HTML of the text, or None if plain text is enough.
 
     Cost: 1 us for ordinary text, 0.1 ms for a line with a mark, 2 ms at most.
     """
@@ -86,7 +86,7 @@ def to_html(text: str) -> str | None:
 
 
 def to_words(html: str) -> str:
-    """What such HTML says, without its marks; a line for each block or break.
+    """The plain text of such HTML; a line for each block or break.
 
     The page does the same, in `static/js/lib/text.js`.
     """
@@ -106,8 +106,8 @@ def _may_have_marks(text: str) -> bool:
 
 # ---- What a text may cost ----
 
-# Fitted to the slowest texts that random search finds: each is the price of one
-# mark at its worst, so that a usual text costs half of its sum.
+# Fitted to the slowest texts found by random search: each is the worst-case cost of
+# one mark, so an ordinary text takes half of the sum.
 MAX_COST_US = 1500
 COSTS_US = {
     "*": 10,
@@ -139,7 +139,7 @@ def _cost_us(text: str) -> int:
 
 @cache
 def load() -> Any:
-    """Import the parser and set it up; from any thread, as often as you like."""
+    """Import and configure the parser; from any thread, as often as you like."""
     parser = importlib.import_module("markdown_it").MarkdownIt("zero")
     parser.enable(["fence", "list", "backticks", "emphasis", "strikethrough"])
     parser.disable("text_join")
@@ -156,8 +156,8 @@ def load() -> Any:
 def _quote(state: Any, start: int, end: int, silent: bool) -> bool:
     """Lines that begin with "> ", and no line after them.
 
-    Unlike Markdown's, where the answer below a quote would become part of it,
-    and `>:(` a sad quote.
+    Unlike in Markdown, where the reply below a quote would become part of it, and `>:(`
+    a sad quote.
     """
     lines = list(_quoted_lines(state, start, start + 1 if silent else end))
     if state.level >= MAX_LEVEL or not any(map(str.strip, lines)):
@@ -187,7 +187,7 @@ def _line_start(state: Any, number: int) -> int:
 
 
 def _list(state: Any, start: int, end: int, silent: bool) -> bool:
-    """Markdown's lists, but for empty ones: "-" and "+ 1" are answers."""
+    """Markdown's lists, except empty ones: "-" and "+ 1" are answers."""
     begin = _line_start(state, start)
     if state.level >= MAX_LEVEL or not ITEM.match(state.src, begin):
         return False
@@ -205,7 +205,7 @@ def _markdown_list() -> Any:
 
 
 def _plain(state: Any, silent: bool) -> bool:
-    """Up to the next mark. Markdown's stops three times as often."""
+    """Up to the next mark. Markdown's own rule stops three times as often."""
     mark = MARK.search(state.src, state.pos, state.posMax)
     end = mark.start() if mark else state.posMax
     state.append_pending(state.src[state.pos : end])
@@ -215,7 +215,7 @@ def _plain(state: Any, silent: bool) -> bool:
 
 
 def _backslash(state: Any, silent: bool) -> bool:
-    """A mark after a backslash is no mark; only `¯\\_(ツ)_/¯` keeps its arm."""
+    """A mark after a backslash is plain text; only `¯\\_(ツ)_/¯` keeps its arm."""
     pair = state.src[state.pos : min(state.pos + 2, state.posMax)]
     if pair == "\\_":
         state.append_pending(pair)
@@ -228,7 +228,7 @@ def _backslash(state: Any, silent: bool) -> bool:
 
 
 def _named_link(state: Any, silent: bool) -> bool:
-    """`[the wiki](https://example.org)`; other marks may stand in the name."""
+    """`[the wiki](https://example.org)`; the name may contain other marks."""
     if state.src[state.pos] != "[":
         return False
     match = NAMED_LINK.match(state.src, state.pos, state.posMax)
@@ -246,7 +246,7 @@ def _named_link(state: Any, silent: bool) -> bool:
 
 
 def _bare_link(state: Any, silent: bool) -> bool:
-    """An address in the text. We stand at its colon, past its scheme."""
+    """An address in the text. The position is at its colon, past its scheme."""
     if state.src[state.pos] != ":" or state.linkLevel:
         return False
     scheme = _scheme_before(state.src, state.pos)
@@ -305,7 +305,7 @@ def _render(tokens: Iterable[Any]) -> Iterator[str]:
 
 
 def _code(fence: Any) -> str:
-    """What stands between the fences, and after the first if it is no language."""
+    """What is between the fences, and after the first one if that is no language."""
     first: str = fence.info.strip()
     content: str = fence.content.removesuffix("\n")
     if content and LANGUAGE.fullmatch(first):

@@ -1,7 +1,7 @@
 """Hais: send, edit, delete, and pages of them.
 
-Sending is the hot path. All sends of one batch are looked up, decided and
-stored together (`_send_all`), in a handful of statements however many.
+Sending is the hot path. All sends of one batch are checked, decided and stored together
+(`_send_all`), in a handful of statements however many there are.
 """
 
 import asyncio
@@ -56,11 +56,11 @@ def send(
     reply_to_picture: int | None = None,
     picture_ids: list[int] | None = None,
 ) -> HaiAckFuture:
-    """Store one hai, then tell its room.
+    """Store one hai, then publish it to its room.
 
     reply_to_picture: one of the pictures of `reply_to`.
-    Sent again under the same client_id it stores nothing and acks the hai as
-    it is now. Returns {hai}, after the commit that holds it.
+    Sent again under the same client_id, it stores nothing and acks the hai in its
+    current state. Returns {hai}, after the commit that contains it.
     Raises NotFound, Forbidden, BadRequest, TextTooLong, ClientIdReused.
     Cost: a share of one group commit, whatever the size of the room.
     """
@@ -69,7 +69,7 @@ def send(
     if reply_to_picture and not reply_to:
         what = "reply_to_picture wants the hai of the picture as reply_to."
         raise errors.BadRequest(what, field="reply_to_picture")
-    # Left out where there is none: hashes stored before there were any still hold.
+    # Left out if there is none, so that hashes stored by older versions still match.
     answered = (reply_to_picture,) if reply_to_picture else ()
     order = Send(
         user_id=who.user_id,
@@ -99,7 +99,7 @@ def check_text(core: Core, text: str, *, may_be_empty: bool) -> str:
 
 def _send_all(tx: Transaction, sends: list[Send]) -> list[HaiAck | Exception]:
     """Decide on a batch and store what is new. (writer thread)"""
-    found = rows.look_up(tx, [_looked_up(send) for send in sends])
+    found = rows.check_sends(tx, [_looked_up(send) for send in sends])
     results: list[Any] = [None] * len(sends)
     new: dict[int, Send] = {}  # index in sends -> what to store
     again: dict[int, int] = {}  # index -> id of the hai that is stored already
@@ -137,7 +137,7 @@ def _looked_up(send: Send) -> tuple[Any, ...]:
 
 
 def _no_member(kind: str | None) -> Exception:
-    """Also for a retry: who has left is shown nothing of the room any more."""
+    """Also for a retry: a user who has left gets nothing more of the room."""
     return errors.Forbidden() if kind == "open" else errors.NotFound()
 
 
@@ -145,8 +145,8 @@ def _unless_same(order: Send, stored_hash: int) -> Exception | None:
     return None if order.order_hash == stored_hash else errors.ClientIdReused()
 
 
-def _refusal(order: Send, row: rows.LookedUp, taken: set[int]) -> Exception | None:
-    """Why a member's send may not be stored, if it may not."""
+def _refusal(order: Send, row: rows.SendChecks, taken: set[int]) -> Exception | None:
+    """Why a member's send may not be stored, if so."""
     if order.reply_to is not None and not row.has_reply_to:
         return errors.NotFound("The hai that this replies to is not here.")
     if order.reply_to_picture is not None and not row.has_reply_to_picture:
@@ -160,7 +160,7 @@ def _refusal(order: Send, row: rows.LookedUp, taken: set[int]) -> Exception | No
 
 
 def _ack_again(again: dict[int, int], results: list[Any]) -> None:
-    """Ack what was stored before, as it is now."""
+    """Ack what was stored before, in its current state."""
     wanted = {hai_id for i, hai_id in again.items() if results[i] is None}
     if not wanted:
         return
@@ -170,7 +170,7 @@ def _ack_again(again: dict[int, int], results: list[Any]) -> None:
 
 
 def _store(tx: Transaction, new: dict[int, Send], results: list[Any]) -> None:
-    """Insert, mark read for the senders, publish, in the order sent."""
+    """Insert, mark as read for the senders, publish, in the order sent."""
     if not new:
         return
     hai_ids = tx.next_revs(len(new))
@@ -202,7 +202,7 @@ def _store(tx: Transaction, new: dict[int, Send], results: list[Any]) -> None:
 
 def _stored(tx: Transaction, hai_id: int, order: Send) -> HaiObject:
     """The object of a hai stored in this batch."""
-    row = (  # a HaiRow without its name, which costs 1 us a send
+    row = (  # a HaiRow as a plain tuple: a NamedTuple costs 1 us a send
         hai_id,
         hai_id,
         order.room_id,
@@ -223,7 +223,7 @@ def _stored(tx: Transaction, hai_id: int, order: Send) -> HaiObject:
 
 
 def edit(core: Core, who: Identity, *, hai_id: int, text: str) -> HaiAckFuture:
-    """Change one's own text. Returns {hai}.
+    """Change the text of one's own hai. Returns {hai}.
 
     Raises NotFound, Forbidden, BadRequest, TextTooLong.
     """
@@ -249,7 +249,7 @@ def _edit(
 
 
 def delete(core: Core, who: Identity, *, hai_id: int) -> HaiAckFuture:
-    """Leave a tombstone; text, pictures and reactions go. Returns {hai}.
+    """Leave a tombstone; text, pictures and reactions are deleted. Returns {hai}.
 
     One's own, or any in a room that one may change. Raises NotFound, Forbidden.
     """
@@ -267,7 +267,7 @@ def _delete(tx: Transaction, who: Identity, hai_id: int) -> HaiAck:
     rows.forget_content(tx, hai_id)
     rows.change(tx, hai_id, text="", html=None, deleted_at=tx.now_ms)
     acked = changed(tx, hai_id)
-    # The room's unread may have sunk: who catches up must be told its row.
+    # The room's unread count may have dropped: clients that catch up need its row.
     room_rows.touch(tx, hai["room_id"])
     return acked
 
@@ -282,7 +282,7 @@ def get(who: Identity, hai_id: int) -> HaiObject:
 
 
 def changed(tx: Transaction, hai_id: int) -> HaiAck:
-    """Tell the room the hai as it is now. (writer thread)"""
+    """Publish the current state of the hai to its room. (writer thread)"""
     hai = hai_objects(rows.find([hai_id]))[0]
     tx.publish(HaiChanged(hai))
     return {"hai": hai}
@@ -299,11 +299,11 @@ def page(
     around: int | None = None,
     with_pictures: bool = False,
 ) -> "asyncio.Future[HaisAck]":
-    """{hais, has_more}, oldest first, tombstones left out.
+    """{hais, has_more}, oldest first, without tombstones.
 
     before, after, around are hai ids, at most one of them; none: the newest.
     with_pictures: only hais that have some.
-    has_more: there are more in the direction asked for (around: in either).
+    has_more: there are more in the requested direction (around: in either).
     Raises BadRequest, NotFound, Forbidden.
     """
     if sum(edge is not None for edge in (before, after, around)) > 1:
@@ -339,7 +339,7 @@ def window(
     around: int | None = None,
     with_pictures: bool = False,
 ) -> tuple[list[HaiObject], bool, bool]:
-    """(hais oldest first, there are older, there are newer). (any thread)"""
+    """(hais oldest first, whether there are older, whether newer). (any thread)"""
     only = {"with_pictures": with_pictures}
     if after is not None:
         found = rows.following(room_id, limit + 1, after=after, **only)
@@ -355,7 +355,7 @@ def window(
 def _window_around(
     room_id: int, limit: int, around: int, only: dict[str, bool]
 ) -> tuple[list[HaiObject], bool, bool]:
-    """Half of the page above the hai, half of it from there on."""
+    """Half of the page before the hai, half from the hai on."""
     half = limit // 2
     older = rows.newest(room_id, half + 1, before=around, **only)
     newer = rows.following(room_id, limit - half + 1, after=around - 1, **only)
@@ -366,7 +366,7 @@ def _window_around(
 
 
 def _fitting(hais: list[HaiObject], budget: int = PAGE_BYTES) -> list[HaiObject]:
-    """As many of the first as fit the budget, at least one."""
+    """As many of the first as fit into the budget, at least one."""
     for count, hai in enumerate(hais):
         budget -= size(hai)
         if budget < 0 and count:
@@ -375,7 +375,7 @@ def _fitting(hais: list[HaiObject], budget: int = PAGE_BYTES) -> list[HaiObject]
 
 
 def size(hai: HaiObject) -> int:
-    """About how many bytes of JSON a hai is, from above."""
+    """An upper bound of a hai's size in bytes of JSON."""
     pictures = sum(900 + 6 * len(p.get("alt", "")) for p in hai["pictures"])
     reactors = sum(60 + 8 * len(ids_) for ids_ in hai["reactions"].values())
     text_bytes = _json_bytes(hai["text"]) + _json_bytes(hai.get("html", ""))
@@ -383,5 +383,5 @@ def size(hai: HaiObject) -> int:
 
 
 def _json_bytes(text: str) -> int:
-    """Exactly: a control character is six bytes in JSON, a line's end two."""
+    """Exact: a control character is six bytes in JSON, a line break two."""
     return len(_encode(text).encode())

@@ -31,7 +31,7 @@ def _add(tx: Transaction, who: Identity, hai_id: int, emoji: str) -> HaiAck:
 
 
 def remove(core: Core, who: Identity, *, hai_id: int, emoji: str) -> hais.HaiAckFuture:
-    """{hai}. Taking back what was not given changes nothing."""
+    """{hai}. Removing a reaction that does not exist changes nothing."""
     return core.db.write(_remove, who, hai_id, emoji)
 
 

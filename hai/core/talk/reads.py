@@ -1,7 +1,7 @@
 """Read markers: one per membership, moving forward only.
 
-Sending marks read too (core/talk/hais.py); clients derive that from `hai_sent`. Where a
-room has receipts its members are told of each other's marks (core/talk/rooms.py).
+Sending marks as read too (core/talk/hais.py); clients derive that from `hai_sent`.
+Where a room has receipts, its members get each other's markers (core/talk/rooms.py).
 """
 
 import asyncio

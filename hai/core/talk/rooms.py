@@ -1,12 +1,11 @@
 """Rooms and memberships, and who may do what in them.
 
-An open room is listed for everyone, and anyone may join. A closed one is
-unseen by others and entered by invitation of any member. A direct one is a
-fixed set of people, found again rather than made twice. Its creator, and
-admins who are members, may rename a room, remove people, say how long it
-keeps its pictures and whether it has receipts: whether its members see how far the
-others have read. In a direct room each of its people says that.
-What a user may not know of is NotFound, never Forbidden.
+An open room is listed for everyone, and anyone may join. A closed one is hidden from
+others and entered by invitation of any member. A direct one is a fixed set of people,
+found again rather than created twice. A room's creator, and admins who are members, may
+rename it, remove people, and set how long it keeps pictures and whether it has
+receipts: whether members see how far the others have read. In a direct room each member
+may set that. What a user may not know of is NotFound, never Forbidden.
 """
 
 import asyncio
@@ -31,8 +30,8 @@ MAX_DIRECT_MEMBERS = 20
 
 
 def require_member(user_id: int, room_id: int) -> str:
-    """The room's kind. Raises NotFound, or Forbidden where one may know of it
-    but has not joined. (any thread)"""
+    """The room's kind. Raises NotFound, or Forbidden if the user may know of it but has
+    not joined. (any thread)"""
     access = rows.access(user_id, room_id)
     if access is None:
         raise errors.NotFound()
@@ -51,8 +50,8 @@ def can_change(who: Identity, room_id: int) -> bool:
 
 
 def can_change_receipts(who: Identity, room_id: int) -> bool:
-    """Whether this user may turn them on and off: in a direct room nobody is in
-    charge, and each of its people may end what tells of them. (any thread)"""
+    """Whether this user may turn them on and off: in a direct room nobody is in charge,
+    and each member may stop what reveals their reading. (any thread)"""
     access = rows.access(who.user_id, room_id)
     if access is not None and access.kind == "direct":
         return bool(access.is_member)
@@ -81,7 +80,7 @@ def _create(
 
 
 def _fill(tx: Transaction, asker_id: int, room_id: int, members: list[int]) -> Ack:
-    """Give a new room its members, and tell them. (writer thread)"""
+    """Give a new room its members, and publish it. (writer thread)"""
     _require_users(members)
     for user_id in members:
         rows.begin_membership(tx, room_id, user_id)
@@ -106,13 +105,12 @@ def change(
     has_receipts: bool | None = None,
     is_confirmed: bool = False,
 ) -> AckFuture:
-    """{room} under a new name or topic, with another time to keep pictures, with
-    receipts or without.
+    """{room} with a new name, topic, time to keep pictures, or receipts setting.
 
-    has_receipts: of what is sent from then on; they rest while there are more than
-    100 members. In a direct room nothing else can be changed.
-    picture_days: 0: for ever. Where that removes pictures it must be confirmed.
-    Raises NotFound, Forbidden, BadRequest, NotConfirmed.
+    has_receipts: for hais sent from then on; not shown while there are more than 100
+    members. In a direct room nothing else can be changed. picture_days: 0: forever. If
+    it removes pictures it must be confirmed. Raises NotFound, Forbidden, BadRequest,
+    NotConfirmed.
     """
     new = {"name": name, "topic": topic, "picture_days": picture_days}
     new["has_receipts"] = has_receipts
@@ -146,8 +144,8 @@ def _change(
 
 
 def _begun_receipts(tx: Transaction, room_id: int, is_on: bool) -> dict[str, Any]:
-    """From when on they tell, if that is now: nobody learns how far others had read
-    while they were off. (writer thread)"""
+    """The rev from which they apply, if they are turned on now: nobody learns how far
+    others had read while they were off. (writer thread)"""
     was_on = "has_receipts" in rows.find(room_id)
     return {"receipts_rev": tx.next_rev()} if is_on and not was_on else {}
 
@@ -175,18 +173,18 @@ def change_as_operator(
 def _change_retention(
     tx: Transaction, actor_id: int | None, room_id: int, days: int, is_confirmed: bool
 ) -> None:
-    """What follows from another picture_days. (writer thread)"""
+    """The consequences of another picture_days. (writer thread)"""
     if days == retention_rows.picture_days(room_id):
         return
     if days:
         retention.require_confirmed("room", room_id, days, tx.now_ms, is_confirmed)
         tx.publish(retention.PicturesLeaving())
-    what = f"for {days} days" if days else "for ever"
-    audit.note(tx, "changed_retention", actor_id, room_id=room_id, details=what)
+    what = f"for {days} days" if days else "forever"
+    audit.record(tx, "changed_retention", actor_id, room_id=room_id, details=what)
 
 
 def open_direct(core: Core, who: Identity, *, user_ids: list[int]) -> AckFuture:
-    """{room}: the direct room of exactly these people and the asker.
+    """{room}: the direct room of exactly these people and the caller.
 
     With oneself alone it is a room for notes. Raises BadRequest, NotFound.
     """
@@ -210,13 +208,15 @@ def _open_direct(tx: Transaction, asker_id: int, members: list[int]) -> Ack:
 
 
 def join(core: Core, who: Identity, *, room_id: int) -> AckFuture:
-    """{room}, now mine too. Open rooms only; NotFound for all others."""
+    """{room}, joined now. Open rooms only; NotFound for all others."""
     return core.db.write(_join, who.user_id, room_id)
 
 
 def _join(tx: Transaction, user_id: int, room_id: int) -> Ack:
     """(writer thread)"""
-    _require_users([user_id])  # their order may have waited behind their deactivation
+    _require_users(
+        [user_id]
+    )  # the order may have been queued behind their deactivation
     access = rows.access(user_id, room_id)
     if access is None or (access.kind != "open" and not access.is_member):
         raise errors.NotFound()
@@ -226,7 +226,7 @@ def _join(tx: Transaction, user_id: int, room_id: int) -> Ack:
 
 
 def enter(tx: Transaction, room_id: int, user_id: int) -> None:
-    """Make somebody a member and tell the room. (writer thread)"""
+    """Make somebody a member and publish it. (writer thread)"""
     rows.begin_membership(tx, room_id, user_id)
     rows.touch(tx, room_id)
     tx.publish(RoomChanged(rows.find(room_id), joined=(user_id,)))
@@ -247,7 +247,7 @@ def _leave(tx: Transaction, user_id: int, room_id: int) -> Ack:
 
 
 def remove(tx: Transaction, room_id: int, user_id: int) -> None:
-    """End a membership; tell the one who left, then the others. (writer thread)"""
+    """End a membership; publish it to the user, then to the others. (writer thread)"""
     rows.end_membership(tx, room_id, user_id)
     rows.touch(tx, room_id)
     tx.publish(RoomRemoved(room_id, user_id))
@@ -273,8 +273,8 @@ def _add_member(tx: Transaction, asker_id: int, room_id: int, user_id: int) -> A
 def remove_member(
     core: Core, who: Identity, *, room_id: int, user_id: int
 ) -> AckFuture:
-    """{room} without them. For those who may change it. To remove oneself is
-    to leave. Raises NotFound, Forbidden, BadRequest."""
+    """{room} without them. For those who may change the room. To remove oneself is to
+    leave. Raises NotFound, Forbidden, BadRequest."""
     if user_id == who.user_id:
         raise errors.BadRequest("To remove yourself, leave the room.")
     return core.db.write(_remove_member, who, room_id, user_id)
@@ -290,7 +290,7 @@ def _remove_member(tx: Transaction, who: Identity, room_id: int, user_id: int) -
 async def removable(
     core: Core, who: Identity, room_id: int, user_id: int
 ) -> tuple[RoomObject, UserObject]:
-    """(room, member) as they are before `remove_member`, which raises the same."""
+    """(room, member) before `remove_member`, which raises the same."""
     return await core.db.read(_removable, who, room_id, user_id)
 
 
@@ -346,7 +346,7 @@ def _show(user_id: int, room_id: int) -> RoomObject:
     if access.is_member:
         return rows.find_mine(user_id, room_id)
     room = rows.find(room_id)
-    # What only its members are told:
+    # For members only:
     room.pop("member_ids", None)
     room.pop("last_hai_id", None)
     room.pop("read_hai_ids", None)

@@ -1,7 +1,7 @@
-"""Search: words to hais that the reader may see.
+"""Search: from words to hais that the reader may see.
 
-A search is many short reads, between which others have their turn. It ends when it
-has had its share of a reader's time, and can be continued from there.
+A search is many short reads, between which others take their turn. It ends when it has
+used its share of a reader's time, and can be continued from there.
 """
 
 import re
@@ -18,7 +18,7 @@ from hai.shapes import HaiObject, UserObject
 from hai.storage import search_index
 from hai.storage import users as user_rows
 
-Look = Callable[[int, list[str], int, int, int], search_index.Slice]
+SearchStep = Callable[[int, list[str], int, int, int], search_index.SearchSlice]
 
 LIMIT = 30
 MAX_QUERY_CHARS = 200
@@ -30,7 +30,7 @@ SLICE_S = 0.02  # about as long as one read of it takes
 FIRST_CANDIDATES = 1000  # 0.2 to 3 ms
 MIN_CANDIDATES = 16  # texts may be 100,000 characters long
 
-# What the index's tokenizer keeps: a query of other signs finds nothing.
+# What the index's tokenizer keeps: a query of other characters finds nothing.
 WORD = re.compile(r"[^\W_]+")
 # Thai, Lao, Burmese, Khmer, Japanese, Chinese: written without spaces between words.
 UNSPACED = re.compile(
@@ -40,15 +40,15 @@ UNSPACED = re.compile(
 
 
 @dataclass(slots=True)
-class Found:
-    """before: where to go on; None: everything was looked at."""
+class SearchResult:
+    """before: where to continue; None: everything was examined."""
 
     hais: list[HaiObject] = field(default_factory=list)
     users: dict[int, UserObject] = field(default_factory=dict)
     before: int | None = FROM_THE_NEWEST
     took_s: float = 0.0
 
-    def add(self, more: "Found") -> None:
+    def add(self, more: "SearchResult") -> None:
         self.hais += more.hais
         self.users |= more.users
         self.before = more.before
@@ -65,50 +65,56 @@ async def search(
 ) -> dict[str, Any]:
     """{hais, users, has_more}: newest first, all words, the last as a prefix.
 
-    Words of scripts without spaces are found inside of others. When its time is over
-    the answer also has `is_partial` and `before`, to be asked with next.
-    An empty query finds nothing. Never raises for what was typed; Busy for too much
-    at once.
+    Words of scripts without spaces are found inside others. If its time is over the
+    result also has `is_partial` and `before`, to continue with. An empty query finds
+    nothing. No query text raises; Busy if there are too many at once.
     """
     text = unicodedata.normalize("NFC", query[:MAX_QUERY_CHARS])
-    words, look = words_of(text), search_index.search
+    words, step = words_of(text), search_index.search
     if words and UNSPACED.search(text):
-        words, look = list(dict.fromkeys(text.split()))[:MAX_WORDS], search_index.scan
+        words, step = list(dict.fromkeys(text.split()))[:MAX_WORDS], search_index.scan
     if not words:
         return {"hais": [], "users": [], "has_more": False}
-    found = Found(before=FROM_THE_NEWEST if before is None else before)
-    await _fill(core, found, look, who.user_id, words, limit + 1)
+    found = SearchResult(before=FROM_THE_NEWEST if before is None else before)
+    await _fill(core, found, step, who.user_id, words, limit + 1)
     return _answer(found, limit)
 
 
 def words_of(text: str) -> list[str]:
-    """As the index keeps them: composed, or an accent would part its letter's word."""
+    """As the index keeps them: composed, as a separate accent would split a word."""
     return WORD.findall(text.replace("\0", " "))[:MAX_WORDS]
 
 
 async def _fill(
-    core: Core, found: Found, look: Look, user_id: int, words: list[str], wanted: int
+    core: Core,
+    found: SearchResult,
+    step: SearchStep,
+    user_id: int,
+    words: list[str],
+    wanted: int,
 ) -> None:
     """Until there are enough, or no more, or the time is over."""
     candidates = FIRST_CANDIDATES
     while found.before is not None and len(found.hais) < wanted:
         missing = wanted - len(found.hais)
-        args = (look, user_id, words, found.before, missing, candidates)
-        more = await core.db.read_slow(_look, *args)
+        args = (step, user_id, words, found.before, missing, candidates)
+        more = await core.db.read_slow(_run_step, *args)
         found.add(more)
         if found.took_s >= BUDGET_S:
             break
         candidates = _next_size(candidates, more.took_s)
 
 
-def _look(look: Look, user_id: int, words: list[str], *args: int) -> Found:
+def _run_step(
+    step: SearchStep, user_id: int, words: list[str], *args: int
+) -> SearchResult:
     """One slice. (reader thread)"""
     began_s = time.monotonic()
-    rows, before = look(user_id, words, *args)
+    rows, before = step(user_id, words, *args)
     hais = hai_objects(rows)
     authors = user_rows.find({hai["user_id"] for hai in hais})
     users = {row[0]: user_object(*row) for row in authors}
-    return Found(hais, users, before, time.monotonic() - began_s)
+    return SearchResult(hais, users, before, time.monotonic() - began_s)
 
 
 def _next_size(candidates: int, took_s: float) -> int:
@@ -120,7 +126,7 @@ def _next_size(candidates: int, took_s: float) -> int:
     return candidates
 
 
-def _answer(found: Found, limit: int) -> dict[str, Any]:
+def _answer(found: SearchResult, limit: int) -> dict[str, Any]:
     has_more = len(found.hais) > limit
     hais = found.hais[:limit]
     authors = {hai["user_id"] for hai in hais}

@@ -1,4 +1,4 @@
-"""Typing: told to the room, never stored, ended by a hai or after 5 s."""
+"""Typing: sent to the room, never stored, ended by a hai or after 5 s."""
 
 import asyncio
 from typing import Any

@@ -1,10 +1,10 @@
 """Engine.IO: sessions and their sockets, without a task or queue for each.
 
-`Engine` is python-engineio's server with another socket class and heartbeat;
-its API (`on`, `send`, `disconnect`, `transport`) is unchanged. A session is an
-`EngineSocket`: an outbox that is emptied into a WebSocket or into the poll
-that waits. Messages are handed on as they are read. What came in is never
-dropped and never reordered: a malformed packet ends the session instead.
+`Engine` is python-engineio's server with another socket class and heartbeat; its API
+(`on`, `send`, `disconnect`, `transport`) is unchanged. A session is an `EngineSocket`:
+an outbox that is flushed to a WebSocket or to the waiting poll. Messages are passed on
+as they are read. Input is never dropped and never reordered: a malformed packet ends
+the session instead.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from hai.core.identity.sessions import Identity
 from hai.realtime.wire import frames
 from hai.realtime.wire.backlog import MAX_PACKETS as MAX_POLL_PACKETS
 from hai.realtime.wire.backlog import Backlog
-from hai.realtime.wire.handshake import Door, Visitor
-from hai.realtime.wire.heartbeat import Wheel
+from hai.realtime.wire.handshake import HandshakeChecks, Requester
+from hai.realtime.wire.heartbeat import TimerWheel
 from hai.realtime.wire.outbox import (
     NO_FRAMES,
     NO_PAYLOAD,
@@ -42,20 +42,20 @@ from hai.realtime.wire.websocket import (
     FRAMES_WINDOW_S,
     FULL_BYTES,
     MAX_FRAMES,
-    Owner,
+    MessageHandler,
     WebSocket,
 )
 
-MAX_PAYLOAD_BYTES = 1_000_000  # one message or polling payload; said in OPEN
-MAX_STRANGER_BYTES = 4096  # before anyone has signed in: one CONNECT with a token
-MAX_PACKETS = 20_000  # in one polling payload; more end the session, none is dropped
-HELLO_S = 5.0  # for a stranger's CONNECT
-CONNECT_S = 30.0  # for a signed-in client's, over a bad line
+MAX_PAYLOAD_BYTES = 1_000_000  # one message or polling payload; sent in OPEN
+MAX_UNAUTHENTICATED_BYTES = 4096  # before authentication: one CONNECT with a token
+MAX_PACKETS = 20_000  # in one polling payload; more end the session
+UNAUTHENTICATED_CONNECT_S = 5.0  # to send a CONNECT with a token
+CONNECT_S = 30.0  # to send CONNECT when signed in, over a bad line
 PACKETS_A_TURN = 64
-FULL_PAUSE_S = 0.02  # between two looks at whether a full outbox has emptied
-NOOP_PAUSE_S = 0.1  # between two polls that end for nothing while a client upgrades
+FULL_PAUSE_S = 0.02  # between checks whether a full outbox has emptied
+NOOP_PAUSE_S = 0.1  # between two polls that end with a NOOP during an upgrade
 ID_BYTES, IDS_AT_ONCE = 18, 64
-MAX_REFUSED_CONNECTS = 5  # of a stranger; then the connection ends
+MAX_REFUSED_CONNECTS = 5  # of an unauthenticated client; then it is closed
 
 PING = Fact(b"2")
 NOOP = Fact(b"6")
@@ -63,33 +63,39 @@ CLOSE = Fact(b"1")
 DISCONNECT = Fact(b"41")
 
 Future = asyncio.Future[Any]
-# What takes messages: returns what the next message must wait for, if anything.
+# Receives messages; returns what the next message must wait for, if anything.
 Receiver = Callable[["EngineSocket", str | bytes], Future | None]
 
 # python-socketio keeps a WSGI environ per session and hands it to `connect`
-# handlers. Ours look at the socket's identity instead: one empty one for all.
+# handlers. Ours use the socket's identity instead, so all share an empty one.
 NO_ENVIRON: dict[str, Any] = {}
 
 logger = logging.getLogger(__name__)
 
 
 class Engine(engineio.AsyncServer):
-    """Opens, finds and ends sessions. `receiver` takes their messages."""
+    """Opens, finds and ends sessions. `receiver` gets their messages."""
 
-    def __init__(self, *, door: Door, flusher: Flusher, **options: Any) -> None:
+    def __init__(
+        self, *, handshake: HandshakeChecks, flusher: Flusher, **options: Any
+    ) -> None:
         super().__init__(
             async_mode="tornado",
             monitor_clients=False,  # the wheel does it
             max_http_buffer_size=MAX_PAYLOAD_BYTES,
             **options,
         )
-        self.door = door
+        self.handshake = handshake
         self.flusher = flusher
-        self.wheel = Wheel(flusher.loop, min(self.ping_interval, self.ping_timeout))
+        self.wheel = TimerWheel(
+            flusher.loop, min(self.ping_interval, self.ping_timeout)
+        )
         self.receiver: Receiver = self._receive
         self.on_end: Callable[[EngineSocket], None] = _nothing
-        self.hello_s = HELLO_S if door.asks else CONNECT_S
-        self.wires: set[WebSocket] = set()  # all, with those that are closing
+        self.connect_timeout_s = (
+            UNAUTHENTICATED_CONNECT_S if handshake.requires_sign_in else CONNECT_S
+        )
+        self.wires: set[WebSocket] = set()  # all, including those that are closing
         self._tasks: set[asyncio.Task[Any]] = set()
         self._random = b""
 
@@ -99,7 +105,7 @@ class Engine(engineio.AsyncServer):
     def generate_id(self) -> str:
         """For a session, and for each namespace in it: 144 random bits.
 
-        Fetched from the kernel for many at once (benchmark `storm`: 30 us a client).
+        Read from the kernel for many ids at once (benchmark `storm`: 30 us a client).
         """
         if not self._random:
             self._random = os.urandom(ID_BYTES * IDS_AT_ONCE)
@@ -110,21 +116,23 @@ class Engine(engineio.AsyncServer):
         found: EngineSocket | None = self.sockets.get(sid)
         return found
 
-    def open_session(self, visitor: Visitor) -> "EngineSocket":
+    def open_session(self, requester: Requester) -> "EngineSocket":
         """A new session with its OPEN packet pending. Raises HaiError."""
-        self.door.enter(visitor)
-        socket = EngineSocket(self, self.generate_id(), visitor)
+        self.handshake.admit(requester)
+        socket = EngineSocket(self, self.generate_id(), requester)
         self.sockets[socket.sid] = socket
         socket.start_heart()
         return socket
 
-    def wire(self, sock: sockets.socket, owner: Owner, max_bytes: int) -> WebSocket:
-        """A WebSocket on a connection that was answered 101."""
-        is_paced = self.door.config.rate_limits
-        return WebSocket(sock, owner, max_bytes, self.wires, is_paced=is_paced)
+    def wire(
+        self, sock: sockets.socket, handler: MessageHandler, max_bytes: int
+    ) -> WebSocket:
+        """A WebSocket on a connection that was answered with 101."""
+        is_paced = self.handshake.config.rate_limits
+        return WebSocket(sock, handler, max_bytes, self.wires, is_paced=is_paced)
 
     def open_packet(self, sid: str, upgrades: list[str]) -> Fact:
-        """The handshake; times in whole milliseconds, also of fractions."""
+        """The OPEN packet; times are in whole milliseconds."""
         handshake = {
             "sid": sid,
             "upgrades": upgrades,
@@ -135,13 +143,13 @@ class Engine(engineio.AsyncServer):
         return Fact(json.dumps(handshake, separators=(",", ":")).encode(), b"0")
 
     async def announce(self, socket: "EngineSocket") -> None:
-        """Tell the `connect` handler. Raises nothing: a refusal closes."""
+        """Call the `connect` handler. Never raises: a refusal closes the socket."""
         accepted = await self._trigger_event("connect", socket.sid, NO_ENVIRON)
         if accepted is False:
             socket.end("server disconnect", frames.POLICY)
 
     async def send_packet(self, sid: str, pkt: eio.Packet) -> None:
-        """To one session; to one that is gone: nothing happens."""
+        """To one session; nothing happens if it is gone."""
         if socket := self.find(sid):
             await socket.send(pkt)
 
@@ -152,23 +160,23 @@ class Engine(engineio.AsyncServer):
                 socket.end(self.reason.SERVER_DISCONNECT, frames.NORMAL)
 
     def run(self, coroutine: Any) -> asyncio.Task[Any]:
-        """A task that somebody keeps alive; its exception is logged."""
+        """A task that is kept alive; its exception is logged."""
         task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
         return task
 
-    async def finish(self, patience_s: float) -> None:
-        """At the end of the server's life: wait for the clients' close frames
-        and for the disconnect handlers, then drop what is left."""
+    async def finish(self, timeout_s: float) -> None:
+        """When the server stops: wait for the clients' close frames and for the
+        disconnect handlers, then drop the rest."""
         self.wheel.stop()
-        deadline_s = self.flusher.loop.time() + patience_s
+        deadline_s = self.flusher.loop.time() + timeout_s
         while self.wires and self.flusher.loop.time() < deadline_s:
             await asyncio.sleep(0.01)
         for wire in list(self.wires):
             wire.drop()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience_s)
+            await asyncio.wait(self._tasks, timeout=timeout_s)
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -183,9 +191,9 @@ class Engine(engineio.AsyncServer):
 class EngineSocket(Tab, AsyncSocket):
     """One session on either transport.
 
-    wire: its WebSocket, once it has one; until then a backlog, and poll: the GET
-    that waits. probe: a WebSocket that asks to take over. posting: done when the
-    POST under way is. identity: who has signed in on it.
+    wire: its WebSocket, once it has one; until then a backlog, and poll: the waiting
+    GET. probe: a WebSocket that wants to take over. posting: done when the POST in
+    progress is. identity: who is signed in on it.
     """
 
     server: Engine
@@ -195,30 +203,32 @@ class EngineSocket(Tab, AsyncSocket):
     probe: WebSocket | None = None
     backlog: Backlog | None = None
     poll: "asyncio.Future[bytes] | None" = None
-    poll_packets = MAX_POLL_PACKETS  # that the client takes in one answer
+    poll_packets = MAX_POLL_PACKETS  # that the client accepts in one response
     posting: "asyncio.Future[None] | None" = None
-    judgement: asyncio.TimerHandle | None = None  # of one that does not poll
+    stall_timer: asyncio.TimerHandle | None = None  # while the client does not poll
     packet_count = 0  # in POSTs, since packets_since_s
     packets_since_s = 0.0
     has_probed = False  # the client waits for its polls to end
-    noop_at_s = 0.0  # when the next poll may end for nothing
-    is_left = False  # the client has said that it ends the session
+    noop_at_s = 0.0  # when the next poll may end with a NOOP
+    is_left = False  # the client has ended the session
     refused_connects = 0
     hears_facts = False  # it is connected to the default namespace
-    shows_again = False  # its requests carry the cookie or token, not the first only
+    shows_again = (
+        False  # all its requests carry the cookie or token, not only the first
+    )
     partial: Any = None  # a Socket.IO packet that waits for attachments
     ping_at_s = 0.0
-    pong_by_s = 0.0  # 0: no ping is out
+    pong_by_s = 0.0  # 0: no ping is outstanding
 
-    def __init__(self, server: Engine, sid: str, visitor: Visitor) -> None:
+    def __init__(self, server: Engine, sid: str, requester: Requester) -> None:
         super().__init__(server, sid)
         self.connected = True
         self.flusher = server.flusher
         self.pending = NO_PAYLOAD
-        self.address = visitor.address
-        self.identity = visitor.identity
-        self.session_id = visitor.session_id  # the sid is theirs
-        self.hello_by_s = 0.0
+        self.address = requester.address
+        self.identity = requester.identity
+        self.session_id = requester.session_id  # the sid is theirs
+        self.connect_by_s = 0.0
 
     # --- In --------------------------------------------------------------------------
 
@@ -251,19 +261,19 @@ class EngineSocket(Tab, AsyncSocket):
         return None
 
     def _take_pong(self) -> None:
-        """The next ping is an interval away: there is never more than one out."""
+        """The next ping is one interval away: only one is ever outstanding."""
         if not self.pong_by_s:
             return
         now_s, wheel = self.flusher.loop.time(), self.server.wheel
         is_late, self.pong_by_s = now_s >= self.ping_at_s, 0.0
         self.ping_at_s = now_s + self.server.ping_interval
-        if is_late:  # the wheel has been told the deadline of the pong alone
+        if is_late:  # the wheel only knows the deadline of the pong
             wheel.remove(self)
-            wheel.add(self, min(self.ping_at_s, self.hello_by_s or self.ping_at_s))
+            wheel.add(self, min(self.ping_at_s, self.connect_by_s or self.ping_at_s))
 
     async def take_payload(self, body: bytes) -> None:
-        """A polling payload, in order. Raises Malformed, also half-way: what was
-        not taken, for whatever reason, is not answered as if it were."""
+        """A polling payload, in order. Raises Malformed, possibly half-way: a payload
+        that was not accepted in full is not answered as if it were."""
         try:
             packets = body.decode().split(SEPARATOR.decode())
         except UnicodeDecodeError:
@@ -290,10 +300,10 @@ class EngineSocket(Tab, AsyncSocket):
         return self.take(packet)
 
     async def _rest_between_packets(self) -> None:
-        """Others have their turn; a flood has to wait, as one of frames does."""
+        """Let others run; a flood of packets has to wait, as a flood of frames does."""
         self.packet_count += PACKETS_A_TURN
         pause_s = 0.0
-        if self.packet_count >= MAX_FRAMES and self.server.door.config.rate_limits:
+        if self.packet_count >= MAX_FRAMES and self.server.handshake.config.rate_limits:
             now_s = self.flusher.loop.time()
             end_s = max(now_s, self.packets_since_s + FRAMES_WINDOW_S)
             self.packet_count, self.packets_since_s = 0, end_s
@@ -309,7 +319,7 @@ class EngineSocket(Tab, AsyncSocket):
 
     @property
     def has_hung_up(self) -> bool:
-        """By polling a request that is taken back says so itself."""
+        """For polling, an aborted request reports itself."""
         return self.wire is not None and self.wire.has_hung_up
 
     def _end_by_client(self) -> None:
@@ -331,7 +341,7 @@ class EngineSocket(Tab, AsyncSocket):
     # --- Out -------------------------------------------------------------------------
 
     async def send(self, pkt: eio.Packet) -> None:
-        """python-engineio's way in: one packet for this session alone."""
+        """For python-engineio: one packet for this session alone."""
         if not self.closed:
             data = pkt.encode()
             if isinstance(data, str):
@@ -356,7 +366,7 @@ class EngineSocket(Tab, AsyncSocket):
             self.backlog = Backlog(self.flusher.loop.time())
         self.backlog.add(place)
         if self.poll is None:
-            self._judge()
+            self._check_stall()
         elif self.backlog and not self.poll.done():
             self._answer_poll(self.backlog)
 
@@ -365,24 +375,27 @@ class EngineSocket(Tab, AsyncSocket):
         now_s = self.flusher.loop.time()
         self.poll.set_result(backlog.take(self.poll_packets, now_s))
 
-    def _judge(self) -> None:
-        """No poll waits: end what has been left alone with too much for too long."""
+    def _check_stall(self) -> None:
+        """No poll is waiting: end a session that has had too much unfetched for too
+        long."""
         if self.closed or self.backlog is None or self.poll is not None:
             return
-        verdict_s = self.backlog.verdict_s(self.flusher.loop.time())
-        if verdict_s == 0.0:
+        close_at_s = self.backlog.close_at_s(self.flusher.loop.time())
+        if close_at_s == 0.0:
             self.end(self.server.reason.TRANSPORT_ERROR, frames.TRY_LATER)
-        elif verdict_s is not None and self.judgement is None:
-            self.judgement = self.flusher.loop.call_at(verdict_s, self._judge_again)
+        elif close_at_s is not None and self.stall_timer is None:
+            self.stall_timer = self.flusher.loop.call_at(
+                close_at_s, self._check_stall_again
+            )
 
-    def _judge_again(self) -> None:
-        self.judgement = None
-        self._judge()
+    def _check_stall_again(self) -> None:
+        self.stall_timer = None
+        self._check_stall()
 
     def wait_poll(self, packets: int) -> "asyncio.Future[bytes]":
         """The payload of a GET: what is pending, or what comes next.
 
-        packets: that the client takes in one answer.
+        packets: how many the client accepts in one response.
         """
         self.poll = self.flusher.loop.create_future()
         self.poll_packets = packets
@@ -393,7 +406,7 @@ class EngineSocket(Tab, AsyncSocket):
 
     @property
     def is_fetched(self) -> bool:
-        """Whether all that was told is at least on its way."""
+        """Whether everything sent is at least on its way."""
         return self.wire is not None or not (
             self.backlog or self.pending is not NO_PAYLOAD
         )
@@ -401,8 +414,8 @@ class EngineSocket(Tab, AsyncSocket):
     # --- Upgrade ---------------------------------------------------------------------
 
     def open_wire(self, wire: WebSocket) -> None:
-        """The session began as a WebSocket, or goes on as one: the outbox moves
-        over, in order."""
+        """The session starts as a WebSocket or continues as one: the outbox moves over,
+        in order."""
         facts = self.backlog.facts() if self.backlog else []
         facts += self.pending.facts()
         self.wire, self.upgraded, self.probe = wire, True, None
@@ -414,7 +427,7 @@ class EngineSocket(Tab, AsyncSocket):
             self.poll.set_result(NOOP.packet)
 
     def release_poll(self) -> None:
-        """While a probe is out nothing may hold the client's poll open."""
+        """During a probe nothing may keep the client's poll open."""
         if self.has_probed and self.poll is not None and not self.poll.done():
             self.noop_at_s = self.flusher.loop.time() + NOOP_PAUSE_S
             self.push(NOOP)
@@ -424,16 +437,18 @@ class EngineSocket(Tab, AsyncSocket):
 
     def start_heart(self) -> None:
         now_s = self.flusher.loop.time()
-        stranger = self.identity is None
-        self.hello_by_s = now_s + (self.server.hello_s if stranger else CONNECT_S)
+        is_unauthenticated = self.identity is None
+        self.connect_by_s = now_s + (
+            self.server.connect_timeout_s if is_unauthenticated else CONNECT_S
+        )
         self.ping_at_s = now_s + self.server.ping_interval
-        self.server.wheel.add(self, min(self.ping_at_s, self.hello_by_s))
+        self.server.wheel.add(self, min(self.ping_at_s, self.connect_by_s))
 
     def on_due(self, now_s: float) -> float | None:
-        """Ping, or end what is not answered. Called by the wheel."""
+        """Ping, or end a session that did not answer. Called by the wheel."""
         if self.closed:
             return None
-        if self.hello_by_s and now_s >= self.hello_by_s:
+        if self.connect_by_s and now_s >= self.connect_by_s:
             self.end(self.server.reason.SERVER_DISCONNECT, frames.POLICY)
             return None
         if self.pong_by_s and now_s >= self.pong_by_s:
@@ -443,23 +458,23 @@ class EngineSocket(Tab, AsyncSocket):
             self.push(PING)
             self.pong_by_s = now_s + self.server.ping_timeout
             self.ping_at_s = now_s + self.server.ping_interval  # or from the pong on
-        times = (self.ping_at_s, self.pong_by_s, self.hello_by_s)
+        times = (self.ping_at_s, self.pong_by_s, self.connect_by_s)
         return min(time_s for time_s in times if time_s > now_s)
 
     def refused_connect(self) -> None:
-        """A CONNECT was refused: a stranger has few tries."""
-        if self.identity is None and self.server.door.asks:
+        """A CONNECT was refused: an unauthenticated client has few attempts."""
+        if self.identity is None and self.server.handshake.requires_sign_in:
             self.refused_connects += 1
             if self.refused_connects >= MAX_REFUSED_CONNECTS:
                 self.hang_up(frames.POLICY)
 
-    def is_welcome(self) -> None:
+    def joined_namespace(self) -> None:
         """A namespace was joined: the deadline for that is over."""
-        self.hello_by_s = 0.0
+        self.connect_by_s = 0.0
 
-    def introduce(self, identity: Identity) -> None:
-        """A stranger has signed in by CONNECT. Raises RateLimited."""
-        self.server.door.introduce(self.address, identity)
+    def authenticate(self, identity: Identity) -> None:
+        """The client has signed in by CONNECT. Raises RateLimited."""
+        self.server.handshake.authenticate(self.address, identity)
         self.identity = identity
         self.session_id = identity.session_id
         if self.wire is not None:
@@ -467,8 +482,8 @@ class EngineSocket(Tab, AsyncSocket):
 
     @property
     def max_message_bytes(self) -> int:
-        known = self.identity is not None or not self.server.door.asks
-        return MAX_PAYLOAD_BYTES if known else MAX_STRANGER_BYTES
+        known = self.identity is not None or not self.server.handshake.requires_sign_in
+        return MAX_PAYLOAD_BYTES if known else MAX_UNAUTHENTICATED_BYTES
 
     # --- The end ---------------------------------------------------------------------
 
@@ -489,8 +504,8 @@ class EngineSocket(Tab, AsyncSocket):
         self.end(reason, frames.NORMAL, say=not abort)
 
     def end(self, reason: str, code: int, *, say: bool = True) -> None:
-        """End the session, once. What is pending goes out before the end, but
-        to a slow reader. `say`: tell the client (a close frame or packet)."""
+        """End the session, once. What is pending is sent first, unless the reader is
+        slow. say: notify the client (a close frame or packet)."""
         if self.closed:
             return
         self.closed = self.closing = True
@@ -500,11 +515,11 @@ class EngineSocket(Tab, AsyncSocket):
         self._close_transport(code, say)
         self.pending = NO_PAYLOAD if self.wire is None else NO_FRAMES
         self.partial = self.backlog = None
-        if self.judgement is not None:
-            self.judgement.cancel()
+        if self.stall_timer is not None:
+            self.stall_timer.cancel()
         if self.relief is not None and not self.relief.done():
             self.relief.set_result(None)
-        self.server.door.leave(self.address, self.identity)
+        self.server.handshake.release(self.address, self.identity)
         self.server.run(self.server._trigger_event("disconnect", self.sid, reason))
 
     def _close_transport(self, code: int, say: bool) -> None:

@@ -8,7 +8,7 @@ BAD_TEXT, POLICY, TOO_BIG, INTERNAL_ERROR = 1007, 1008, 1009, 1011
 RESTART, TRY_LATER = 1012, 1013
 
 
-class Violation(Exception):
+class ProtocolViolation(Exception):
     """The other side broke the protocol; `code` goes into the close frame."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -45,7 +45,7 @@ def is_allowed_code(code: int) -> bool:
 
 
 def frame_end(frames: bytes, offset: int) -> int:
-    """Where the frame around `offset` ends, in a row of frames of our own."""
+    """Where the frame around `offset` ends, in a run of our own frames."""
     end = 0
     while end < offset:
         size = frames[end + 1]

@@ -1,20 +1,19 @@
-"""What is on its way to each socket, and the one flush that sends it.
+"""What is on its way to each socket, and the flush that sends it.
 
-A `Fact` is one packet for one or many sockets: encoded once, framed once. A
-socket's outbox is not a list but a place in a tree, `Pending`: the facts of
-this turn from the root to there. Sockets that hold the same facts stand at the
-same place, so their frames are joined once for all of them, and telling a fact
-to a socket moves a pointer and makes no object. At the end of the loop's turn
-the `Flusher` gives every socket with something pending one write.
+A `Fact` is one packet for one or many sockets, encoded and framed once. A socket's
+outbox is not a list but a node in a tree of `Pending`: the facts of this turn from the
+root to that node. Sockets that hold the same facts share a node, so their frames are
+joined once for all of them, and sending a fact to a socket moves a reference and
+creates no object. At the end of the loop's turn the `Flusher` gives every socket with
+something pending one write.
 
-What it costs (benchmark `fanout`, 1,000 sockets in a room): telling and
-joining take 0.13 us per delivery with one fact a turn and 0.05 with twenty. A
-list per socket is as fast; but its joins would be 1,000 copies, and what a
-stalled reader holds is shared here. `send` alone costs 5 to 7 us, which is why
-turns of up to 20 ms put many facts into one.
+Cost (benchmark `fanout`, 1,000 sockets in a room): sending and joining take 0.13 us per
+delivery with one fact a turn and 0.05 with twenty. A list per socket is as fast, but
+would be joined 1,000 times, and what stalled readers hold is shared here. `send` alone
+costs 5 to 7 us, which is why turns of up to 20 ms put many facts into one.
 
-What concerns few sockets (acks, small rooms) does not wait for the large rooms'
-turns: it goes by express, between the slices of the others' flush (benchmark
+What concerns few sockets (acks, small rooms) does not wait for the turns of large
+rooms: it is sent by express, between the slices of the other flush (benchmark
 `fairness`).
 """
 
@@ -26,11 +25,11 @@ from collections.abc import Callable, Collection, Sequence
 
 from hai.realtime.wire.frames import BINARY, frame
 
-MAX_TURN_S = 0.020  # the longest that a fact waits for company
+MAX_TURN_S = 0.020  # the longest that a fact waits to be batched
 PAUSE_RATIO = 1.5  # of the last flush: 40 % of the loop's time may be flushing
 SLICE_S = 0.004  # a flush yields to the loop after this much
-SLICE_SOCKETS = 64  # between two looks at the clock
-FEW_SOCKETS = 32  # told so many, a fact goes by express: at most 0.2 ms of writing
+SLICE_SOCKETS = 64  # between two checks of the clock
+FEW_SOCKETS = 32  # a fact for so few is sent by express: at most 0.2 ms of writing
 # Turns of the loop between the first fact and the flush: the acks of a commit's
 # orders arrive up to three turns after its facts and should share their write.
 HOPS = 3
@@ -42,9 +41,9 @@ logger = logging.getLogger(__name__)
 class Fact:
     """One Engine.IO packet, or the same as plain JSON for /ws.
 
-    body: the JSON array `[name, payload]`, or a whole packet if `prefix` is
-    empty. `prefix` is what Engine.IO and Socket.IO put before it. Its forms are
-    made when first needed, once. A cancelled fact has empty forms.
+    body: the JSON array `[name, payload]`, or a whole packet if `prefix` is empty.
+    prefix: what Engine.IO and Socket.IO put before it. Each form is made once, when
+    first needed. A cancelled fact has empty forms.
     """
 
     __slots__ = ("_frame", "_native", "body", "is_binary", "prefix")
@@ -81,7 +80,7 @@ class Fact:
         return self._native
 
     def cancel(self) -> None:
-        """A newer fact says it better: whoever has not been told need not be."""
+        """A newer fact replaces it: sockets that have not received it need not."""
         self.body = self.prefix = self._frame = self._native = b""
 
 
@@ -103,7 +102,7 @@ def as_payload(facts: list[Fact]) -> bytes:
 
 
 class Pending:
-    """A place in the tree of what sockets are waiting for."""
+    """A node in the tree of facts waiting to be sent."""
 
     __slots__ = ("_joined", "before", "fact", "must_flush", "render")
 
@@ -112,8 +111,8 @@ class Pending:
         self.before = before
         self.fact = fact
         self._joined: bytes | None = None
-        # Whether a socket that comes to stand here has to be looked at: it holds
-        # the first fact of a turn.
+        # Whether a socket that moves to this node has to be queued for the flush: it
+        # is the first fact of a turn.
         self.must_flush = before is not None and before.before is None
 
     def then(self, fact: Fact) -> "Pending":
@@ -130,7 +129,7 @@ class Pending:
         return found
 
     def joined(self) -> bytes:
-        """All of it as one write; made once for all sockets that stand here."""
+        """All of it as one write; made once for all sockets at this node."""
         if self._joined is None:
             self._joined = self.render(self.facts())
         return self._joined
@@ -142,17 +141,17 @@ NO_NATIVE_FRAMES = Pending(as_native_frames, None, None)
 
 
 class Outbox:
-    """Anything that facts can be told to. Subclasses say how to write.
+    """Anything that facts can be sent to. Subclasses implement the write.
 
-    pending: where this socket stands; one of the three roots when nothing is
-    on its way. identity, session_id and tabs are the presence module's.
+    pending: this socket's node; one of the three roots when nothing is on its way.
+    identity, session_id and tabs belong to the presence module.
     """
 
     pending: Pending
     flusher: "Flusher"
 
     def push(self, fact: Fact) -> None:
-        """Tell one fact to this socket alone."""
+        """Send one fact to this socket alone."""
         self.pending = self.pending.then(fact)
         self.flusher.add(self)
 
@@ -162,7 +161,7 @@ class Outbox:
 
 
 def tell(fact: Fact, sockets: Collection[Outbox], flusher: "Flusher") -> None:
-    """Tell one fact to many sockets: 0.05 to 0.1 us each."""
+    """Send one fact to many sockets: 0.05 to 0.1 us each."""
     is_express = len(sockets) <= FEW_SOCKETS
     moved: dict[Pending, Pending] = {}  # from the old place to the new one
     waiting = flusher.waiting
@@ -182,19 +181,19 @@ def tell(fact: Fact, sockets: Collection[Outbox], flusher: "Flusher") -> None:
 class Flusher:
     """Flushes every waiting outbox once per turn, in slices.
 
-    Turns adapt: a quiet server flushes within the loop's turn; the longer the
-    last flush took, the longer the next one waits, up to MAX_TURN_S. The
-    express waits for nobody.
+    The length of a turn adapts: a quiet server flushes within the loop's turn; the
+    longer the last flush took, the longer the next one waits, up to MAX_TURN_S. Express
+    sends never wait.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.waiting: list[Outbox] = []
         self.express: dict[Outbox, None] = {}  # a set that keeps the order
-        self.turn = 0  # counts flushes; a fact of an earlier turn may be gone
+        self.turn = 0  # counts flushes; facts of earlier turns may be sent already
         self._is_armed = False
         self._not_before_s = 0.0
-        self._spent_s = 0.0  # by the slices of this flush
+        self._spent_s = 0.0  # in the slices of this flush
 
     def add(self, socket: Outbox) -> None:
         """By express."""
@@ -203,7 +202,7 @@ class Flusher:
         self.express[socket] = None
 
     def arm(self) -> None:
-        """For those who wait for the next turn."""
+        """Schedule the next flush, if anything is waiting for it."""
         if self._is_armed or not self.waiting:
             return
         self._is_armed = True
@@ -256,7 +255,7 @@ class Flusher:
         self.arm()
 
     def flush_now(self) -> None:
-        """Everything, without slices: at the end of the server's life."""
+        """Everything at once, without slices: when the server stops."""
         while self.waiting or self.express:
             sockets = [*self.express, *self.waiting]
             self.express, self.waiting = {}, []

@@ -1,10 +1,9 @@
-"""JSON and Socket.IO packets, strictly: what is malformed raises Malformed.
+"""JSON and Socket.IO packets, parsed strictly: malformed input raises Malformed.
 
-The packet class is python-socketio's with our JSON in it and a bound on what
-a client may announce. Bounds: JSON depth and number of arrays and objects,
-number of attachments and their bytes. `NaN` and `Infinity` are no JSON. Lone
-surrogates, which JSON can spell and UTF-8 cannot, become U+FFFD, as browsers do
-when they encode.
+The packet class is python-socketio's with our JSON and with limits on what a client may
+announce: JSON depth, number of arrays and objects, number and size of attachments.
+`NaN` and `Infinity` are not JSON. Lone surrogates, which JSON can express and UTF-8
+cannot, become U+FFFD, as in browsers.
 """
 
 import json
@@ -15,17 +14,17 @@ from typing import Any
 from socketio import packet as sio
 
 MAX_DEPTH = 32  # no order nests deeper than 5
-# Arrays and objects in one message. They cost the most of all JSON, 0.5 us each to
-# parse and as much to look into; an order has a handful.
+# Arrays and objects in one message. They are the most expensive part of JSON, 0.5 us
+# each to parse and as much to inspect; an order has a handful.
 MAX_CONTAINERS = 5_000
 MAX_NAMESPACE_CHARS = 128
 MAX_ATTACHMENTS = 16
 MAX_ACK_ID_DIGITS = 15
-MAX_ATTACHMENT_BYTES = 1_000_000  # of one packet, together
+MAX_ATTACHMENT_BYTES = 1_000_000  # of one packet in total
 
 
 class Malformed(Exception):
-    """These bytes are not what the protocol allows; the connection ends."""
+    """These bytes violate the protocol; the connection ends."""
 
 
 def _no_constant(name: str) -> None:
@@ -33,7 +32,7 @@ def _no_constant(name: str) -> None:
 
 
 _decode = json.JSONDecoder(parse_constant=_no_constant).decode
-# A string, or what never ends one: no place is looked at twice.
+# A string, or an unterminated one: no position is examined twice.
 _STRING = re.compile(r'"(?:[^"\\]+|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Not ASCII only: Greek would take three times the bytes.
@@ -45,34 +44,37 @@ def dumps(value: Any, **_ignored: Any) -> str:
     return _encode(value)
 
 
-class Memory:
-    """JSON of what was told last, for the acks that say the same once more.
+class AckCache:
+    """The JSON of facts sent in this turn, reused by the acks that repeat it.
 
-    A hai is encoded for its fact; its ack is the same object in the same words.
+    A hai is encoded for its fact; its ack holds the same object and the same JSON.
     """
 
     def __init__(self) -> None:
-        self._told: dict[int, tuple[dict[str, Any], str]] = {}
+        self._encoded: dict[int, tuple[dict[str, Any], str]] = {}
 
-    def tell(self, payload: dict[str, Any]) -> str:
-        """Encode a fact's payload, and remember it if acks will say it too."""
+    def encode(self, payload: dict[str, Any]) -> str:
+        """Encode a fact's payload, and keep it if an ack will repeat it."""
         text = dumps(payload)
         if "hai" in payload:
             hai = payload["hai"]
-            self._told[id(hai)] = hai, text  # kept alive, so that its id is its own
+            self._encoded[id(hai)] = (
+                hai,
+                text,
+            )  # kept alive, so that its id stays unique
         return text
 
     def dumps(self, ack: dict[str, Any]) -> str:
-        if len(ack) == 1 and (found := self._told.get(id(ack.get("hai")))):
+        if len(ack) == 1 and (found := self._encoded.get(id(ack.get("hai")))):
             return found[1]
         return dumps(ack)
 
     def clear(self) -> None:
-        self._told.clear()
+        self._encoded.clear()
 
 
 def loads(text: str) -> Any:
-    """Parse; ValueError for anything that is not shallow JSON of few parts."""
+    """Parse; ValueError for anything but shallow JSON of limited size."""
     brackets = text.count("[") + text.count("{")
     if brackets > MAX_CONTAINERS:
         brackets = _count_containers(text)
@@ -88,7 +90,7 @@ def loads(text: str) -> Any:
 
 
 def _count_containers(text: str) -> int:
-    """Before it is parsed, without the brackets in strings."""
+    """Before parsing, without the brackets in strings."""
     bare = _STRING.sub("", text)
     count = bare.count("[") + bare.count("{")
     if count > MAX_CONTAINERS:
@@ -114,7 +116,7 @@ def _children(value: Any) -> Iterator[Any]:
 
 
 def _without_surrogates(value: Any) -> Any:
-    """Whole pairs have been joined by the decoder: what is left of them is lone."""
+    """The decoder has joined whole pairs: any surrogate left is a lone one."""
     text = _encode(value)
     try:
         text.encode()
@@ -124,15 +126,15 @@ def _without_surrogates(value: Any) -> Any:
 
 
 class _Json:
-    """What python-socketio calls its `json` module."""
+    """What python-socketio uses as its `json` module."""
 
     dumps = staticmethod(dumps)
     loads = staticmethod(loads)
 
 
 def event_head(message: str) -> tuple[int | None, int] | None:
-    """(ack id, where the JSON array begins) of an event of the default namespace;
-    None for any other packet, and for what is wrong already here."""
+    """(ack id, where the JSON array begins) of an event of the default namespace; None
+    for any other packet and for a malformed head."""
     if not message.startswith("2"):
         return None
     at = message.find("[", 1, MAX_ACK_ID_DIGITS + 2)
@@ -145,8 +147,8 @@ def event_head(message: str) -> tuple[int | None, int] | None:
 def plain_event(message: str | bytes) -> tuple[int | None, list[Any]] | None:
     """(ack id, [name, *arguments]) of the usual packet, in a quarter of the time.
 
-    None for whatever is not an event of the default namespace: `Packet` says what
-    that is, or what is wrong with it. Raises Malformed.
+    None for anything but an event of the default namespace: `Packet` decides what that
+    is, or what is wrong with it. Raises Malformed.
     """
     if isinstance(message, bytes) or (head := event_head(message)) is None:
         return None
@@ -166,7 +168,7 @@ class Packet(sio.Packet):
     json = _Json
 
     def decode(self, encoded_packet: str) -> int:
-        """Number of attachments that belong to it. Raises Malformed."""
+        """The number of attachments that belong to it. Raises Malformed."""
         if encoded_packet[:1] not in "0123456" or not encoded_packet:
             raise Malformed("unknown packet type")
         try:

@@ -1,4 +1,4 @@
-"""A socket of somebody known: what both endpoints' connections have in common."""
+"""An authenticated socket: what the connections of both endpoints have in common."""
 
 import asyncio
 
@@ -10,17 +10,17 @@ class Tab(Outbox):
     """A socket that has been authenticated, on either endpoint."""
 
     identity: Identity | None
-    in_flight = 0  # orders begun and not yet acked
+    in_flight = 0  # orders started and not yet acked
     in_flight_chars = 0  # of the messages that they came in
     relief: "asyncio.Future[None] | None" = None  # done when in_flight is low again
 
     @property
     def has_hung_up(self) -> bool:
-        """Whether its client sends nothing more, seen without reading."""
+        """Whether the client has stopped sending, detected without reading."""
         return False
 
     def end_session(self) -> None:
-        """Tell `session_ended` to who hears facts here, then close."""
+        """Send `session_ended` if this tab receives facts, then close."""
         raise NotImplementedError
 
     def hang_up(self, code: int) -> None:

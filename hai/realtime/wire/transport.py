@@ -1,9 +1,9 @@
 """HTTP in front of Engine.IO: polling, and the way to a WebSocket.
 
-Everything that can be refused is refused in `prepare`: before the 101, before
-a session exists and before a body is read. What is wrong with the protocol is
-answered 400, a sid that belongs to somebody else 403. The sid is a secret: it
-stands in URLs, so this handler's log lines have none.
+Everything that can be refused is refused in `prepare`: before the 101, before a session
+exists and before a body is read. Protocol errors are answered with 400, a sid that
+belongs to somebody else with 403. The sid is a secret and part of URLs, so this
+handler's log lines leave it out.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from hai import errors
 from hai.realtime.wire import frames
 from hai.realtime.wire.backlog import packets_for
 from hai.realtime.wire.engine import Engine, EngineSocket
-from hai.realtime.wire.handshake import Visitor
+from hai.realtime.wire.handshake import Requester
 from hai.realtime.wire.packets import Malformed
 from hai.realtime.wire.upgrade import Probe
 
@@ -36,10 +36,10 @@ SWITCHING = (
     b"HTTP/1.1 101 Switching Protocols\r\nServer: Hai\r\nUpgrade: websocket\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
 )
-EARLY_BYTES = 64 * 1024  # frames that came in one piece with the handshake
-# A polling answer this long does not fit the first packets on a new connection.
+EARLY_BYTES = 64 * 1024  # frames that arrived together with the handshake
+# A polling response this long does not fit the first TCP packets of a connection.
 WATCHED_BYTES = 16 * 1024
-WATCH_S = 0.02  # between two looks
+WATCH_S = 0.02  # between two checks
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ class SocketHandler(RequestHandler):
     """What both endpoints need: refusals, and the WebSocket handshake."""
 
     is_refused = False
-    refusal_status = 0  # where it is not that of the error
-    log_level = logging.DEBUG  # of what was not refused
+    refusal_status = 0  # overrides that of the error
+    log_level = logging.DEBUG  # of requests that were not refused
 
     def set_default_headers(self) -> None:
         self.set_header("Server", "Hai")
@@ -57,10 +57,10 @@ class SocketHandler(RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
 
     def compute_etag(self) -> None:
-        """Answers are never the same twice."""
+        """Responses are never the same twice."""
 
     def _request_summary(self) -> str:
-        """For the log: no query, because a sid is in it."""
+        """For the log: without the query, which contains a sid."""
         return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
@@ -71,14 +71,14 @@ class SocketHandler(RequestHandler):
             )
 
     def refuse(self, error: errors.HaiError, status: int = 0) -> None:
-        """Answer before anything of it is done."""
+        """Respond with an error before anything else has been done."""
         self.is_refused = True
         self.set_status(status or self.refusal_status or error.status)
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         self.finish(json.dumps({"error": error.as_dict()}))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """What Tornado refuses by itself, and what went wrong here."""
+        """Errors raised by Tornado, and unexpected exceptions."""
         if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
             self.refuse(errors.BadRequest("Wrong method."), status_code)
@@ -92,7 +92,7 @@ class SocketHandler(RequestHandler):
         return self.request.headers.get("Upgrade", "").lower() == "websocket"
 
     def check_handshake(self) -> None:
-        """Raises BadRequest for what is no WebSocket handshake (version 13)."""
+        """Raises BadRequest unless it is a WebSocket handshake (version 13)."""
         headers = self.request.headers
         if self.request.version == "HTTP/1.0":
             raise errors.BadRequest("WebSockets need HTTP/1.1, also behind a proxy.")
@@ -114,18 +114,18 @@ class SocketHandler(RequestHandler):
             raise errors.BadRequest("Sec-WebSocket-Key must be 16 bytes.")
 
     def _require_upgrade(self) -> None:
-        """What is refused is refused with 426 (RFC 6455, 4.4; RFC 9110, 15.5.22)."""
+        """The refusal gets status 426 (RFC 6455, 4.4; RFC 9110, 15.5.22)."""
         self.refusal_status = http.HTTPStatus.UPGRADE_REQUIRED
         self.set_header("Sec-WebSocket-Version", "13")
         self.set_header("Upgrade", "websocket")
         self.set_header("Connection", "Upgrade")
 
     def accept(self) -> tuple[socket.socket, bytes] | None:
-        """Answer 101 and take the socket over from Tornado.
+        """Send 101 and take over the socket from Tornado.
 
-        Returns it with what the client has sent already; None if it is gone.
-        Tornado's stream, request and handler are garbage after this: that is
-        most of what a connection weighs.
+        Returns it with what the client has sent already; None if it is gone. Tornado's
+        stream, request and handler are garbage after this: they are most of the memory
+        of a connection.
         """
         self.set_status(101)
         stream = self.detach()
@@ -144,7 +144,7 @@ class SocketHandler(RequestHandler):
         return (sock, data) if self._send_101(sock) else None
 
     def _send_101(self, sock: socket.socket) -> bool:
-        """By hand: Tornado's way takes a tenth of what a connection costs."""
+        """Written by hand: Tornado's way takes a tenth of the cost of a connection."""
         key = self.request.headers["Sec-WebSocket-Key"].encode()
         digest = hashlib.sha1(key + ACCEPT_SALT).digest()
         answer = SWITCHING % base64.b64encode(digest)
@@ -158,7 +158,7 @@ class SocketHandler(RequestHandler):
 
 
 def unacknowledged_bytes(sock: socket.socket) -> int:
-    """How much of what was written the other side has not acknowledged."""
+    """How many of the bytes written the other side has not acknowledged."""
     answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
     return int.from_bytes(answer, sys.byteorder)
 
@@ -171,7 +171,7 @@ class EngineHandler(SocketHandler):
 
     def initialize(self, engine: Engine) -> None:
         self.engine = engine
-        self.visitor: Visitor
+        self.requester: Requester
         self.socket: EngineSocket | None = None
         self.body: list[bytes] = []
         self.body_bytes = 0
@@ -183,7 +183,7 @@ class EngineHandler(SocketHandler):
     def prepare(self) -> None:
         try:
             self._check_protocol()
-            self.visitor = self.engine.door.look(self.request)
+            self.requester = self.engine.handshake.check(self.request)
             self._find_session()
             if self.request.method == "POST":
                 self._expect_body()
@@ -217,10 +217,10 @@ class EngineHandler(SocketHandler):
         found = self.engine.find(sid)
         if found is None:
             raise errors.BadRequest("Unknown session.")
-        # The Python client sends its headers with the first request only. Who shows the
-        # cookie or token again, as browsers do, must from then on: to know their sid is
-        # then worth nothing.
-        session_id = self.visitor.session_id
+        # The Python client sends its headers with the first request only. A client that
+        # sends the cookie or token again, as browsers do, must do so from then on, so
+        # that knowing its sid alone is useless.
+        session_id = self.requester.session_id
         if session_id != found.session_id and (session_id or found.shows_again):
             raise errors.Forbidden("That is somebody else's.")
         found.shows_again = found.shows_again or session_id != 0
@@ -282,9 +282,9 @@ class EngineHandler(SocketHandler):
             await self._poll(found)
 
     async def _open_session(self, upgrades: list[str]) -> EngineSocket | None:
-        """A new session; None if that was refused."""
+        """A new session, or None if it was refused."""
         try:
-            found = self.engine.open_session(self.visitor)
+            found = self.engine.open_session(self.requester)
         except errors.HaiError as error:
             self.refuse(error)
             return None
@@ -296,8 +296,8 @@ class EngineHandler(SocketHandler):
         return found
 
     async def _poll(self, found: EngineSocket) -> None:
-        """Answer with what is pending, or wait for it."""
-        if found.closed:  # since `prepare` found it: it would wait for ever
+        """Respond with what is pending, or wait for it."""
+        if found.closed:  # since `prepare` found it: it would wait forever
             self.refuse(errors.BadRequest("Unknown session."))
             return
         if found.poll is not None:
@@ -314,10 +314,11 @@ class EngineHandler(SocketHandler):
         await self._send_payload(found, payload)
 
     async def _send_payload(self, found: EngineSocket, payload: bytes) -> None:
-        """An answer that was cut short ends the session: its packets are lost.
+        """A response that was cut short ends the session, because its packets are lost.
 
-        What the kernel has taken may still be. A long answer is watched until the
-        client's side has it; to close with some of it unread resets the connection.
+        Bytes that the kernel has accepted may still be lost, so a long response is
+        watched until the client has acknowledged it. (Closing a connection with unread
+        bytes resets it.)
         """
         connection = self.request.connection
         assert isinstance(connection, HTTP1Connection)
@@ -336,8 +337,8 @@ class EngineHandler(SocketHandler):
             found.end(self.engine.reason.TRANSPORT_ERROR, frames.LOST, say=False)
 
     def on_connection_close(self) -> None:
-        """The client took its request back: its session is over, so that nothing
-        is lost in a poll that nobody reads or a body that never came."""
+        """The client aborted its request: the session ends, so that nothing is lost in
+        a poll that nobody reads or a body that never arrived."""
         super().on_connection_close()
         if (self.is_polling or self.is_posting) and self.socket is not None:
             reason = self.engine.reason.TRANSPORT_ERROR
@@ -368,8 +369,8 @@ class EngineHandler(SocketHandler):
         wire.start(early)
 
     def _upgrade(self, found: EngineSocket) -> None:
-        """A WebSocket for a polling session. One that comes too late is opened
-        and closed: clients take a refused handshake for a broken server."""
+        """A WebSocket for a polling session. One that comes too late is accepted and
+        closed, because clients take a refused handshake for a broken server."""
         is_late = found.wire is not None or found.probe is not None
         accepted = self.accept()
         if accepted is None:

@@ -1,8 +1,8 @@
-"""From polling to WebSocket: the probe, and the moment of change.
+"""From polling to WebSocket: the probe, and the upgrade itself.
 
-The client opens a WebSocket for its sid and sends `2probe`; `3probe` is the
-answer, and the polls that wait from then on end with a NOOP. At `5` the
-session's outbox moves over, in order. Until then the session polls on as before.
+The client opens a WebSocket for its sid and sends `2probe`; the reply is `3probe`, and
+from then on waiting polls end with a NOOP. At `5` the session's outbox moves over, in
+order. Until then the session continues polling.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ PROBE_ANSWER = Fact(b"3probe")
 
 
 class Probe:
-    """A WebSocket that wants to take a polling session over.
+    """A WebSocket that may take over a polling session.
 
-    `2probe` is answered `3probe`; `5` completes; anything else ends only this
-    WebSocket, and the session goes on polling.
+    `2probe` is answered with `3probe`; `5` completes the upgrade; anything else ends
+    only this WebSocket, and the session continues polling.
     """
 
     def __init__(self, socket: EngineSocket) -> None:
@@ -35,15 +35,15 @@ class Probe:
         self.timer = loop.call_later(PROBE_S, self._give_up)
 
     def on_text(self, text: str) -> "asyncio.Future[None] | None":
-        """After `5` nothing is read here until the POST under way is done: what
-        it brought was sent first."""
+        """After `5` nothing is read here until the POST in progress is done, because
+        its packets were sent first."""
         if text == "2probe" and not self.socket.has_probed:
             self.socket.has_probed = True
             self.wire.send(PROBE_ANSWER.frame)
             self.socket.release_poll()
         elif text == "5" and self.socket.has_probed:
             self._stop()
-            self.wire.owner = self.socket
+            self.wire.handler = self.socket
             self.socket.open_wire(self.wire)
             return self.socket.posting
         else:

@@ -1,18 +1,17 @@
-"""One WebSocket (RFC 6455, the server's side) on a bare non-blocking socket.
+"""One WebSocket (RFC 6455, server side) on a bare non-blocking socket.
 
-Tornado serves the handshake; then its stream is left behind and this class
-reads and writes the socket itself: no coroutine, future or buffer per
-connection or message. It knows frames, not what is in them. Stricter than
-Tornado's own: unmasked frames, forbidden close codes, bad UTF-8 (as early as
-the fragment that holds it), floods of fragments and of control frames end the
-connection with a close frame.
+Tornado serves the handshake; then its stream is discarded and this class reads and
+writes the socket itself: no coroutine, future or buffer per connection or message. It
+knows frames, not their contents. It is stricter than Tornado's own: unmasked frames,
+forbidden close codes, bad UTF-8 (detected in the fragment that contains it), and floods
+of fragments or control frames end the connection with a close frame.
 
-Slow readers: what the kernel does not take is counted. Over `BUDGET_BYTES` the
-connection is closed with 1013 (try again later) and its frames are dropped; so
-is over half of that whoever has taken nothing for `PATIENCE_S`. Only what one
-turn brings to a reader that owed nothing may be more, until the next turn: it
-has had no time to read yet. Who owes a quarter is not read, so that nobody
-orders more answers than they take.
+Slow readers: bytes that the kernel does not accept are counted. Over `BUDGET_BYTES` the
+connection is closed with 1013 (try again later) and its frames are dropped; it is also
+closed when half of that is unsent and nothing was accepted for `STALL_S`. Only what one
+turn sends to a reader without unsent bytes may exceed the budget, until the next turn,
+because the reader has had no time to read yet. A connection with a quarter of the
+budget unsent is not read, so that nobody orders more than they read.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ from hai.realtime.wire.frames import (
     TEXT,
     TOO_BIG,
     TRY_LATER,
-    Violation,
+    ProtocolViolation,
     close_frame,
     frame,
     frame_end,
@@ -48,27 +47,27 @@ from hai.realtime.wire.frames import (
     unmask,
 )
 
-BUDGET_BYTES = 256 * 1024  # unsent to one reader; the client catches up by rev
+BUDGET_BYTES = 256 * 1024  # unsent to one reader; then it catches up by rev
 FULL_BYTES = BUDGET_BYTES // 4  # more than this unsent: read no more orders
-OWED_BYTES = BUDGET_BYTES // 2  # more than this only while it is being taken
-# A burst comes within milliseconds, and on a long line what was taken of it is
-# acknowledged a round trip later; a busy machine reads a second late.
-PATIENCE_S = 5.0
+OWED_BYTES = BUDGET_BYTES // 2  # more than this only while the client reads
+# A burst arrives within milliseconds, and on a slow network it is acknowledged a round
+# trip later; a busy machine reads a second late.
+STALL_S = 5.0
 RECEIVE_BYTES = 64 * 1024
-MAX_FRAMES_A_TURN = 64  # then others have their turn; 64 orders take about 5 ms
+MAX_FRAMES_A_TURN = 64  # then others run; 64 orders take about 5 ms
 MAX_FRAGMENTS = 1024  # in one message
 MAX_CONTROL_FRAMES = 200  # in CONTROL_WINDOW_S
 CONTROL_WINDOW_S = 10.0
-# Frames of any kind, also parts and those that mean nothing (2 us each): above a
+# Frames of any kind, including fragments and empty ones (2 us each): more than a
 # session's burst of orders; then the socket is not read for the rest of the window.
 MAX_FRAMES, FRAMES_WINDOW_S = 2000, 2.0
 LINGER_S = 5.0  # for the other side's close frame, then the socket is dropped
-# Unsent bytes that the kernel may hold: bounds what a stalled reader costs there
-# without limiting what is in flight on a long line.
+# Unsent bytes that the kernel may hold: limits the kernel memory of a stalled reader
+# without limiting the bytes in flight on a slow network.
 NOTSENT_LOWAT_BYTES = 128 * 1024
 TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # named from 3.12 on
 
-OPEN, CLOSING, DEAF, CLOSED = range(4)  # DEAF: closing, no longer parsing
+OPEN, CLOSING, DRAINING, CLOSED = range(4)  # DRAINING: closing, no longer parsing
 
 logger = logging.getLogger(__name__)
 
@@ -76,22 +75,22 @@ _received = bytearray(RECEIVE_BYTES)  # shared: one thread, one recv at a time
 _view = memoryview(_received)
 
 
-class Owner(Protocol):
-    """Whose connection it is. `on_text` and `on_binary` may return a future:
-    the next message waits until it is done."""
+class MessageHandler(Protocol):
+    """Receives the messages of a connection. `on_text` and `on_binary` may return a
+    future: the next message waits until it is done."""
 
     def on_text(self, text: str) -> "asyncio.Future[Any] | None": ...
     def on_binary(self, data: bytes) -> "asyncio.Future[Any] | None": ...
     def on_pong(self) -> None: ...
     def on_closed(self, code: int) -> None:
-        """Once, when it ended otherwise than by `close()`."""
+        """Called once, if it ended other than by `close()`."""
 
 
 class WebSocket:
     """`start()` begins to read; `send(frames)` takes whole frames only.
 
-    wires: where this one stands until its socket is closed. is_paced: whether
-    floods of frames are slowed down (the setting `rate_limits`).
+    wires: contains this one until its socket is closed. is_paced: whether floods of
+    frames are slowed down (the setting `rate_limits`).
     """
 
     __slots__ = (
@@ -110,16 +109,16 @@ class WebSocket:
         "_needed_bytes",
         "_opcode",
         "_parts",
-        "_patience",
         "_progress_s",
         "_sent_of_first",
         "_sock",
+        "_stall_timer",
         "_unread",
         "_unsent",
         "_waits",
         "_wires",
+        "handler",
         "max_message_bytes",
-        "owner",
         "state",
         "unsent_bytes",
     )
@@ -127,7 +126,7 @@ class WebSocket:
     def __init__(
         self,
         sock: socket.socket,
-        owner: Owner,
+        handler: MessageHandler,
         max_message_bytes: int,
         wires: "set[WebSocket]",
         *,
@@ -138,12 +137,12 @@ class WebSocket:
         self._wires = wires
         wires.add(self)
         self._loop = asyncio.get_running_loop()
-        self.owner = owner
+        self.handler = handler
         self.max_message_bytes = max_message_bytes
         self.state = OPEN
         self._unread: bytearray | None = None  # the beginning of a frame
-        self._needed_bytes = 0  # of _unread, before parsing is worth while
-        self._waits = False  # a handler or the next turn, before reading on
+        self._needed_bytes = 0  # of _unread, before it is worth parsing
+        self._waits = False  # for a handler or the next turn, before reading on
         self._parts: list[Any] | None = None  # of a fragmented message
         self._opcode = 0
         self._decoder: Any = None
@@ -152,9 +151,9 @@ class WebSocket:
         self._unsent: list[bytes] | None = None
         self._sent_of_first = 0  # bytes of _unsent[0] that the kernel has
         self.unsent_bytes = 0
-        self._progress_s = 0.0  # when the kernel last took something, late
-        self._patience: asyncio.TimerHandle | None = None
-        self._is_full = False  # it is not read until it has taken enough
+        self._progress_s = 0.0  # when the kernel last accepted bytes after a delay
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._is_full = False  # not read until the client has read enough
         self._linger: asyncio.TimerHandle | None = None
         self._control_count = 0
         self._control_since = 0.0
@@ -165,7 +164,7 @@ class WebSocket:
         sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
 
     def start(self, early: bytes = b"") -> None:
-        """Read from the next turn on. early: what came with the handshake."""
+        """Read from the next turn on. early: what arrived with the handshake."""
         if early:
             self._unread = bytearray(early)
         self._waits = True
@@ -182,7 +181,7 @@ class WebSocket:
             size = 0
         if size == 0:
             self._lost()
-        elif self.state == DEAF:
+        elif self.state == DRAINING:
             return
         elif self._unread is None:
             self._parse(bytes(_view[:size]))
@@ -193,7 +192,7 @@ class WebSocket:
                 self._parse(unread)
 
     def _parse(self, buffer: bytes | bytearray) -> None:
-        """Handle the whole frames in the buffer and keep the rest."""
+        """Handle the complete frames in the buffer and keep the rest."""
         position, self._needed_bytes = 0, 0
         turns = MAX_FRAMES_A_TURN
         try:
@@ -208,18 +207,18 @@ class WebSocket:
                 )
                 wait = self._take(buffer[position], payload)
                 position, turns = end, turns - 1
-                if self.state >= DEAF:
+                if self.state >= DRAINING:
                     return
                 if wait is not None and not wait.done():
                     self._pause()
                     wait.add_done_callback(self._resume)
                     break
-        except Violation as violation:
+        except ProtocolViolation as violation:
             self._fail(violation)
             return
         except Exception:
             logger.exception("a message could not be handled")
-            self._fail(Violation(INTERNAL_ERROR, "an error of the server"))
+            self._fail(ProtocolViolation(INTERNAL_ERROR, "an error of the server"))
             return
         if position < len(buffer):
             self._unread = bytearray(buffer[position:])
@@ -236,7 +235,7 @@ class WebSocket:
             self._loop.call_soon(self._resume)
 
     def _slow_down(self) -> None:
-        """So many frames: let the rest of their window pass before reading on."""
+        """Too many frames: let the rest of the window pass before reading on."""
         now_s, end_s = self._loop.time(), self._frames_since_s + FRAMES_WINDOW_S
         self._frame_count = 0
         self._frames_since_s = max(now_s, end_s)
@@ -244,16 +243,16 @@ class WebSocket:
         self._loop.call_at(self._frames_since_s, self._resume)
 
     def _find_frame(self, buffer: bytes | bytearray, at: int) -> tuple[int, int] | None:
-        """Where the payload of the frame at `at` begins and ends, if it is whole.
+        """Where the payload of the frame at `at` begins and ends, if it is complete.
 
-        Its head is checked before its payload has come. Raises Violation.
+        Its header is checked before its payload has arrived. Raises ProtocolViolation.
         """
         available = len(buffer) - at
         if available < 2:
             return None
         first, size = buffer[at], buffer[at + 1] - 0x80
         if first & 0x70 or size < 0:
-            raise Violation(PROTOCOL_ERROR, "reserved bits or no mask")
+            raise ProtocolViolation(PROTOCOL_ERROR, "reserved bits or no mask")
         if available < 6:  # two bytes and the mask
             return None
         start = at + 6
@@ -264,12 +263,16 @@ class WebSocket:
                 return None
             size = int.from_bytes(buffer[at + 2 : at + 2 + width], "big")
             if size < 126:
-                raise Violation(PROTOCOL_ERROR, "length not in its shortest form")
+                raise ProtocolViolation(
+                    PROTOCOL_ERROR, "length not in its shortest form"
+                )
         if first & 0x08:
             if size > 125 or not first & FIN:
-                raise Violation(PROTOCOL_ERROR, "control frame too long or in parts")
+                raise ProtocolViolation(
+                    PROTOCOL_ERROR, "control frame too long or in parts"
+                )
         elif self._message_bytes + size > self.max_message_bytes:
-            raise Violation(TOO_BIG, "message too big")
+            raise ProtocolViolation(TOO_BIG, "message too big")
         end = start + size
         if end > len(buffer):
             self._needed_bytes = end - at
@@ -277,15 +280,15 @@ class WebSocket:
         return start, end
 
     def _take(self, first: int, payload: bytes) -> "asyncio.Future[Any] | None":
-        """One frame; what the owner wants to wait for, if it does."""
+        """One frame; returns what the handler wants to wait for, if anything."""
         if self.state != OPEN:
             if first == CLOSE:
                 self._release()
             return None
         if first == TEXT and self._parts is None:
-            return self.owner.on_text(_decode(payload))
+            return self.handler.on_text(_decode(payload))
         if first == BINARY and self._parts is None:
-            return self.owner.on_binary(payload)
+            return self.handler.on_binary(payload)
         if first & 0x08:
             self._take_control(first, payload)
             return None
@@ -302,10 +305,10 @@ class WebSocket:
             if opcode == TEXT & 0x0F:
                 self._decoder = codecs.getincrementaldecoder("utf-8")()
         else:
-            raise Violation(PROTOCOL_ERROR, "frame out of place")
+            raise ProtocolViolation(PROTOCOL_ERROR, "frame out of place")
         self._fragment_count += 1
         if self._fragment_count > MAX_FRAGMENTS:
-            raise Violation(POLICY, "too many fragments")
+            raise ProtocolViolation(POLICY, "too many fragments")
         self._message_bytes += len(payload)
         assert self._parts is not None
         if self._decoder is None:
@@ -318,8 +321,8 @@ class WebSocket:
         parts, self._parts = self._parts or [], None
         self._decoder, self._fragment_count, self._message_bytes = None, 0, 0
         if self._opcode == TEXT & 0x0F:
-            return self.owner.on_text("".join(parts))
-        return self.owner.on_binary(b"".join(parts))
+            return self.handler.on_text("".join(parts))
+        return self.handler.on_binary(b"".join(parts))
 
     def _take_control(self, first: int, payload: bytes) -> None:
         if first == CLOSE:
@@ -329,9 +332,9 @@ class WebSocket:
         if first == PING:
             self.send(frame(payload, PONG))
         elif first == PONG:
-            self.owner.on_pong()
+            self.handler.on_pong()
         else:
-            raise Violation(PROTOCOL_ERROR, "unknown control frame")
+            raise ProtocolViolation(PROTOCOL_ERROR, "unknown control frame")
 
     def _count_control(self) -> None:
         self._control_count += 1
@@ -339,27 +342,27 @@ class WebSocket:
             return
         now, since = self._loop.time(), self._control_since
         if now - since < CONTROL_WINDOW_S:
-            raise Violation(POLICY, "too many control frames")
+            raise ProtocolViolation(POLICY, "too many control frames")
         self._control_count, self._control_since = 0, now
 
     def _take_close(self, payload: bytes) -> None:
         """Echo the code and end; the client may be waiting for our FIN."""
         code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
         if payload and (len(payload) < 2 or not is_allowed_code(code)):
-            raise Violation(PROTOCOL_ERROR, "bad close code")
+            raise ProtocolViolation(PROTOCOL_ERROR, "bad close code")
         _decode(payload[2:])
         self.state = CLOSING
         self._write(frame(payload[:2], CLOSE))
-        self.state = DEAF
+        self.state = DRAINING
         if self._unsent is None:
             self._release()
         else:
             self._begin_linger()
-        self.owner.on_closed(code)
+        self.handler.on_closed(code)
 
     @property
     def has_hung_up(self) -> bool:
-        """Whether the other side's end has come, also behind what is unread."""
+        """Whether the other side has closed, even with unread data before that."""
         if self.state == CLOSED:
             return True
         poll = select.poll()
@@ -371,8 +374,8 @@ class WebSocket:
         self._loop.remove_reader(self._fd)
 
     def _resume(self, _done: object = None) -> None:
-        """Go on where the pause began: first with what had been received."""
-        if self.state >= DEAF or not self._waits or self._is_full:
+        """Continue where the pause began, first with what was already received."""
+        if self.state >= DRAINING or not self._waits or self._is_full:
             return
         self._waits = False
         unread, self._unread = self._unread, None
@@ -384,7 +387,7 @@ class WebSocket:
     # --- Writing ---------------------------------------------------------------------
 
     def send(self, frames: bytes) -> None:
-        """Whole frames, at once to the kernel; nothing after a close frame."""
+        """Whole frames, straight to the kernel; nothing after a close frame."""
         if self.state == OPEN:
             self._write(frames)
 
@@ -393,7 +396,7 @@ class WebSocket:
             self._unsent.append(frames)
             self.unsent_bytes += len(frames)
             if self.unsent_bytes > OWED_BYTES:
-                self._judge(BUDGET_BYTES)
+                self._check_stall(BUDGET_BYTES)
             return
         try:
             sent = self._sock.send(frames)
@@ -408,25 +411,25 @@ class WebSocket:
             self.unsent_bytes = len(frames) - sent
             self._progress_s = self._loop.time()
             if self.unsent_bytes > OWED_BYTES:
-                self._judge()
+                self._check_stall()
 
-    def _judge(self, most_bytes: float = math.inf) -> None:
-        """Much is owed: a reader who still reads gets a little time."""
+    def _check_stall(self, most_bytes: float = math.inf) -> None:
+        """Much is unsent: a reader who is still reading gets a little time."""
         if self.state != OPEN:
             return
-        until_s = self._progress_s + PATIENCE_S
+        until_s = self._progress_s + STALL_S
         if self.unsent_bytes > most_bytes or self._loop.time() >= until_s:
             self._give_up_slow_reader()
-        elif self._patience is None:
-            self._patience = self._loop.call_at(until_s, self._judge_again)
+        elif self._stall_timer is None:
+            self._stall_timer = self._loop.call_at(until_s, self._check_stall_again)
 
-    def _judge_again(self) -> None:
-        self._patience = None
+    def _check_stall_again(self) -> None:
+        self._stall_timer = None
         if self.unsent_bytes > OWED_BYTES:
-            self._judge()
+            self._check_stall()
 
     def _give_up_slow_reader(self) -> None:
-        """Finish the frame that is under way, then 1013; the rest is dropped."""
+        """Finish the current frame, then send 1013; the rest is dropped."""
         assert self._unsent is not None
         first, sent = self._unsent[0], self._sent_of_first
         rest = first[sent : frame_end(first, sent)]
@@ -434,7 +437,7 @@ class WebSocket:
         self.unsent_bytes = len(self._unsent[0])
         self.state = CLOSING
         self._begin_linger()
-        self._loop.call_soon(self.owner.on_closed, TRY_LATER)
+        self._loop.call_soon(self.handler.on_closed, TRY_LATER)
 
     def _writable(self) -> None:
         while self._unsent:
@@ -458,8 +461,8 @@ class WebSocket:
             self._sent_of_first = 0
         self._unsent = None
         self._loop.remove_writer(self._fd)
-        if self.state == DEAF:
-            self._finish_deaf()
+        if self.state == DRAINING:
+            self._finish_sending()
 
     # --- The end ---------------------------------------------------------------------
 
@@ -472,24 +475,26 @@ class WebSocket:
         self._begin_linger()
 
     def drop(self) -> None:
-        """End without a word, now."""
+        """End at once, without a close frame."""
         self._release()
 
-    def _fail(self, violation: Violation) -> None:
-        """The other side's bytes cannot be trusted any more: say so and be deaf."""
+    def _fail(self, violation: ProtocolViolation) -> None:
+        """The other side's bytes cannot be trusted any more: send why and ignore the
+        rest."""
         was_open = self.state == OPEN
         if was_open:
             self.close(violation.code, violation.reason)
         if self.state == CLOSED:
             return
-        self.state = DEAF
+        self.state = DRAINING
         if self._unsent is None:
-            self._finish_deaf()
+            self._finish_sending()
         if was_open:
-            self.owner.on_closed(violation.code)
+            self.handler.on_closed(violation.code)
 
-    def _finish_deaf(self) -> None:
-        """All is said: our FIN now, then read to the end so that no reset eats it."""
+    def _finish_sending(self) -> None:
+        """Everything is sent: send FIN now, then read to the end, because a reset could
+        discard it."""
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -500,21 +505,21 @@ class WebSocket:
             self._linger = self._loop.call_later(LINGER_S, self._release)
 
     def _lost(self) -> None:
-        """The connection is gone, or the other side has said FIN."""
+        """The connection is gone, or the other side has sent FIN."""
         was_open = self.state == OPEN
         self._release()
         if was_open:
-            self.owner.on_closed(LOST)
+            self.handler.on_closed(LOST)
 
     def _release(self) -> None:
         if self.state == CLOSED:
             return
         self.state = CLOSED
         self._wires.discard(self)
-        for timer in (self._linger, self._patience):
+        for timer in (self._linger, self._stall_timer):
             if timer is not None:
                 timer.cancel()
-        self._linger = self._patience = None
+        self._linger = self._stall_timer = None
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
         self._sock.close()
@@ -528,4 +533,4 @@ def _decode(payload: bytes, decoder: Any = None, is_last: bool = True) -> str:
             return payload.decode()
         return str(decoder.decode(payload, is_last))
     except UnicodeDecodeError:
-        raise Violation(BAD_TEXT, "not UTF-8") from None
+        raise ProtocolViolation(BAD_TEXT, "not UTF-8") from None

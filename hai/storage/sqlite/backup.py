@@ -1,11 +1,11 @@
-"""Copies of the whole database: taken while it serves, put back while it does not.
+"""Copies of the whole database: taken while it serves, restored while it does not.
 
-Each copy has its unfinished file to itself, by a lock on it. It is stepped by the
-writer's own connection between batches, so SQLite carries every later commit into
-it: it holds no read transaction (the log stays short) and never begins again,
-however much is written. It is checked, synced and only then given its name.
-Restoring makes the new file whole beside the old one, gives the old one a second
-name, and renames the new one over it: a crash leaves one or the other.
+Each copy has its unfinished file to itself, by a lock on it. The writer's own
+connection copies it step by step between batches, so SQLite applies every later commit
+to it: it holds no read transaction (the log stays short) and never starts over, however
+much is written. It is checked and synced, and only then gets its name. Restoring
+completes the new file beside the old one, gives the old one a second name, and renames
+the new one over it: after a crash there is one or the other.
 """
 
 import asyncio
@@ -32,18 +32,18 @@ from hai.storage.sqlite import (
 from hai.storage.sqlite.backup_check import sync
 
 STEP_PAGES = 256  # 1 MiB: about 2 ms between two batches
-TIME = "%Y-%m-%d-%H%M%S"  # in the name of what is kept beside a file
+TIME = "%Y-%m-%d-%H%M%S"  # in the names of files set aside
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 
 
 class NoBackup(Exception):
-    """There is nothing in this file that could be restored; one line says why."""
+    """This file contains nothing that can be restored; one line says why."""
 
 
-def copy_or_say(
-    target: Path, connection: Any, breathe: Callable[[], None]
+def try_copy(
+    target: Path, connection: Any, yield_to_writes: Callable[[], None]
 ) -> str | None:
-    """Copy the open database to a new file; returns why it could not be.
+    """Copy the open database to a new file; returns the error, if any.
 
     (writer thread, between batches)
     """
@@ -51,7 +51,9 @@ def copy_or_say(
         with contextlib.closing(sqlite3.connect(target)) as other:
             other.execute("PRAGMA synchronous = off")  # synced once, when it is whole
             connection.backup(
-                other, pages=STEP_PAGES, progress=lambda status, left, all_: breathe()
+                other,
+                pages=STEP_PAGES,
+                progress=lambda status, left, all_: yield_to_writes(),
             )
     except sqlite3.Error as error:
         return str(error)
@@ -60,10 +62,10 @@ def copy_or_say(
 
 @contextlib.contextmanager
 def part_of(target: Path) -> Iterator[Path]:
-    """An empty file beside the target, for this copy alone until it has its name.
+    """An empty file beside the target, exclusive to this copy until it is renamed.
 
-    What a copy that was killed has left there is thrown away. Raises
-    BlockingIOError when another copy to the same target is under way, OSError.
+    Leftovers of a copy that was killed are deleted. Raises BlockingIOError when another
+    copy to the same target is in progress, OSError.
     """
     part = target.with_name(f".{target.name}.part")
     handle = _lock(part)
@@ -78,7 +80,7 @@ def part_of(target: Path) -> Iterator[Path]:
 
 
 def _lock(path: Path) -> int:
-    """Hold the file that has this name. The kernel lets go of it when we die."""
+    """Lock the file with this name. The kernel releases the lock when we die."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -88,7 +90,7 @@ def _lock(path: Path) -> int:
             raise
         if _is_named(handle, path):
             return handle
-        os.close(handle)  # another copy has just given it its name, or removed it
+        os.close(handle)  # another copy has just renamed or removed it
 
 
 def _is_named(handle: int, path: Path) -> bool:
@@ -99,12 +101,12 @@ def _is_named(handle: int, path: Path) -> bool:
 
 
 async def finish(target: Path) -> tuple[verify.Counts, list[str]]:
-    """Make the copy one file of its own, check it, bring it to the disk.
+    """Turn the copy into a single file, check it, and sync it to the disk.
 
-    Returns what is in it, and what is wrong with it. It is read to the last byte,
-    which takes seconds for each 100 MiB: in a process of its own, whose program is
-    backup_check.py, at the lowest priority, ended when the caller is.
-    Raises ChildProcessError.
+    Returns what it contains, and what is wrong with it. The whole file is read, which
+    takes seconds for each 100 MiB, so this runs in a separate process (backup_check.py)
+    at the lowest priority, which is killed if the caller is cancelled. Raises
+    ChildProcessError.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "hai.storage.sqlite.backup_check", str(target)),
@@ -114,7 +116,7 @@ async def finish(target: Path) -> tuple[verify.Counts, list[str]]:
         env={"PYTHONPATH": str(ROOT)},
         start_new_session=True,
     )
-    handle = os.pidfd_open(process.pid)  # its number may be another's when it ends
+    handle = os.pidfd_open(process.pid)  # its number may be reused when it ends
     try:
         printed, _ = await process.communicate()
     finally:
@@ -129,13 +131,13 @@ async def finish(target: Path) -> tuple[verify.Counts, list[str]]:
 
 
 def put_in_place(part: Path, target: Path) -> None:
-    """Give the finished file its name, for good."""
+    """Rename the finished file to its final name, durably."""
     os.replace(part, target)
     sync(target.parent)
 
 
 def remove(path: Path, suffixes: Sequence[str] = ("", *BESIDE)) -> None:
-    """The file and what SQLite keeps beside it."""
+    """The file and those that SQLite keeps beside it."""
     for suffix in suffixes:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
@@ -143,8 +145,8 @@ def remove(path: Path, suffixes: Sequence[str] = ("", *BESIDE)) -> None:
 def prepare(source: Path, part: Path) -> list[str]:
     """Copy a backup into the data folder, migrated, with a new epoch; check it.
 
-    Returns what is wrong with it. Raises NewerSchema, and NoBackup when it cannot
-    be copied at all.
+    Returns what is wrong with it. Raises NewerSchema, and NoBackup when it cannot be
+    copied at all.
     """
     if not source.is_file():
         raise NoBackup(f"There is no file {source}.")
@@ -176,16 +178,16 @@ def _copy_for_restore(source: Path, part: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """Where a database stands: its epoch and rev, and where the epoch began."""
+class Lineage:
+    """The history of a database: its epoch and rev, and the epoch it continues."""
 
     rev: int
     epoch: str
     epoch_before: str | None = None
     rev_before: int | None = None
 
-    def is_in(self, other: "Life") -> bool:
-        """Whether the other one knows everything that this one knows."""
+    def is_contained_in(self, other: "Lineage") -> bool:
+        """Whether the other one contains everything that this one does."""
         if self.epoch == other.epoch:
             return self.rev <= other.rev
         if self.epoch_before != other.epoch or self.rev_before is None:
@@ -195,19 +197,19 @@ class Life:
 
 
 def why_not_replace(path: Path, source: Path) -> str | None:
-    """Why the present database should not be replaced: it knows more.
+    """Why the present database should not be replaced: it contains more.
 
-    One that cannot be read knows nothing, nor does one where nobody is yet; they
-    are set aside all the same.
+    An unreadable database contains nothing, nor does one without people; they are set
+    aside anyway.
     """
     try:
-        present = life_of(path, "rw")
+        present = lineage_of(path, "rw")
         if not _has_people(path):
             return None
     except sqlite3.Error:
         return None
-    stored = life_of(source, "ro")
-    if present.is_in(stored):
+    stored = lineage_of(source, "ro")
+    if present.is_contained_in(stored):
         return None
     return (
         f"{path} holds what {source} does not (rev {present.rev}, {stored.rev});"
@@ -215,15 +217,15 @@ def why_not_replace(path: Path, source: Path) -> str | None:
     )
 
 
-def life_of(path: Path, mode: str) -> Life:
-    """Of a database of any schema. Raises sqlite3.Error."""
+def lineage_of(path: Path, mode: str) -> Lineage:
+    """Of a database with any schema version. Raises sqlite3.Error."""
     with contextlib.closing(verify.open_file(path, mode)) as db:
         db.row_factory = sqlite3.Row
         row = db.execute("SELECT * FROM server").fetchone()
     if row is None:
         raise sqlite3.DatabaseError("there is no server row")
-    found, wanted = dict(row), [field.name for field in fields(Life)]
-    return Life(**{name: found[name] for name in wanted if name in found})
+    found, wanted = dict(row), [field.name for field in fields(Lineage)]
+    return Lineage(**{name: found[name] for name in wanted if name in found})
 
 
 def _has_people(path: Path) -> bool:
@@ -235,10 +237,10 @@ def _has_people(path: Path) -> bool:
 def set_aside(path: Path) -> Path | None:
     """Give the present database another name; returns it, if there is one.
 
-    It keeps its own name, too, until the new file takes that: a crash in between
-    finds the old data, not none. (File systems without second names move it.)
-    Its log goes into it first, or goes with it: a log beside another file's name
-    would be poison.
+    It also keeps its own name until the new file takes it: after a crash in between,
+    the old data is still there. (File systems without hard links rename it.) Its log is
+    written into it first, or renamed with it: a log beside a different database would
+    corrupt that one.
     """
     aside = free_name(Path(f"{path}.{time.strftime(TIME)}"))
     is_there = path.exists()
@@ -257,7 +259,7 @@ def set_aside(path: Path) -> Path | None:
 
 
 def free_name(wanted: Path) -> Path:
-    """This path, or with a number where it is taken."""
+    """This path, or with a number if it is taken."""
     numbers = ("", *map("-{}".format, range(2, 99)))
     names = (Path(f"{wanted}{number}") for number in numbers)
     return next(name for name in names if not name.exists())

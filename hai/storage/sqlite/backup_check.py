@@ -1,8 +1,8 @@
 """Finishes a copy of the database: `python -m hai.storage.sqlite.backup_check FILE`.
 
-A program of its own, so that hashing gigabytes takes no time from the server's
-loop and ends with it. Prints one JSON object, {"counts", "problems"}.
-Standard library and verify.py only: it starts in 0.1 s and takes 15 MiB.
+A separate program, so that hashing gigabytes takes no time from the server's loop and
+ends with it. Prints one JSON object, {"counts", "problems"}. Uses only the standard
+library and verify.py: it starts in 0.1 s and takes 15 MiB.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from hai.storage.sqlite import verify
 
 
 def finish(target: Path) -> tuple[verify.Counts, list[str]]:
-    """Make the copy one file of its own, check it, bring it to the disk."""
+    """Turn the copy into a single file, check it, and sync it to the disk."""
     with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = delete")
         db.execute("UPDATE server SET running = NULL")
@@ -27,7 +27,7 @@ def finish(target: Path) -> tuple[verify.Counts, list[str]]:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
+    """Wait until a file, or a folder's entries, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,10 +1,10 @@
-"""The epoch: a name for one life of the database.
+"""The epoch: the name of one continuous history of the database.
 
-Clients that know another one start afresh. It is renewed when rows that they
-saw may be gone: by `restore`, and when a run with `durability=normal` did not
-end by itself, since a power cut may then have taken its last commits. Ids and revs
-of such rows are not given again (`STEP`). For the latter the row of `server` says
-which durability a run began with, until it ends; both marks are synced to the disk
+Clients that know another epoch start afresh. It is renewed when rows that they have
+seen may be gone: by `restore`, and when a run with `durability=normal` did not end
+cleanly, since a power cut may then have lost its last commits. The ids and revs of such
+rows are not reused (`STEP`). For the second case the row of `server` records the
+durability that a run started with, until it ends; both marks are synced to the disk
 whatever the durability is.
 """
 
@@ -16,14 +16,14 @@ from hai import ids
 
 Execute = Callable[..., Any]
 
-# What is gone had ids and revs, too, and they live on: in caches, where a picture
-# stays for a year under its id, and in outboxes, where a reply names a hai. None is
-# given again: more than a million were hardly lost. There is room for 2^33 renewals.
+# Lost rows had ids and revs, which live on in caches, where a picture stays for a year
+# under its id, and in outboxes, where a reply names a hai. None is reused: hardly more
+# than a million can have been lost. There is room for 2^33 renewals.
 STEP = 1_000_000
 
 
 def begin_run(execute: Execute, durability: str) -> None:
-    """Mark the run as begun; renew the epoch if the last one lost something."""
+    """Mark the run as started; renew the epoch if the last one may have lost rows."""
     last = execute("SELECT running FROM server").fetchone()[0]
     if last == "normal":
         renew(execute)
@@ -36,7 +36,7 @@ def end_run(execute: Execute) -> None:
 
 
 def renew(execute: Execute) -> None:
-    """Begin another life. Its row remembers the one before, and where that ended."""
+    """Start a new epoch. The row keeps the previous one and its last rev."""
     with _transaction(execute):
         execute(
             "UPDATE server SET epoch_before = epoch, rev_before = rev,"

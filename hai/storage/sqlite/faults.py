@@ -1,8 +1,8 @@
-"""What goes wrong with a database file, and what that means for Hai.
+"""What can go wrong with a database file, and what that means for Hai.
 
-SQLite's error codes become one of three things: the disk is full (`StorageFull`,
-it goes on without sends), this write failed (`Busy`, it goes on), or the file
-cannot be trusted any more (`is_fatal`: nothing is acked after it, Hai stops).
+SQLite's error codes become one of three things: the disk is full (`StorageFull`, Hai
+continues without sends), this write failed (`Busy`, Hai continues), or the file cannot
+be trusted any more (`is_fatal`: nothing is acked after it, Hai stops).
 """
 
 import os
@@ -14,8 +14,8 @@ from peewee import DatabaseError
 
 from hai import errors
 
-# After a failed fsync the kernel forgets which pages were not written, and the
-# next fsync succeeds without them: no later commit could be believed.
+# After a failed fsync the kernel forgets which pages were not written, and the next
+# fsync succeeds without them: no later commit can be trusted.
 FATAL = {
     sqlite3.SQLITE_IOERR_FSYNC,
     sqlite3.SQLITE_IOERR_DIR_FSYNC,
@@ -25,8 +25,8 @@ FATAL_KINDS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 # A full disk can also show when the WAL's index file cannot grow.
 FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 KIND = 0xFF  # of an extended error code
-# What opening a file on a full disk ends in, depending on which of its parts was
-# to be made; all of them have other causes, too, so the disk itself is asked.
+# Errors of opening a file on a full disk, depending on which part had to be created;
+# all of them have other causes too, so free space is checked as well.
 FULL_KINDS_AT_OPEN = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -47,11 +47,11 @@ REASONS = {
 
 
 class Unusable(Exception):
-    """The database cannot be served; the one line for the operator."""
+    """The database cannot be served; the message is one line for the operator."""
 
 
 def code_of(error: BaseException) -> int:
-    """SQLite's extended code; 0: none. Peewee's exception stands for SQLite's."""
+    """SQLite's extended code; 0: none. Peewee's exceptions wrap SQLite's."""
     for candidate in (error, error.__cause__, error.__context__):
         if isinstance(candidate, sqlite3.Error):
             return int(getattr(candidate, "sqlite_errorcode", 0))
@@ -64,12 +64,12 @@ def is_fatal(error: BaseException) -> bool:
 
 
 def is_locked(error: BaseException) -> bool:
-    """Another connection has the lock that was asked for."""
+    """Another connection, or another program, is in the way."""
     return code_of(error) & KIND == sqlite3.SQLITE_BUSY
 
 
 def is_of_batch(error: BaseException) -> bool:
-    """What one write has met will be met by the others in its transaction."""
+    """Not of one write: the others in its transaction will meet it, too."""
     is_unwritten = code_of(error) == sqlite3.SQLITE_IOERR_WRITE
     return is_unwritten or is_full(error) or is_fatal(error)
 
@@ -83,7 +83,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def is_full_at_open(error: BaseException, folder: Path) -> bool:
-    """A file in this folder could not be opened, because there is no room."""
+    """A file in this folder could not be opened because the disk is full."""
     disk = os.statvfs(folder)
     has_room = disk.f_bavail * disk.f_frsize > ROOM_TO_OPEN_BYTES
     return is_full(error) or (
@@ -92,7 +92,7 @@ def is_full_at_open(error: BaseException, folder: Path) -> bool:
 
 
 def as_hai_error(error: Exception) -> Exception:
-    """Faults of the disk become errors with stable codes; others stay."""
+    """Disk faults become errors with stable codes; others are unchanged."""
     if not isinstance(error, DatabaseError):
         return error
     if is_full(error):
@@ -101,5 +101,5 @@ def as_hai_error(error: Exception) -> Exception:
 
 
 def reason(error: BaseException) -> str:
-    """Why a file could not be opened, to follow its name."""
+    """Why a file could not be opened, to be printed after its name."""
     return REASONS.get(code_of(error) & KIND, f"cannot be used: {error}")

@@ -1,9 +1,9 @@
-"""How a database of any age becomes one of today.
+"""How a database of any age is brought to the current schema.
 
-`MIGRATIONS` is an ordered list; its length is the schema version, kept in
-`PRAGMA user_version`. Add to its end, and never edit one that was released.
-Each runs in a transaction of its own with its new version number, so a crash
-leaves either the old schema or the new one.
+`MIGRATIONS` is an ordered list; its length is the schema version, stored in `PRAGMA
+user_version`. Add to its end, and never edit one that was released. Each runs in a
+transaction of its own together with its new version number, so a crash leaves either
+the old schema or the new one.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ class NewerSchema(Unusable):
 
 
 def first_schema(execute: Execute) -> None:
-    """Everything of version 1. The full-text index counts from the first row."""
+    """Everything of version 1. The full-text index covers all rows from the start."""
     for statement in FIRST_SCHEMA.split(";\n\n"):
         execute(statement)
     execute(
@@ -207,12 +207,12 @@ END
 
 
 def running_mark(execute: Execute) -> None:
-    """Which durability the run has that is under way; null: it ended by itself."""
+    """The durability of the current run; null: the last run ended cleanly."""
     execute("ALTER TABLE server ADD COLUMN running TEXT")
 
 
 def avatars(execute: Execute) -> None:
-    """A small square picture of a user; avatar_rev is the rev at which it came."""
+    """A small square picture of a user; avatar_rev is the rev at which it was set."""
     execute("ALTER TABLE users ADD COLUMN avatar_rev INTEGER")
     execute(
         "CREATE TABLE avatars ("
@@ -224,24 +224,24 @@ def avatars(execute: Execute) -> None:
 
 
 def digests(execute: Execute) -> None:
-    """What is read is compared with them; null: stored before they were kept."""
+    """Compared with what is read; null: stored before digests existed."""
     execute("ALTER TABLE chunks ADD COLUMN sha256 BLOB")
     execute("ALTER TABLE thumbnails ADD COLUMN sha256 BLOB")
 
 
 def duration(execute: Execute) -> None:
-    """Videos and voices last; pictures do not."""
+    """Videos and voices have a duration; pictures do not."""
     execute("ALTER TABLE pictures ADD COLUMN duration_ms INTEGER NOT NULL DEFAULT 0")
 
 
 def epoch_before(execute: Execute) -> None:
-    """Which life of the database its epoch followed, and at which rev that ended."""
+    """Which epoch the present one continues, and at which rev that ended."""
     execute("ALTER TABLE server ADD COLUMN epoch_before TEXT")
     execute("ALTER TABLE server ADD COLUMN rev_before INTEGER")
 
 
 def thumbnail_digests(execute: Execute) -> None:
-    """Of thumbnails that were stored before these were kept, as they are now."""
+    """For thumbnails stored before digests existed, from their present bytes."""
     picture_id = 0
     query = (
         "SELECT picture_id, bytes FROM thumbnails WHERE picture_id > ?"
@@ -261,7 +261,7 @@ def replies_to_pictures(execute: Execute) -> None:
 
 
 def house_keeping(execute: Execute) -> None:
-    """How long rooms keep pictures, quotas of single users, who did what."""
+    """How long rooms keep pictures, quotas of single users, the audit log."""
     execute(
         "ALTER TABLE rooms ADD COLUMN picture_days INTEGER NOT NULL DEFAULT 0"
         " CHECK (picture_days >= 0)"
@@ -320,7 +320,7 @@ CREATE INDEX pictures_room_bytes ON pictures (room_id, hai_id, bytes)
 
 
 def resumable_uploads(execute: Execute) -> None:
-    """Pictures that are still coming, so that they can go on after any end."""
+    """Pictures that are still arriving, so that they can be resumed."""
     for statement in UPLOADS.split(";\n\n"):
         execute(statement)
 
@@ -354,13 +354,13 @@ CREATE INDEX uploads_touched ON uploads (touched_at)
 
 
 def receipts(execute: Execute) -> None:
-    """Rooms may tell who has read how far: of what is sent after they began to."""
+    """Rooms may show how far members have read, in hais sent after that."""
     for column in ("has_receipts", "receipts_rev"):
         execute(f"ALTER TABLE rooms ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
 
 
 def removals_that_spare_direct(execute: Execute) -> None:
-    """An admin removes what somebody sent to rooms, an owner all of it."""
+    """An admin removes what a user sent to rooms, an owner everything."""
     execute(
         "ALTER TABLE picture_removals"
         " ADD COLUMN spares_direct INTEGER NOT NULL DEFAULT 0"

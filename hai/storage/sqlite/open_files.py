@@ -1,15 +1,14 @@
-"""Are the files that are open still the ones that have their names?
+"""Are the open files still the ones at their paths?
 
-A file that is removed, replaced or moved stays whole for the process that has it
-open, and takes every commit; with the process it is gone. So after each commit, and
-once a second when there is none, the names are compared with what was opened
-(`lstat`, which opens nothing: to close a descriptor of a database drops all locks
-that this process holds on it). A log that was cut short keeps its identity: it is
-compared with what SQLite's index of it says is committed there.
+A file that is deleted, replaced or moved stays complete for the process that has it
+open, and accepts every commit; when the process ends it is gone. So after each commit,
+and once a second when there is none, the paths are compared with what was opened
+(`lstat`, which opens nothing: closing a descriptor of a database drops all locks that
+this process holds on it). A log that was truncated keeps its identity, so its length is
+compared with what SQLite's index says is committed in it.
 
-What other programs may do is no loss: to read, to write, to write the log back and
-begin it anew, to give a file a second name.
-Source: the SQLite file format, "WAL-Index Format".
+Other programs may read, write, checkpoint and restart the log, or add a hard link: that
+is not a loss. Source: the SQLite file format, "WAL-Index Format".
 """
 
 import contextlib
@@ -18,20 +17,20 @@ import os
 import struct
 from pathlib import Path
 
-# Of the index's header: page size, last committed page of the log, and the salt that
-# the log's pages carry. In the byte order of the machine.
+# From the index's header: page size, last committed page of the log, and the salt of
+# the log's pages. In the byte order of the machine.
 INDEX = struct.Struct("=14xHI12x8s")
 HEADER_BYTES, PAGE_HEADER_BYTES, PAGE_SALT_AT = 32, 24, 8
 INDEX_BYTES = 4096  # its first page; the header is in the first 48 bytes
-LARGEST_PAGE_BYTES = 65_536  # which 16 bits cannot say: it is written as 1
+LARGEST_PAGE_BYTES = 65_536  # does not fit 16 bits: it is written as 1
 
 
 class LostFile(Exception):
-    """A file is not what was opened; says which one, and what became of it."""
+    """A file is not the one that was opened; says which, and what happened."""
 
 
 class OpenFile:
-    """A path, and what it named when SQLite had opened it."""
+    """A path, and the file it named when SQLite opened it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -40,7 +39,7 @@ class OpenFile:
 
     @property
     def found(self) -> os.stat_result | None:
-        """What it names now: this file, or another one, or nothing."""
+        """What it names now: this file, another one, or nothing."""
         with contextlib.suppress(OSError):
             return os.lstat(self.path)
         return None
@@ -52,10 +51,10 @@ class OpenFile:
 
 
 class OpenFiles:
-    """The database, its log and the log's index, of a database that is open.
+    """The database, its log and the log's index, of an open database.
 
-    log_bytes: of the log's file, when it was looked at last.
-    From any thread. `close` it after SQLite has closed the files: see above.
+    log_bytes: size of the log's file, when last checked. From any thread. `close` it
+    after SQLite has closed the files: see above.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +68,7 @@ class OpenFiles:
         self._folder = os.open(path.parent, folder)
         self._log = os.open(self.log.path, os.O_RDONLY | os.O_CLOEXEC)
         self._index_file = os.open(self.index.path, os.O_RDONLY | os.O_CLOEXEC)
-        # Looked at as SQLite does, without a call that hands the interpreter over.
+        # Read as SQLite does, without a call that releases the GIL.
         self._index = mmap.mmap(self._index_file, INDEX_BYTES, prot=mmap.PROT_READ)
         self.measure_log()
         self._seen = (b"", 0)  # salt of the log, and its last page
@@ -80,7 +79,7 @@ class OpenFiles:
             raise LostFile(loss)
 
     def find_loss(self) -> str | None:
-        """What has become of a file, in words; None: all are there. About 8 us."""
+        """What happened to a file, in words; None: all are there. About 8 us."""
         return None if self._are_there() else self._loss()
 
     def _are_there(self) -> bool:
@@ -117,7 +116,8 @@ class OpenFiles:
 
     @property
     def is_whole(self) -> bool:
-        """The database has its name, and the log all that was committed to it."""
+        """The database is at its path, and the log contains all that was committed to
+        it."""
         self.measure_log()
         found = self.database.found
         is_emptied = found is not None and not found.st_size
@@ -125,13 +125,13 @@ class OpenFiles:
 
     @property
     def is_moved(self) -> bool:
-        """All of them are together in their folder, which has another path."""
+        """All of them are together in their folder, which has another path now."""
         names = (self.database, self.log, self.index)
         return self.folder != self.path.parent and all(map(self._is_in_folder, names))
 
     @property
     def folder(self) -> Path | None:
-        """Where the folder is now that was opened; None: no path leads to it."""
+        """Where the opened folder is now; None: no path leads to it."""
         with contextlib.suppress(OSError):
             for path in (self.path.parent, Path(os.readlink(self._name_of_folder))):
                 if path.exists() and os.path.samestat(path.stat(), self._folder_stat):
@@ -186,7 +186,7 @@ class OpenFiles:
         return False
 
     def _is_cut(self) -> bool:
-        """Another program may begin the log anew between two looks: then again."""
+        """Another program may restart the log between two reads: then check again."""
         while True:
             index = self._index[: INDEX.size]
             is_whole = self._is_whole(*INDEX.unpack(index))
@@ -197,8 +197,8 @@ class OpenFiles:
     def _is_whole(self, page_bytes: int, page_count: int, salt: bytes) -> bool:
         """Whether the log is as long as its index says, and has no hole.
 
-        One that was cut, and has grown again by a commit, has one at the page that
-        was its last: not even a salt is there.
+        A log that was truncated and has grown again by a commit has a hole at the page
+        that used to be its last: the salt is missing there.
         """
         if not page_count:
             return True

@@ -1,16 +1,17 @@
-"""The reader threads, and whose read they run next: a queue that is fair to people.
+"""The reader threads, and whose read they run next: a queue that is fair to users.
 
-Every read belongs to somebody, whom the edge names in `asker`: a user, a stranger's
-address, or nobody (the server's own work). Those who have reads waiting take turns,
-one read each, so a long queue of one person never delays another's by more than one
-read. Slow reads (that grow with all that is stored, such as a search) wait in a lane
-of their own, which always leaves a thread to the short ones.
+Every read is done on behalf of somebody, whom the edge sets in `asker`: a user, the
+address of an unauthenticated client, or nobody (the server's own work). Those with
+reads waiting take turns, one read each, so a long queue of one user never delays
+another by more than one read. Slow reads (which grow with all that is stored, such as a
+search) have a queue of their own, which always leaves a thread for the short ones.
 
-Who stops waiting (their task is cancelled, because the client has gone) takes the read
-back: one that waits is dropped, one that runs is interrupted. `sqlite3_interrupt` ends
-a statement and no more, and does nothing between two statements, so it is repeated
-until the read has ended. (A progress handler needs the GIL each time it is called:
-every 1,000 instructions it made a scan of 25 ms beside a busy loop one of 37 to 68.)
+A caller that stops waiting (its task is cancelled, because the client is gone)
+withdraws the read: one that waits is dropped, one that runs is interrupted.
+`sqlite3_interrupt` ends the current statement only, and does nothing between two
+statements, so it is repeated until the read has ended. (A progress handler needs the
+GIL each time it is called: every 1,000 instructions, it made a scan of 25 ms beside a
+busy loop one of 37 to 68.)
 """
 
 import asyncio
@@ -22,24 +23,26 @@ from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from peewee import SqliteDatabase
+from peewee import DatabaseError, SqliteDatabase
 
 from hai import errors
+from hai.storage.sqlite import faults
 
 READER_COUNT = 2  # threads: reads are short, and there are two cores
-SLOW_COUNT = READER_COUNT - 1  # of them may be at slow reads
-MAX_WAITING_SLOW = 8  # of one asker: as many pages as one opens at once
-MAX_WAITING = 256  # short ones: a browser asks for a hundred pictures at once
+SLOW_COUNT = READER_COUNT - 1  # of them may run slow reads
+MAX_WAITING_SLOW = 8  # per asker: as many pages as a person opens at once
+MAX_WAITING = 256  # short ones: a browser requests a hundred pictures at once
 INTERRUPT_AGAIN_S = 0.02
+CONNECT_S, CONNECT_AGAIN_S = 5.0, 0.01  # as long as a write waits for a lock
 
-# For whom this task reads; a task that it starts reads for the same one.
+# On whose behalf this task reads; inherited by the tasks that it starts.
 asker: ContextVar[Hashable] = ContextVar("asker", default=None)
 
 
 class Read:
     """One call of `run(*args)` in a read transaction, and who waits for it.
 
-    connection: while it may be interrupted; changed under the lock of Readers.
+    connection: set while it may be interrupted; changed under the lock of Readers.
     """
 
     __slots__ = (
@@ -72,17 +75,17 @@ class Read:
         self.error: BaseException | None = None
 
 
-class Lane:
-    """Reads that wait, by asker; the askers are in the order of their turns."""
+class FairQueue:
+    """Waiting reads, by asker; the askers are in the order of their turns."""
 
     def __init__(self, max_waiting: int) -> None:
         self.max_waiting = max_waiting
         self.count = 0
-        # No dict: to take the first of thousands from one looks at those taken before.
+        # Not a dict: there, taking the first of thousands skips over all taken before.
         self._waiting: OrderedDict[Hashable, deque[Read]] = OrderedDict()
 
     def push(self, read: Read) -> None:
-        """Raises Busy when too many of this asker's are waiting; the server's own
+        """Raises Busy when too many reads of this asker are waiting; the server's own
         are never too many."""
         queue = self._waiting.get(read.asker)
         if queue is None:
@@ -93,7 +96,7 @@ class Lane:
         self.count += 1
 
     def pop(self) -> Read | None:
-        """The oldest of whose turn it is. They go to the end of the line."""
+        """The oldest read of the next asker, who then goes to the end of the queue."""
         if not self.count:
             return None
         first, queue = self._waiting.popitem(last=False)
@@ -119,35 +122,35 @@ class Lane:
 
 
 class Readers:
-    """Threads with a connection each. `read` and `stop` are for the loop thread.
+    """Threads with one connection each. Call `read` and `stop` on the loop thread.
 
-    judge: is told the error of a read on its thread, and may raise a better one.
-    before_connect: called on its thread before one connects; may raise Busy.
-    on_cost: is told on the loop whom a read was for, and its CPU time in ms.
+    translate: gets the error of a read on its thread, and may raise a better one.
+    before_connect: called on a thread before it connects; may raise Busy. on_cost:
+    called on the loop with the asker of a read and its CPU time in ms.
     """
 
     def __init__(
         self,
         engine: SqliteDatabase,
-        judge: Callable[[BaseException], None],
+        translate: Callable[[BaseException], None],
         *,
         before_connect: Callable[[], None] = lambda: None,
     ) -> None:
         self.engine = engine
-        self.judge = judge
+        self.translate = translate
         self.before_connect = before_connect
         self.on_cost: Callable[[Hashable, float], None] = _ignore
         self.read_count = 0
-        self.unwanted_count = 0  # whose client had gone
+        self.unwanted_count = 0  # whose client was gone
         self.refused_count = 0
         self.connections: list[Any] = []  # raw ones; to be closed after stop()
-        self._short, self._slow = Lane(MAX_WAITING), Lane(MAX_WAITING_SLOW)
+        self._short, self._slow = FairQueue(MAX_WAITING), FairQueue(MAX_WAITING_SLOW)
         self._running: set[Read] = set()
         self._slow_running = 0
         self._idle_count = 0
         self._threads: list[threading.Thread] = []
         self._is_stopping = False
-        # Guards all of the above but the counts. Held for microseconds.
+        # Guards all of the above except the counts. Held for microseconds.
         self._changed = threading.Condition(threading.Lock())
 
     @property
@@ -161,7 +164,7 @@ class Readers:
     async def read(
         self, run: Callable[..., Any], args: tuple[Any, ...], *, is_slow: bool = False
     ) -> Any:
-        """Its result. Raises what it raises, or Busy. Cancel it to end it."""
+        """The result. Raises what `run` raises, or Busy. Cancel it to end the read."""
         read = Read(run, args, is_slow)
         try:
             self._submit(read)
@@ -175,7 +178,7 @@ class Readers:
             raise
 
     async def stop(self) -> None:
-        """Refuse what waits, end what runs, then the threads."""
+        """Refuse waiting reads, interrupt running ones, then end the threads."""
         with self._changed:
             self._is_stopping = True
             waiting = self._short.drain() + self._slow.drain()
@@ -198,14 +201,14 @@ class Readers:
 
     # --- The loop thread -------------------------------------------------------------
 
-    def _lane(self, read: Read) -> Lane:
+    def _queue_of(self, read: Read) -> FairQueue:
         return self._slow if read.is_slow else self._short
 
     def _submit(self, read: Read) -> None:
         with self._changed:
             if self._is_stopping:
                 raise errors.Busy()
-            self._lane(read).push(read)
+            self._queue_of(read).push(read)
             self._changed.notify()
             is_short_of_threads = self.waiting_count > self._idle_count
             if is_short_of_threads and len(self._threads) < READER_COUNT:
@@ -230,7 +233,7 @@ class Readers:
         self.unwanted_count += 1
         read.is_unwanted = True
         with self._changed:
-            if self._lane(read).remove(read):
+            if self._queue_of(read).remove(read):
                 return
         self._end(read)
 
@@ -281,7 +284,7 @@ class Readers:
         return None
 
     def _next(self) -> Read | None:
-        """A slow one first, where it may run: short ones have a thread for sure."""
+        """A slow one first, if it may run: short ones always have a thread."""
         if self._slow.count and self._slow_running < SLOW_COUNT:
             return self._slow.pop()
         return self._short.pop()
@@ -295,25 +298,34 @@ class Readers:
                 with self._snapshot(read):
                     read.result = read.run(*read.args)
         except BaseException as error:
-            read.error = self._judged(error)
+            read.error = self._translated(error)
         read.cpu_s = time.thread_time() - began_s
 
-    def _judged(self, error: BaseException) -> BaseException:
+    def _translated(self, error: BaseException) -> BaseException:
         try:
-            self.judge(error)
+            self.translate(error)
         except Exception as better:
             return better
         return error
 
     def _connect(self) -> None:
-        self.before_connect()
-        self.engine.connect()
+        """While another connection opens the file, SQLite refuses at once to look at
+        its journal, whatever the busy timeout: so it is asked again."""
+        until_s = time.monotonic() + CONNECT_S
+        while self.engine.is_closed():
+            self.before_connect()
+            try:
+                self.engine.connect()
+            except DatabaseError as error:
+                if not faults.is_locked(error) or time.monotonic() > until_s:
+                    raise
+                time.sleep(CONNECT_AGAIN_S)
         self.connections.append(self.engine.connection())
         self.engine.execute_sql("PRAGMA query_only = 1")
 
     @contextlib.contextmanager
     def _snapshot(self, read: Read) -> Iterator[None]:
-        """One transaction, which can be interrupted but for its first and last word."""
+        """One transaction, which can be interrupted except during BEGIN and COMMIT."""
         connection = self.engine.connection()
         self.engine.execute_sql("BEGIN")
         self._let_interrupt(read, connection)
@@ -331,4 +343,4 @@ class Readers:
 
 
 def _ignore(asker: Hashable, cpu_ms: float) -> None:
-    """Nobody counts."""
+    """The default: nobody counts."""

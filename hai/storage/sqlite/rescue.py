@@ -1,13 +1,13 @@
-"""A file was lost under the running server: what is open is copied before it ends.
+"""A file was lost while the server was running: what is open is copied before it ends.
 
 The writer's connection still has the whole database, so a backup is taken from it,
-checked, and given a name in the data folder: where that is now, if it was moved, or
-made anew, if it was removed. Then either the database is whole again by itself (only
-the log had lost its name: it is written back), or a note is left beside it, with
-which no Hai starts on what would be older: `restore` takes it away.
+checked, and saved in the data folder: wherever that is now if it was moved, or created
+again if it was deleted. Then either the database is complete again (only the log had
+lost its name: it is checkpointed), or a note is left beside it, so that no Hai starts
+on older data: `restore` removes the note.
 
-Where the copy cannot be written Hai stays, refuses all writes and tries it again: what
-is in a file without a name ends with the process.
+If the copy cannot be written Hai keeps running, refuses all writes and tries again: the
+contents of a file without a name are lost when the process ends.
 """
 
 import contextlib
@@ -36,8 +36,8 @@ UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """What became of an attempt. path: None when there is no file."""
+class RescueCopy:
+    """The result of an attempt. path: None when there is no file."""
 
     path: Path | None
     problem: str | None = None  # why there is none, or what is wrong with it
@@ -53,10 +53,10 @@ def end(
     is_over: threading.Event,
     tell: Any,
 ) -> None:
-    """Copy what is still open, say how to go on, leave the files fit for that.
+    """Copy what is still open, say how to continue, and leave the files ready for that.
 
-    loss: in words. acked_rev: the copy must know it. is_over: do not wait any more.
-    tell: takes the line for the log. (writer thread; in no transaction)
+    loss: in words. acked_rev: the copy must contain it. is_over: stop waiting. tell:
+    receives the line for the log. (writer thread; in no transaction)
     """
     lost = f"{loss} while Hai served, so it stops"
     copy = _copy(files, connection, acked_rev)
@@ -67,11 +67,11 @@ def end(
         )
         while not copy.is_final and not is_over.wait(RETRY_S):
             copy = _copy(files, connection, acked_rev)
-    tell(f"{lost}; {_way_on(files, connection, loss, copy)}")
+    tell(f"{lost}; {_next_steps(files, connection, loss, copy)}")
 
 
-def _way_on(files: OpenFiles, connection: Any, loss: str, copy: Copy) -> str:
-    """Leave the files fit for the next start, and say how to come to it."""
+def _next_steps(files: OpenFiles, connection: Any, loss: str, copy: RescueCopy) -> str:
+    """Leave the files ready for the next start, and say how to get there."""
     is_whole = copy.path is not None and not copy.problem
     kept = f"all that was acked is in {copy.path}"
     if is_whole and files.is_moved and not files.path.parent.exists():
@@ -91,9 +91,9 @@ def _way_on(files: OpenFiles, connection: Any, loss: str, copy: Copy) -> str:
     return text
 
 
-def _copy(files: OpenFiles, connection: Any, acked_rev: int) -> Copy:
-    """Into the first folder that takes it."""
-    copy = Copy(None, "there is no folder")
+def _copy(files: OpenFiles, connection: Any, acked_rev: int) -> RescueCopy:
+    """Into the first folder that accepts it."""
+    copy = RescueCopy(None, "there is no folder")
     for folder in _folders(files):
         copy = _copy_to(folder, connection, acked_rev)
         if copy.path or copy.is_final:
@@ -102,7 +102,7 @@ def _copy(files: OpenFiles, connection: Any, acked_rev: int) -> Copy:
 
 
 def _folders(files: OpenFiles) -> Iterator[Path]:
-    """Where the opened folder is now, else where it was, made anew if need be."""
+    """Where the opened folder is now, else where it was, created if necessary."""
     parent = files.path.parent
     folder = files.folder
     if folder:
@@ -113,7 +113,7 @@ def _folders(files: OpenFiles) -> Iterator[Path]:
         yield parent
 
 
-def _copy_to(folder: Path, connection: Any, acked_rev: int) -> Copy:
+def _copy_to(folder: Path, connection: Any, acked_rev: int) -> RescueCopy:
     name = f"{PREFIX}{time.strftime(backup.TIME)}.db"
     target = backup.free_name(folder / name)
     try:
@@ -125,14 +125,14 @@ def _copy_to(folder: Path, connection: Any, acked_rev: int) -> Copy:
     except sqlite3.Error as error:
         code = faults.code_of(error)
         is_source = code in UNREADABLE or code & faults.KIND in faults.FATAL_KINDS
-        return Copy(None, str(error), is_source)
+        return RescueCopy(None, str(error), is_source)
     except OSError as error:
-        return Copy(None, f"{folder}: {error.strerror}", is_final=False)
-    return Copy(target, problems[0] if problems else None)
+        return RescueCopy(None, f"{folder}: {error.strerror}", is_final=False)
+    return RescueCopy(target, problems[0] if problems else None)
 
 
 def _read_into(part: Path, connection: Any) -> None:
-    # Of a log that was cut the connection still has what it wrote last: keep that.
+    # Of a truncated log the connection still has the last pages cached: keep them.
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     with contextlib.closing(sqlite3.connect(part)) as other:
         other.execute("PRAGMA synchronous = off")  # synced once, when it is whole
@@ -140,12 +140,12 @@ def _read_into(part: Path, connection: Any) -> None:
 
 
 def _missing(part: Path, acked_rev: int) -> list[str]:
-    found = backup.life_of(part, "ro").rev
+    found = backup.lineage_of(part, "ro").rev
     return [] if found >= acked_rev else [f"it ends at rev {found} of {acked_rev}"]
 
 
 def _is_whole_again(files: OpenFiles, connection: Any) -> bool:
-    """Write the log back, if the database itself is in its place and whole."""
+    """Checkpoint, if the database itself is at its path and complete."""
     if not files.is_whole:
         return False
     try:
@@ -160,7 +160,7 @@ def _is_whole_again(files: OpenFiles, connection: Any) -> bool:
 
 
 def _set_log_aside(files: OpenFiles) -> None:
-    """Our log would be poison for another database with our database's name."""
+    """Our log would corrupt another database that has our database's name."""
     if files.log.is_in_place and not files.database.is_in_place:
         _set_aside(files.log.path)
 
@@ -170,8 +170,8 @@ def _set_aside(path: str) -> None:
         os.rename(path, backup.free_name(Path(f"{path}.{time.strftime(backup.TIME)}")))
 
 
-def _leave_note(files: OpenFiles, copy: Copy, text: str) -> None:
-    """Where the next Hai looks, and beside the copy where that would start, too."""
+def _leave_note(files: OpenFiles, copy: RescueCopy, text: str) -> None:
+    """Where the next Hai looks, and beside the copy if one might start there too."""
     folders = {files.path.parent}
     if copy.path and not files.is_moved:
         folders.add(copy.path.parent)

@@ -1,9 +1,9 @@
-"""A few MiB of disk, kept so that people can sign in when it is full.
+"""A few MiB of disk, reserved so that people can sign in when the disk is full.
 
-The space is held by a file beside the database. When a write meets a full disk,
-sends and pictures are refused, and the file is shortened bit by bit to give its
-room to the small writes (a session, a read marker, a deletion). When it could be
-made whole again there is space, and sends go on, without a restart.
+The space is held by a file beside the database. When a write meets a full disk, sends
+and pictures are refused, and the file is shortened step by step to make room for small
+writes (a session, a read marker, a deletion). Once the file can be restored to its full
+size there is space again, and sends continue without a restart.
 """
 
 import os
@@ -12,9 +12,9 @@ from pathlib import Path
 
 RESERVE_NAME = "hai.reserve"
 RESERVE_BYTES = 4 * 1024 * 1024  # about 500 sign-ins
-STEP_BYTES = 256 * 1024  # given up at a time: others fill the disk meanwhile
-BLOCK_BYTES = 512  # what `st_blocks` counts, whatever the file system's are
-RETRY_S = 1.0  # between looks at whether there is space again
+STEP_BYTES = 256 * 1024  # released at a time: others fill the disk meanwhile
+BLOCK_BYTES = 512  # the unit of `st_blocks`, whatever the file system uses
+RETRY_S = 1.0  # between checks whether there is space again
 
 
 class Reserve:

@@ -1,13 +1,13 @@
-"""Is everything in a database file as it was stored? Finds, never mends.
+"""Is everything in a database file as it was stored? Finds problems, repairs nothing.
 
-SQLite's own check sees neither a flipped bit inside a picture nor an index
-that disagrees with its rows, so each picture is hashed again, the full-text
-index is compared with one made anew, and the rules that rows obey are asked
-for as queries (`RULES`). Works on a connection of its own, in any process.
+SQLite's own check detects neither a flipped bit inside a picture nor an index that
+disagrees with its rows, so each picture is hashed again, the full-text index is
+compared with a new one, and the invariants of the rows are checked by queries
+(`RULES`). Works on a connection of its own, in any process.
 
-A long look would keep the write-ahead log of a serving Hai from being started
-anew; `Patience` breaks it off when the log grows, and it is begun again; what could
-not be looked at in minutes is named in `Counts.missed`.
+A long check would keep the write-ahead log of a running Hai from restarting;
+`CheckRunner` interrupts it when the log grows, and starts it again; checks that could
+not be completed within minutes are named in `Counts.missed`.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ from pathlib import Path
 from hai.storage.sqlite.migrations import MIGRATIONS
 from hai.units import CHUNK_BYTES
 
-LOWEST_PRIORITY = 19  # of `nice`: whoever reads it all lets everybody else go first
-MAX_LINES = 20  # of one rule: the first ones tell what is wrong
-WAL_BYTES = 24 * 1024 * 1024  # a look that lets the log grow beyond is broken off
-LOOK_EVERY_S = 0.1
-PAUSES_S = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)  # between tries: it may get quieter
+LOWEST_PRIORITY = 19  # for `nice`: reading everything can wait for everybody else
+MAX_LINES = 20  # per rule: the first ones show what is wrong
+WAL_BYTES = 24 * 1024 * 1024  # a check during which the log grows larger is stopped
+WATCH_EVERY_S = 0.1
+PAUSES_S = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)  # between attempts: the load may drop
 
 # What must hold, and a query for the ids of the rows where it does not.
 RULES = (
@@ -222,7 +222,7 @@ CREATE VIRTUAL TABLE temp.fresh_words USING fts5vocab(temp, fresh, instance);
 
 @dataclass
 class Counts:
-    """What was looked at, and the names of the looks that could not be taken."""
+    """What was checked, and the names of the checks that could not be completed."""
 
     users: int = 0
     rooms: int = 0
@@ -232,15 +232,15 @@ class Counts:
     missed: list[str] = field(default_factory=list)
 
 
-Look = Callable[[sqlite3.Connection], Iterator[str]]
-Rest = Callable[[float], None]  # is told how long the last piece of work took
+Check = Callable[[sqlite3.Connection], Iterator[str]]
+Pause = Callable[[float], None]  # is told how long the last piece of work took
 
 
 def open_file(path: Path, mode: str = "rw") -> sqlite3.Connection:
-    """A connection for looking, with room for temporary tables.
+    """A connection for checking, with room for temporary tables.
 
-    mode: "rw" when the file may have a write-ahead log; "ro" for a backup, which
-    may be on a medium that cannot be written to. Raises sqlite3.Error.
+    mode: "rw" when the file may have a write-ahead log; "ro" for a backup, which may be
+    on read-only media. Raises sqlite3.Error.
     """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
@@ -249,49 +249,49 @@ def open_file(path: Path, mode: str = "rw") -> sqlite3.Connection:
 
 
 def problems(
-    path: Path, counts: Counts, *, rest: Rest = lambda took_s: None
+    path: Path, counts: Counts, *, pause: Pause = lambda took_s: None
 ) -> Iterator[str]:
-    """Yield one line for each thing that is wrong in the file."""
+    """Yield one line for each problem in the file."""
     try:
         with contextlib.closing(open_file(path)) as db:
             if db.execute("PRAGMA user_version").fetchone()[0] < len(MIGRATIONS):
                 yield f"{path} was written by an older Hai: start this one once first"
                 return
-            patience = Patience(db, path)
-            for look in (_structure, _rules, _index):
-                found = patience.all_of(look)
+            runner = CheckRunner(db, path)
+            for check in (_structure, _rules, _index):
+                found = runner.run(check)
                 if found is None:
-                    counts.missed.append(str(look.__doc__))
+                    counts.missed.append(str(check.__doc__))
                 yield from found or ()
             _count(db, counts)
-            yield from _small_pictures(db, rest)
-            yield from _pictures(db, counts, rest)
+            yield from _small_pictures(db, pause)
+            yield from _pictures(db, counts, pause)
     except sqlite3.Error as error:
         yield f"{path}: {error}"
 
 
-class Patience:
-    """Takes a look in one read transaction, but not while the log grows."""
+class CheckRunner:
+    """Runs a check in one read transaction, but not while the log grows."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self.db = db
         self.wal = path.with_name(path.name + "-wal")
 
-    def all_of(self, look: Look) -> list[str] | None:
-        """What the look found; None: too much is written for so long a look."""
+    def run(self, check: Check) -> list[str] | None:
+        """The problems found; None: too much is being written for so long a check."""
         for pause_s in (*PAUSES_S, 0):
             with contextlib.suppress(InterruptedError):
-                return self._try(look)
+                return self._try(check)
             time.sleep(pause_s)
         return None
 
-    def _try(self, look: Look) -> list[str]:
+    def _try(self, check: Check) -> list[str]:
         is_over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(is_over, self._wal_bytes()))
         watch.start()
         try:
             self.db.execute("BEGIN")
-            return list(look(self.db))
+            return list(check(self.db))
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise InterruptedError from error
@@ -303,7 +303,7 @@ class Patience:
                 self.db.execute("ROLLBACK")
 
     def _watch(self, is_over: threading.Event, before: int) -> None:
-        while not is_over.wait(LOOK_EVERY_S):
+        while not is_over.wait(WATCH_EVERY_S):
             if self._wal_bytes() > max(before, WAL_BYTES):
                 self.db.interrupt()
 
@@ -364,14 +364,14 @@ SMALL_PICTURES = (
 )
 
 
-def _small_pictures(db: sqlite3.Connection, rest: Rest) -> Iterator[str]:
+def _small_pictures(db: sqlite3.Connection, pause: Pause) -> Iterator[str]:
     for name, query in SMALL_PICTURES:
         id_, began_s = 0, time.monotonic()
         while row := db.execute(query, (id_,)).fetchone():
             id_, sha256, content = row
             if hashlib.sha256(content).digest() != sha256:
                 yield f"{name} {id_}: its bytes are not those that were stored"
-            rest(time.monotonic() - began_s)
+            pause(time.monotonic() - began_s)
             began_s = time.monotonic()
 
 
@@ -381,13 +381,13 @@ def _count(db: sqlite3.Connection, counts: Counts) -> None:
         setattr(counts, name, row[0])
 
 
-def _pictures(db: sqlite3.Connection, counts: Counts, rest: Rest) -> Iterator[str]:
-    """Each chunk is read by itself: no transaction is held from one to the next."""
+def _pictures(db: sqlite3.Connection, counts: Counts, pause: Pause) -> Iterator[str]:
+    """Each chunk is read separately: no transaction spans two of them."""
     picture_id = 0
     while row := db.execute(PICTURES, (picture_id,)).fetchone():
         picture_id, byte_count, sha256 = row
         began_s = time.monotonic()
-        problem = _look_at_picture(db, picture_id, byte_count, sha256)
+        problem = _check_picture(db, picture_id, byte_count, sha256)
         is_there = db.execute(
             f"SELECT 1 FROM pictures p WHERE id = ? AND {HAS_BYTES}", (picture_id,)
         ).fetchone()
@@ -395,10 +395,10 @@ def _pictures(db: sqlite3.Connection, counts: Counts, rest: Rest) -> Iterator[st
             yield f"picture {picture_id}: {problem}"
         counts.pictures += 1
         counts.picture_bytes += byte_count
-        rest(time.monotonic() - began_s)
+        pause(time.monotonic() - began_s)
 
 
-def _look_at_picture(
+def _check_picture(
     db: sqlite3.Connection, picture_id: int, byte_count: int, sha256: bytes | None
 ) -> str | None:
     digest, found_bytes, last_chunk_bytes = hashlib.sha256(), 0, CHUNK_BYTES

@@ -1,17 +1,17 @@
-"""The write-ahead log: written back into the database in time, and never long.
+"""The write-ahead log: checkpointed in time, and never long.
 
-SQLite would write it back by itself within a COMMIT, and say nothing of a sync
-that failed there; so its `wal_autocheckpoint` is off and the writer does it after
-a commit, where an error is an error. When that is due is read from the log's index
-(open_files.py): how many pages are in the log, which begins anew under another salt.
+SQLite would checkpoint by itself within a COMMIT, and hide a sync that failed there; so
+`wal_autocheckpoint` is off and the writer checkpoints after a commit, where an error is
+visible. Whether a checkpoint is due is read from the log's index (open_files.py): how
+many pages are in the log, which restarts with a new salt.
 
-The log begins anew only when nobody reads in it. Readers of this process are
-ended when they take too long; for those of another program there is `is_long`:
-what fills the file is refused until they are gone. Promise: 64 MiB at most.
+The log only restarts when nobody is reading from it. Long reads of this process are
+interrupted; for readers in other programs there is `is_long`: writes that grow the file
+are refused until they are gone. Promise: 64 MiB at most.
 
-To write the log back, the database must grow by what is new in it. So while the disk
-has little room it is done early, and on a full disk with what is held in reserve; then
-the log begins anew in the room that it has, and what is deleted needs no more.
+A checkpoint makes the database grow by the pages that are new in the log. So it is done
+early while the disk has little free space, and on a full disk with space from the
+reserve; then the log restarts in the space that it has, and deletions need no more.
 """
 
 import logging
@@ -27,26 +27,26 @@ from hai.units import MIB
 
 logger = logging.getLogger(__name__)
 
-# 16 MiB, not SQLite's 4: the pages that every batch changes are written back a
-# quarter as often (120 us of wall time a hai become 80).
+# 16 MiB instead of SQLite's 4: pages that every batch changes are written to the
+# database a quarter as often (80 us of wall time a hai instead of 120).
 DUE_PAGES = 4096
 LOW_DISK_BYTES = 256 * MIB  # free; another program fills about as much in a second
 LOW_DISK_PAGES = 256  # then it is due; the reserve must do for them and a batch
-AGAIN_PAGES = 1024  # more, when a reader has kept the log from beginning anew
+AGAIN_PAGES = 1024  # more, when a reader has kept the log from restarting
 
-WAITED_FOR_BYTES = 24 * MIB  # beyond it we wait for readers, and batches are small
-LONG_BYTES = 48 * MIB  # beyond it nothing is taken that makes the file grow
-LIMIT_BYTES = 60 * MIB  # beyond it nothing at all; the rest is for what is under way
-WAIT_MS = 500  # for readers that are in it; writers wait meanwhile
+WAITED_FOR_BYTES = 24 * MIB  # above it we wait for readers, and batches are small
+LONG_BYTES = 48 * MIB  # above it writes that make the file grow are refused
+LIMIT_BYTES = 60 * MIB  # above it all are; the rest is for the current batch
+WAIT_MS = 500  # for its readers; writes wait meanwhile
 RETRY_S = 1.0
-TOLD_AT = 3  # tries: a read of ours on a busy machine may outlast one or two
+TOLD_AT = 3  # attempts: on a busy machine a read of ours may outlast one or two
 
 
 class WriteAheadLog:
     """The log of one open database. Writer thread only.
 
-    interrupt_readers: makes this process's long reads end.
-    files: set when they are open.
+    interrupt_readers: interrupts this process's long reads. files: set once they are
+    open.
     """
 
     files: OpenFiles
@@ -59,14 +59,14 @@ class WriteAheadLog:
         self._salt = b""  # of the log that `_due_at` counts in
         self._due_at = DUE_PAGES
         self._low_due_at = LOW_DISK_PAGES  # while the disk has little room
-        self._written_back = 0  # pages of this log, when all of them last were
+        self._checkpointed = 0  # pages of this log, when all last were
         self._tried_at = 0.0
-        self._busy_count = 0  # tries in a row that readers kept from beginning anew
+        self._busy_count = 0  # consecutive attempts that readers prevented
         self._is_told = False
 
     @property
     def byte_count(self) -> int:
-        """Of the file, after the last commit."""
+        """The size of the file after the last commit."""
         return self.files.log_bytes
 
     @property
@@ -81,22 +81,22 @@ class WriteAheadLog:
     def is_at_its_limit(self) -> bool:
         return self.byte_count > LIMIT_BYTES
 
-    def tend(self) -> None:
-        """After a commit: write back what is due.
+    def checkpoint_if_due(self) -> None:
+        """Called after a commit.
 
         Raises DatabaseError when the file cannot be trusted any more.
         """
         if self._is_due():
-            self._write_back("PASSIVE")
+            self._checkpoint("PASSIVE")
         if self.is_waited_for and time.monotonic() - self._tried_at > RETRY_S:
-            self._shorten()
+            self._truncate()
             self.files.measure_log()
 
     def _is_due(self) -> bool:
         salt, page_count = self.files.committed
         if salt != self._salt:
             self._salt, self._due_at = salt, DUE_PAGES
-            self._low_due_at, self._written_back = LOW_DISK_PAGES, 0
+            self._low_due_at, self._checkpointed = LOW_DISK_PAGES, 0
         is_low_due = page_count >= self._low_due_at and self._is_disk_low()
         return is_low_due or page_count >= self._due_at
 
@@ -108,30 +108,30 @@ class WriteAheadLog:
         return disk.f_bavail * disk.f_frsize < LOW_DISK_BYTES
 
     def make_room(self, give_some: Callable[[], bool]) -> bool:
-        """On a full disk: write all of it back, so that it begins anew where it is.
+        """On a full disk: checkpoint all of it, so that it restarts in its own space.
 
-        give_some: gives room to a database that has to grow; False: there is none left.
-        Returns False when there was nothing to write back, or that was not possible.
+        give_some: frees space for a database that has to grow; False: none is left.
+        Returns False when there was nothing to checkpoint, or that was not possible.
         """
         self._is_due()  # looks whether this is another log
-        before = self._written_back
-        while not self._write_back("PASSIVE"):
+        before = self._checkpointed
+        while not self._checkpoint("PASSIVE"):
             if not give_some():
                 return False
-        return self._written_back > before
+        return self._checkpointed > before
 
-    def _shorten(self) -> None:
-        """Begin the log anew with an empty file, as soon as no reader is in it."""
+    def _truncate(self) -> None:
+        """Restart the log with an empty file, once nobody is reading from it."""
         self._tried_at = time.monotonic()
         self.interrupt_readers()
         before = self.engine.execute_sql("PRAGMA busy_timeout").fetchone()[0]
         self.engine.execute_sql(f"PRAGMA busy_timeout = {WAIT_MS}")
         try:
-            self._write_back("TRUNCATE")
+            self._checkpoint("TRUNCATE")
         finally:
             self.engine.execute_sql(f"PRAGMA busy_timeout = {before}")
 
-    def _write_back(self, how: str) -> bool:
+    def _checkpoint(self, how: str) -> bool:
         """False: the disk is full."""
         try:
             row = self.engine.execute_sql(f"PRAGMA wal_checkpoint({how})").fetchone()
@@ -144,11 +144,11 @@ class WriteAheadLog:
                 return False
             self._tell(str(error))
             return True
-        is_busy, page_count, written_back = row
+        is_busy, page_count, checkpointed = row
         self._due_at = page_count + AGAIN_PAGES
         self._low_due_at = page_count + LOW_DISK_PAGES
-        if not is_busy and page_count == written_back:
-            self._written_back = page_count
+        if not is_busy and page_count == checkpointed:
+            self._checkpointed = page_count
         if how == "TRUNCATE":
             self._busy_count = self._busy_count + 1 if is_busy else 0
             if self._busy_count >= TOLD_AT:

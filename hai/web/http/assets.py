@@ -1,10 +1,9 @@
 """The page's own files: hashed addresses, one style sheet, the import map.
 
-Everything below `static/` is read once, at the start, and kept in memory with its
-gzip form, some 200 KiB in all. A hashed address (`app.1f3a9c2e.js`) may be cached
-for ever; the plain one is asked for again each time. Nothing is built: scripts are
-served as they are written, style sheets are joined in layer order. It does not know
-what a page holds.
+Everything below `static/` is read once, at the start, and kept in memory gzipped, about
+200 KiB in total. A hashed address (`app.1f3a9c2e.js`) may be cached forever; the plain
+one is revalidated each time. There is no build: scripts are served as written, style
+sheets are concatenated in layer order. It does not know what a page contains.
 """
 
 import base64
@@ -26,7 +25,7 @@ from hai.web.http import headers
 PACKAGE = Path(__file__).resolve().parents[2]
 
 TYPES = {
-    ".js": "text/javascript",  # modules are UTF-8, whatever one says
+    ".js": "text/javascript",  # modules are always UTF-8
     ".mjs": "text/javascript",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -54,7 +53,7 @@ VENDOR = {
     "socket.io-client": "vendor/socket.io-client/socket.io.esm.min.js",
     "dropzone": "vendor/dropzone/dropzone.mjs",
 }
-# Fetched when first needed: not worth a visitor's first 100 KiB.
+# Fetched when first needed, to keep the first page below 100 KiB.
 LATE_CONTROLLERS = (
     *("ask", "avatar", "copy", "describe", "eliza"),
     *("lightbox", "lightbox_film", "lightbox_stage", "palette"),
@@ -77,15 +76,17 @@ LATE = {
     "#net/upload_sweep",
 }
 
-# Comments are for who reads the files here: of a first page they are a tenth. A comment
-# begins its line or follows the end of a statement, and its lines stay, so that a
-# browser counts as an editor does.
+# Comments are removed: they are a tenth of the first page. A comment begins its line or
+# follows the end of a statement, and its line breaks stay, so that line numbers in a
+# browser are those of the source.
 COMMENTS = re.compile(
     r"^[ \t]*(?://[^\n]*|/\*.*?\*/)|(?<=[;,{(\[}]) // [^\n]*", re.MULTILINE | re.DOTALL
 )
-OURS = ("js/", "css/")  # those of others keep their licences
+OURS = ("js/", "css/")  # other authors' files keep their licences
 
-FOREVER = "max-age=31536000, immutable"  # of fifty small files: no word too many
+FOREVER = (
+    "max-age=31536000, immutable"  # as short as possible: there are fifty small files
+)
 PLAIN_NAMES = {
     "favicon.ico": "icons/icon-32.png",
     "manifest.webmanifest": "manifest.webmanifest",
@@ -109,7 +110,7 @@ def _served(name: str, body: bytes) -> bytes:
 
 
 class Asset:
-    """One file as it is served. name: below `static/`."""
+    """One file as served. name: its path below `static/`."""
 
     __slots__ = ("digest", "is_zipped", "kept", "name")
 
@@ -170,7 +171,7 @@ class Assets:
 
     @cached_property
     def modules(self) -> dict[str, str]:
-        """Import name -> address. A vendor file that is not there is left out."""
+        """Import name -> address. Missing vendor files are left out."""
         names = {
             f"#{folder}/{Path(name).stem}": name
             for folder in FOLDERS
@@ -201,7 +202,7 @@ class Assets:
 
 @cache
 def own_assets() -> Assets:
-    """Hai's own, compressed once in a process, however many servers it runs."""
+    """Hai's own, compressed once per process, however many servers it runs."""
     return Assets()
 
 
@@ -241,7 +242,7 @@ class AssetHandler(RequestHandler):
         return None  # set above, from the file's own hash
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """With a code, like any error of Hai's."""
+        """With a code, like all errors of Hai."""
         for name, value in headers.SAFE.items():
             self.set_header(name, value)
         self.set_header("Server", "Hai")

@@ -1,9 +1,9 @@
 """What all handlers share: who is asking, and how errors look.
 
-Identity comes from `Authorization: Bearer` or the cookie; a bearer token that
-is not good is refused even where nobody needs to be signed in. Every HaiError
-becomes a page (for `Accept: text/html`) or JSON here, and nowhere else; other
-exceptions are logged and answered with `busy`, never with a traceback.
+Identity comes from `Authorization: Bearer` or the cookie; an invalid bearer token is
+refused even where no sign-in is needed. Every HaiError becomes a page (for `Accept:
+text/html`) or JSON here, and nowhere else; other exceptions are logged and answered
+with `busy`, never with a traceback.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from hai.errors import (
 )
 from hai.ids import MAX_ID
 from hai.storage.database import asker
-from hai.web.http.responses import AnsweringHandler
+from hai.web.http.responses import RespondingHandler
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ COOKIE_DAYS = 400  # as long as browsers allow; the server's own rule is shorter
 BY_STATUS = {error.status: error for error in reversed(all_errors())}
 
 
-class BaseHandler(AnsweringHandler):
-    """Subclasses set `is_public` where nobody needs to be signed in, and `is_costly`
-    where a GET takes more than 5 ms: it counts (core/reading.py)."""
+class BaseHandler(RespondingHandler):
+    """Subclasses set `is_public` if no sign-in is needed, and `is_costly` if a GET
+    takes more than 5 ms and is charged (core/read_budget.py)."""
 
     is_public = False
     is_costly = False
@@ -54,7 +54,7 @@ class BaseHandler(AnsweringHandler):
 
     @property
     def address(self) -> str:
-        """By which strangers are told apart, also behind a proxy."""
+        """Identifies unauthenticated clients, also behind a proxy."""
         peer = self.request.remote_ip or ""
         forwarded_for = self.request.headers.get("X-Forwarded-For", "")
         found = origin.client_address(self.core.config, peer, forwarded_for)
@@ -73,7 +73,7 @@ class BaseHandler(AnsweringHandler):
             asker.set(self.user.user_id if self.identity else self.address)
             self.expect_body()
             if self.is_costly and self.is_question:
-                self.core.reading.admit(self.user.user_id)
+                self.core.read_budget.admit(self.user.user_id)
             await self.admit(*ids)
         except HaiError as error:
             self.refuse(error)
@@ -91,11 +91,11 @@ class BaseHandler(AnsweringHandler):
         return sessions.find(self.core, self.get_cookie(SESSION_COOKIE) or "")
 
     def check_trusted_origin(self, origin: str) -> bool:
-        """Behind a proxy that changes Host, `public_url` says who we are."""
+        """Behind a proxy that changes Host, `public_url` is our origin."""
         return origin == self.core.config.public_url
 
     def _ask_to_sign_in(self) -> None:
-        """Browsers that want a page are led to the form, and back afterwards."""
+        """Browsers that want a page are redirected to the form, and back afterwards."""
         if self.request.method == "GET" and self.wants_page():
             here = quote(str(self.request.uri), safe="/")
             self.redirect(f"{self.reverse_url('sign_in')}?next={here}")
@@ -103,7 +103,7 @@ class BaseHandler(AnsweringHandler):
             self.refuse(Unauthorized())
 
     def take_order(self) -> None:
-        """Whatever changes something counts as an order. Raises RateLimited."""
+        """Every change counts as an order. Raises RateLimited."""
         if not self.application.orders.take(self.user.user_id):
             raise RateLimited()
 
@@ -113,7 +113,9 @@ class BaseHandler(AnsweringHandler):
         return await orders.run(self.core, self.user, name, payload)
 
     async def page(self, template: str, title: str, **names: Any) -> None:
-        """Draw a page with the state that its reader begins with."""
+        """Draw a page with the state that its reader starts with."""
+        if self.identity is not None:
+            self.application.known_places.note(self.identity.user_id, self.address)
         if "state" not in names and self.identity is not None:
             names["state"] = await first_state.for_user(self.core, self.identity)
         self.draw(template, title, **names)
@@ -129,13 +131,13 @@ class BaseHandler(AnsweringHandler):
         self._charge(began_s)
 
     def _charge(self, began_s: float) -> None:
-        """To draw what was costly to read costs as much again."""
+        """Drawing what was costly to read costs as much again."""
         if self.is_costly and self.is_question and self.identity is not None:
             cpu_ms = 1000 * (time.thread_time() - began_s)
-            self.core.reading.charge(self.identity.user_id, cpu_ms)
+            self.core.read_budget.charge(self.identity.user_id, cpu_ms)
 
     def error_names(self, error: HaiError) -> dict[str, Any]:
-        """For a form that is drawn again: what was typed, and what was wrong."""
+        """For a form that is shown again: what was typed, and what was wrong."""
         self.set_status(error.status)
         field = error.details.get("field")
         shown = {"code": error.code, "message": error.message, "field": field}
@@ -169,7 +171,7 @@ class BaseHandler(AnsweringHandler):
         )
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Translate what was raised. Called by Tornado, which cleared the answer."""
+        """Translate an exception. Called by Tornado, which has cleared the response."""
         if status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
         raised = (kwargs.get("exc_info") or (None, None))[1]
@@ -184,13 +186,13 @@ class BaseHandler(AnsweringHandler):
             self.finish()
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Refusals are no news: the access log has their status."""
+        """Refusals are not logged: the access log has their status."""
         if not isinstance(value, HaiError | HTTPError):
             what = f"{self.request.method} {self.shown_path()}"
             logger.error("%s failed", what, exc_info=(typ, value, tb))
 
     def shown_path(self) -> str:
-        """The path as the log may show it: a query or a code may be a secret."""
+        """The path as it may be logged: a query or a code may be a secret."""
         # Tornado refuses a method it does not know before it sets path_kwargs.
         path = self.request.path
         for secret in filter(None, getattr(self, "path_kwargs", {}).values()):
@@ -199,7 +201,7 @@ class BaseHandler(AnsweringHandler):
 
 
 class FormHandler(BaseHandler):
-    """A page with a form. `show` draws it; `submit` does it and goes elsewhere."""
+    """A page with a form. `show` draws it; `submit` handles it and redirects."""
 
     async def show(self, *args: Any, **names: Any) -> None:
         raise NotImplementedError
@@ -211,7 +213,7 @@ class FormHandler(BaseHandler):
         await self.show(*ids, **names)
 
     async def post(self, *ids: Any, **names: Any) -> None:
-        """What is refused is said on the form itself, and what was typed kept."""
+        """Errors are shown on the form itself, and what was typed is kept."""
         try:
             await self.submit(*ids, **names)
         except HaiError as error:
@@ -221,7 +223,7 @@ class FormHandler(BaseHandler):
 
 
 class NotFoundHandler(BaseHandler):
-    """Every URL that the table does not know. Reads no body."""
+    """Every URL that is not in the table. Reads no body."""
 
     SUPPORTED_METHODS = RequestHandler.SUPPORTED_METHODS  # none of them finds anything
     is_public = True

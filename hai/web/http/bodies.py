@@ -1,10 +1,9 @@
 """How a request's body is received: bounded, and refused before it is read.
 
-Every handler of ours streams, so `prepare` runs when the headers are there. A
-request that nobody may make, or whose body is too long, is answered at once
-(connection.py says what then becomes of the body, and of the connection). A body
-that is welcome is collected (at most `max_body_bytes`) and parsed when a handler
-asks for a field.
+Every handler of ours streams, so `prepare` runs as soon as the headers are there. A
+request that is not allowed, or whose body is too long, gets its response at once
+(connection.py decides what happens to the body and the connection then). An accepted
+body is collected (at most `max_body_bytes`) and parsed when a handler asks for a field.
 """
 
 import asyncio
@@ -20,11 +19,11 @@ from hai.web.http.forms import Form
 logger = logging.getLogger(__name__)
 
 FORM_BYTES = 64 * 1024  # forms of ours have a few short fields
-# Of strangers we hold less: a password of 1,024 characters is 12 KiB in a form.
-STRANGERS_FORM_BYTES = 16 * 1024
+# Less for unauthenticated clients: a password of 1,024 characters is 12 KiB in a form.
+UNAUTHENTICATED_FORM_BYTES = 16 * 1024
 MAX_LENGTH_DIGITS = 18  # Python refuses to read numbers of thousands of digits
 CLIENT_GONE = 499  # for the log and the metrics: nginx's number for it
-BODY_TIMEOUT_S = 30.0  # for small bodies; a hostile one may come a byte a second
+BODY_TIMEOUT_S = 30.0  # for small bodies; a hostile one may send a byte a second
 
 
 @stream_request_body
@@ -37,7 +36,9 @@ class BodyHandler(RequestHandler):
         self.body = bytearray()
         self.is_refused = False
         self.is_gone = False  # the client closed the connection
-        self.task: asyncio.Task[Any] | None = None  # that answers; ours from `prepare`
+        self.task: asyncio.Task[Any] | None = (
+            None  # that serves this request; set in `prepare`
+        )
         self.is_cancelled = False
         self._form: Form | None = None
 
@@ -46,14 +47,14 @@ class BodyHandler(RequestHandler):
         return "Transfer-Encoding" in headers or self.content_length() > 0
 
     def content_length(self) -> int:
-        """As announced; 0 when it was not (Tornado refuses malformed ones)."""
+        """As announced; 0 if it was not (Tornado refuses malformed ones)."""
         text = self.request.headers.get("Content-Length", "0")
         if not (text.isascii() and text.isdigit()):
             return 0
         return int(text) if len(text) < MAX_LENGTH_DIGITS else sys.maxsize
 
     def expect_body(self) -> None:
-        """Set the limits for this body. Raises TooLarge when it says it is longer."""
+        """Set the limits for this body. Raises TooLarge if it announces more."""
         connection: Any = self.request.connection
         connection.set_body_timeout(self.body_timeout_s())
         connection.set_max_body_size(self.body_limit())
@@ -76,11 +77,11 @@ class BodyHandler(RequestHandler):
             self.refuse(Busy())
 
     async def body_received(self, chunk: bytes) -> None:
-        """The next bytes of a welcome body. May raise HaiError."""
+        """The next bytes of an accepted body. May raise HaiError."""
         self.body += chunk
 
     def refuse(self, error: HaiError) -> None:
-        """Answer now; what becomes of the body the connection knows."""
+        """Respond now; the connection decides what happens to the body."""
         if self.is_refused or self._finished:
             return
         self.is_refused = True
@@ -92,8 +93,7 @@ class BodyHandler(RequestHandler):
         raise NotImplementedError
 
     def on_connection_close(self) -> None:
-        """What was only asked for is not looked up any more; what was ordered is
-        carried out."""
+        """Reads for this request are cancelled; changes are carried out."""
         self.is_gone = True
         super().on_connection_close()
         if self.is_question and self.task is not None:
@@ -102,11 +102,11 @@ class BodyHandler(RequestHandler):
 
     @property
     def is_question(self) -> bool:
-        """It changes nothing."""
+        """Whether it changes nothing."""
         return self.request.method in ("GET", "HEAD")
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Nobody is there to read what was cancelled: there is nothing to draw."""
+        """Nobody reads the response of a cancelled request: draw nothing."""
         if not self.is_cancelled:
             super().send_error(status_code, **kwargs)
         elif not self._finished:
@@ -115,7 +115,7 @@ class BodyHandler(RequestHandler):
 
     @property
     def form(self) -> Form:
-        """The body as a form or a JSON object. Raises BadRequest when it is neither."""
+        """The body as a form or a JSON object. Raises BadRequest if it is neither."""
         if self._form is None:
             kind = self.request.headers.get("Content-Type", "")
             self._form = Form.parse(kind, bytes(self.body))

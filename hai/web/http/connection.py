@@ -1,13 +1,13 @@
-"""HTTP/1.1 on one connection: strict about how a request is framed, and honest about
-when the connection ends (RFC 9112).
+"""HTTP/1.1 on one connection: strict about request framing, and explicit about when the
+connection ends (RFC 9112).
 
-Tornado's connection reads and writes; this says when it may go on. What a proxy could
-read in another way than we do is refused: a bare LF, a second length, a length beside
-chunks. An answer may come before the body has: a short body is then read and the
-connection goes on, else the answer says `Connection: close`. Whoever has said that
-means it: nothing that comes behind is carried out. Before the end what still comes is
-thrown away for a while, because to close on unread bytes resets the connection, and the
-client may never see why.
+Tornado's connection reads and writes; this class decides whether it may continue.
+Anything that a proxy could parse differently is refused: a bare LF, a second length, a
+length together with chunks. A response may be sent before the body has arrived: a short
+body is then read and the connection continues, otherwise the response says `Connection:
+close`. After that, nothing that follows on the connection is executed. Before closing,
+incoming bytes are read and discarded for a while, because closing with unread bytes
+resets the connection and the client may never see the response.
 """
 
 import asyncio
@@ -41,21 +41,21 @@ from hai.errors import BadRequest, HaiError, TooLarge
 
 logger = logging.getLogger(__name__)
 
-HEAD_END = rb"\r?\n\r?\n"  # also with bare LFs: to refuse them at once, not to wait
-# Of a body that is not wanted: so much is read, and the connection goes on.
+HEAD_END = rb"\r?\n\r?\n"  # also bare LFs, so that they are refused at once
+# An unwanted body up to this size is read, and the connection continues.
 DRAINED_BYTES = 64 * 1024
 DRAIN_S = 5.0
-LINGER_BYTES = 64 * 1024 * 1024  # thrown away before an end; a browser's whole upload
+LINGER_BYTES = 64 * 1024 * 1024  # discarded before closing: a browser's upload
 LINGER_S = 30.0  # in all, and
-SILENT_S = 5.0  # while nothing comes: as nginx does
-LONGEST_S = 24 * 3600.0  # to wait where nobody has set a limit
+SILENT_S = 5.0  # without any bytes, as in nginx
+LONGEST_S = 24 * 3600.0  # where no other limit is set
 NO_HEADERS = HTTPHeaders()
-SINK = memoryview(bytearray(64 * 1024))  # for what nobody reads
+SINK = memoryview(bytearray(64 * 1024))  # for discarded bytes
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def _last_answer(status: int, error: HaiError) -> bytes:
-    """A whole answer where no handler is there to give it."""
+    """A complete response for when there is no handler to send one."""
     body = json.dumps({"error": error.as_dict()})
     head = (
         f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
@@ -73,16 +73,16 @@ LONG_BODY = _last_answer(413, TooLarge())
 LONG_HEAD = _last_answer(431, TooLarge("The headers of this request are too long."))
 
 
-class LongBody(HTTPInputError):
-    """More than this request may bring."""
+class BodyTooLong(HTTPInputError):
+    """More than this request may send."""
 
 
 class _Answered(Exception):
-    """The answer is given, and the rest of the body not wanted."""
+    """The response is sent, and the rest of the body is not wanted."""
 
 
 class Peer(NamedTuple):
-    """Who is at the other end, as Tornado's requests want it."""
+    """The other end of the connection, as Tornado's requests need it."""
 
     remote_ip: str
     protocol: str = "http"
@@ -92,7 +92,8 @@ class Peer(NamedTuple):
 
 
 class Stream(IOStream):
-    """One connection's bytes. `linger` takes over a socket that is to end gently."""
+    """One connection's bytes. `linger` takes over a socket that is to be closed
+    gracefully."""
 
     _is_in_head = False
 
@@ -112,18 +113,18 @@ class Stream(IOStream):
 
     @property
     def has_more(self) -> bool:
-        """Something has come that nobody has read."""
+        """Whether bytes have arrived that nobody has read."""
         return self._read_buffer_size > 0
 
     def close(self, exc_info: Any = False) -> None:
-        """Tornado closes without a word when a line or a head has no end."""
+        """Tornado closes without a response when a line or a head has no end."""
         if isinstance(exc_info, UnsatisfiableReadError):
             self.leave(LONG_HEAD if self._is_in_head else MALFORMED, exc_info)
         else:
             super().close(exc_info)
 
     def leave(self, answer: bytes = b"", exc_info: Any = False) -> None:
-        """Close, but so that what was written arrives, and `answer` behind it."""
+        """Close, but so that what was written arrives, followed by `answer`."""
         if self.closed():
             return
         sock: socket.socket | None = None
@@ -137,7 +138,7 @@ class Stream(IOStream):
 
 
 async def linger(sock: socket.socket) -> None:
-    """Tell the other side that all is said, and throw away what it still sends."""
+    """Send FIN, and discard what the other side still sends."""
     loop, left = asyncio.get_running_loop(), LINGER_BYTES
     try:
         sock.shutdown(socket.SHUT_WR)
@@ -148,7 +149,9 @@ async def linger(sock: socket.socket) -> None:
                 if count == 0:
                     return
                 left -= count
-                await asyncio.sleep(0)  # others' turn: it may come without a pause
+                await asyncio.sleep(
+                    0
+                )  # let others run: bytes may arrive without a pause
     except (OSError, TimeoutError):
         pass
     finally:
@@ -158,8 +161,8 @@ async def linger(sock: socket.socket) -> None:
 def parse_head(data: bytes) -> tuple[RequestStartLine, HTTPHeaders]:
     """The request line and the headers. Raises HTTPInputError.
 
-    Lines end with CRLF: a CR or LF alone is left in a line, where neither may be. Nor
-    may a name begin or end with a space, so lines are not folded.
+    Lines end with CRLF: a single CR or LF would remain within a line, where neither is
+    allowed. A name may not begin or end with a space either, so lines cannot be folded.
     """
     text = data.decode("latin1").removeprefix("\r\n")  # RFC 9112, 2.2
     first, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
@@ -193,12 +196,12 @@ def asks_to_end(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
 
 
 class Connection(HTTP1Connection):
-    """One request and its answer."""
+    """One request and its response."""
 
     stream: Stream
     _length: int | None = 0  # of the body; None: it comes in chunks
     _received_bytes = 0
-    _waits_for_word = False  # the client sends its body when told to go on
+    _expects_continue = False  # the client waits for 100 Continue
     _asks_to_end = False
 
     def __init__(self, *args: Any) -> None:
@@ -219,7 +222,7 @@ class Connection(HTTP1Connection):
             await self._serve(delegate)
         except HTTPInputError as error:
             logger.info("malformed request from %s: %s", self.context, error)
-            self._end_with(LONG_BODY if isinstance(error, LongBody) else MALFORMED)
+            self._end_with(LONG_BODY if isinstance(error, BodyTooLong) else MALFORMED)
         finally:
             self._clear_callbacks()
         return self._goes_on()
@@ -230,7 +233,7 @@ class Connection(HTTP1Connection):
         self._request_start_line, self._request_headers = start_line, headers
         self._asks_to_end = asks_to_end(start_line, headers)
         self._disconnect_on_finish = self._asks_to_end
-        self._waits_for_word = (
+        self._expects_continue = (
             "Expect" in headers
             and headers["Expect"].lower() == "100-continue"
             and start_line.version != "HTTP/1.0"
@@ -249,17 +252,17 @@ class Connection(HTTP1Connection):
     async def _read_head(self) -> bytes:
         seconds = self.params.header_timeout or LONGEST_S
         loop = asyncio.get_running_loop()
-        patience = loop.call_later(seconds, self.stream.close)
+        timer = loop.call_later(seconds, self.stream.close)
         try:
             head: bytes = await self.stream.read_until_regex(
                 HEAD_END, max_bytes=self.params.max_header_size
             )
             return head
         finally:
-            patience.cancel()
+            timer.cancel()
 
     async def _receive(self, delegate: HTTPMessageDelegate) -> bool:
-        """The body, and its end; False when the answer came before that."""
+        """The body, to its end; False if the response was sent before that."""
         try:
             if self._length != 0:
                 await self._receive_body(delegate)
@@ -277,33 +280,33 @@ class Connection(HTTP1Connection):
             self._leave_body()
             seconds = DRAIN_S
         elif (self._length or 0) > self._limit_bytes:
-            raise LongBody("the body is too long")
-        elif self._waits_for_word:
-            self._waits_for_word = False
+            raise BodyTooLong("the body is too long")
+        elif self._expects_continue:
+            self._expects_continue = False
             self.stream.write(CONTINUE)
         loop = asyncio.get_running_loop()
-        patience = loop.call_later(seconds, self._end_with, TIMED_OUT)
+        timer = loop.call_later(seconds, self._end_with, TIMED_OUT)
         try:
             if self._length is None:
                 await self._read_chunked_body(delegate)
             else:
                 await self._read_fixed_body(self._length, delegate)
         finally:
-            patience.cancel()
+            timer.cancel()
 
     async def _deliver_body(self, delegate: HTTPMessageDelegate, data: bytes) -> None:
         if self._write_finished:
             return
         self._received_bytes += len(data)
         if self._received_bytes > self._limit_bytes:
-            raise LongBody("the body is too long")
+            raise BodyTooLong("the body is too long")
         received = delegate.data_received(data)
         if received is not None:
             await received
         self._leave_body()
 
     def _leave_body(self) -> None:
-        """Raises _Answered where all is said and nothing more is to be read."""
+        """Raises _Answered if everything is sent and nothing more is to be read."""
         if self._write_finished and self._disconnect_on_finish:
             raise _Answered
 
@@ -315,12 +318,12 @@ class Connection(HTTP1Connection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> "asyncio.Future[None]":
-        """With `Connection: close` where that is so. Here it is decided, once."""
+        """Adds `Connection: close` if the connection ends. Decided here, once."""
         assert isinstance(start_line, ResponseStartLine)
         ends = self._disconnect_on_finish or self._must_end(start_line, headers)
         if ends:
             self._say_close(headers)
-        self._disconnect_on_finish = False  # or Tornado would say it in its own way
+        self._disconnect_on_finish = False  # or Tornado would add its own header
         written = super().write_headers(start_line, headers, chunk)
         self._disconnect_on_finish = ends
         return written
@@ -330,30 +333,30 @@ class Connection(HTTP1Connection):
         if not self._read_finished and self._is_body_long():
             return True
         if start_line.code >= 400 and "Upgrade" in self._request_headers:
-            return True  # what comes behind it may be of the other protocol
+            return True  # what follows may belong to the other protocol
         return "Connection" in headers and "close" in headers["Connection"].lower()
 
     def _is_body_long(self) -> bool:
-        """Whether to end the connection is better than to wait for all of it."""
+        """Whether closing is better than reading the rest of the body."""
         if self._length == 0:
             return False
-        return self._waits_for_word or (self._length or sys.maxsize) > DRAINED_BYTES
+        return self._expects_continue or (self._length or sys.maxsize) > DRAINED_BYTES
 
     def _say_close(self, headers: HTTPHeaders) -> None:
         said = headers.get("Connection", "")
         if "close" not in said.lower():
             headers["Connection"] = f"{said}, close" if said else "close"
-        # Or Tornado would tell who asked for it by HTTP/1.0 that they may stay.
+        # Or Tornado would answer an HTTP/1.0 client with keep-alive.
         self._request_headers = NO_HEADERS
 
     def finish(self) -> None:
-        """Tornado would end each connection whose body has not been read."""
+        """Tornado would close every connection whose body has not been read."""
         is_read, self._read_finished = self._read_finished, True
         super().finish()
         self._read_finished = is_read
 
     def _finish_request(self, future: "asyncio.Future[None] | None") -> None:
-        """All is written. Who ends the connection is `read_response`, not Tornado."""
+        """Everything is written. `read_response` closes the connection, not Tornado."""
         ends, self._disconnect_on_finish = self._disconnect_on_finish, False
         super()._finish_request(future)
         self._disconnect_on_finish = ends
@@ -377,20 +380,20 @@ class Connection(HTTP1Connection):
         return not self.stream.closed()
 
     def _end(self) -> None:
-        """At once where the client wants it, and nothing more has come."""
+        """At once if the client asked for it and nothing more has arrived."""
         if self._asks_to_end and self._read_finished and not self.stream.has_more:
             self.stream.close()
         else:
             self.stream.leave()
 
     def _end_with(self, answer: bytes) -> None:
-        """It cannot go on; `answer` tells why, unless something was told before."""
+        """It cannot continue; `answer` says why, unless a response was already sent."""
         if self.stream is not None:
             self.stream.leave(b"" if self._response_start_line else answer)
 
 
 class ServerConnection(HTTP1ServerConnection):
-    """Its requests, one after the other."""
+    """A connection's requests, one after another."""
 
     async def _server_request_loop(
         self, delegate: HTTPServerConnectionDelegate

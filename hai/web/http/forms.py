@@ -1,6 +1,6 @@
-"""What a body says: the fields of a form, urlencoded or multipart, or of JSON.
+"""The contents of a body: form fields, urlencoded or multipart, or JSON.
 
-Nothing here knows what the fields mean; core checks every one of them.
+Nothing here knows what the fields mean; core checks all of them.
 """
 
 import json
@@ -30,7 +30,7 @@ class Form:
         return cls(parse_form(content_type, body))
 
     def text(self, name: str) -> str:
-        """A text field; empty when it is not there. Raises BadRequest."""
+        """A text field; empty if it is missing. Raises BadRequest."""
         value = self.fields.get(name, "")
         if not self.is_json and value:
             value = value[-1]
@@ -39,7 +39,7 @@ class Form:
         return value
 
     def typed(self) -> dict[str, str]:
-        """What to show in a form that is drawn again; never passwords."""
+        """What to show in a form that is shown again; never passwords."""
         if self.is_json:
             return {}
         return {n: v[-1] for n, v in self.fields.items() if "password" not in n}
@@ -47,8 +47,8 @@ class Form:
     def payload(self) -> Fields:
         """The fields as an order's payload.
 
-        A form knows only texts: what is named like a number becomes one where
-        it looks like one, `..._ids` a list, and an empty id counts as not given.
+        A form contains only text: fields named like numbers become numbers if they look
+        like them, `..._ids` becomes a list, and an empty id counts as missing.
         """
         if self.is_json:
             return dict(self.fields)
@@ -70,12 +70,12 @@ NUMBERS = frozenset(
 
 
 def _lines(text: str) -> str:
-    """Forms send the end of a line as two characters; a hai has one."""
+    """Forms send a line break as two characters; a hai has one."""
     return text.replace("\r\n", "\n")
 
 
 def _number(text: str) -> Any:
-    """The number, or the text as it was, which core will refuse."""
+    """The number, or the unchanged text, which core will refuse."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
 
 
@@ -94,7 +94,7 @@ def parse_form(content_type: str, body: bytes) -> dict[str, list[str]]:
 
 
 def parse_object(body: bytes) -> Fields:
-    """Raises BadRequest when it is no JSON object, or is nested too deeply."""
+    """Raises BadRequest if it is not a JSON object, or is nested too deeply."""
     try:
         value = json.loads(body)
         if b"\\u" in body:  # half a surrogate pair is no text, and cannot be stored

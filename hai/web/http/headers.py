@@ -1,8 +1,8 @@
-"""The headers that every answer carries, and the policy that every page has.
+"""The headers of every response, and the Content Security Policy of every page.
 
-The policy allows no inline script but those with this page's nonce, no styles
-but ours, no frames, and one Trusted Types policy: what a hostile hai might
-smuggle into a page finds nothing to run it.
+The policy allows no inline script except those with this page's nonce, only our own
+styles, no frames, and one Trusted Types policy: if a malicious hai injects something
+into a page, it cannot run.
 """
 
 import re
@@ -13,18 +13,18 @@ SAFE = {
     "Referrer-Policy": "same-origin",  # room addresses are nobody else's business
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # The microphone is for voices, and asked for when somebody records one.
+    # The microphone is for voices, and requested when somebody records one.
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(),"
     " usb=()",
 }
-# A page shows what only its reader may see, and sockets keep it live from there: a
-# copy in a cache would show, after signing out or on Back, what is no longer so.
+# A page shows private content and is kept up to date by sockets: a cached copy would
+# show outdated or private content after signing out or going back.
 PAGE_CACHING = "no-store"
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 # For bytes that people uploaded: even opened as a page they may do nothing.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-# The browser's own player, opened as a page, asks for the bytes in the page's name.
+# The browser's own player, opened as a page, requests the bytes with its origin.
 PLAYER_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; media-src 'self';"
     " sandbox allow-same-origin"
@@ -54,6 +54,6 @@ def new_nonce() -> str:
 
 
 def page_policy(nonce: str, host: str) -> str:
-    """The policy of one page. Older Safari does not count ws: as 'self'."""
+    """The policy of one page. Older Safari versions do not match ws: with 'self'."""
     sockets = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
     return "; ".join(PAGE_POLICY).format(nonce=nonce, sockets=sockets)

@@ -1,11 +1,11 @@
-"""Accepts connections while there are file descriptors for them, and no longer.
+"""Accepts connections only while there are file descriptors for them.
 
-At the limit Tornado's own accept loop spins: 97 % of a core and 70,000 log lines a
-second. Here the last descriptors are kept for the database and for child processes;
-when the others are used up nothing is accepted until there are some again, new
-connections wait in the kernel's queue, and one line says so.
+At the limit, Tornado's own accept loop spins: 97 % of a core and 70,000 log lines a
+second. Here the last descriptors are reserved for the database and for child processes;
+when the others are used up nothing is accepted until some are free again, new
+connections wait in the kernel's queue, and one line is logged.
 
-Connections are ours (connection.py), and so are those that are on their way out.
+Connections are ours (connection.py), including those that are being closed.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SAY_EVERY_S = 60.0
 
 
 class Listener(HTTPServer):
-    """Tornado's server, which rests when files run out."""
+    """Tornado's server, which pauses when descriptors run out."""
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)
@@ -39,7 +39,7 @@ class Listener(HTTPServer):
         self._lingering: set[asyncio.Task[None]] = set()
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
-        """Tornado makes streams of its own class; nothing was read of this one yet."""
+        """Tornado makes streams of its own class; nothing was read from this one."""
         ours = Stream(
             stream.socket,
             self._linger,
@@ -86,7 +86,7 @@ class Listener(HTTPServer):
             IOLoop.current().call_later(PAUSE_S, self._accept_again, waiting)
 
     def stop(self) -> None:
-        """Also while it rests, when nothing is registered with the loop."""
+        """Also while paused, when nothing is registered with the loop."""
         for handle in self._sockets:
             self._handlers.setdefault(handle, lambda: None)
         super().stop()

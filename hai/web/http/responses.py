@@ -1,7 +1,7 @@
-"""How handlers answer: with a page, with JSON, or by leading on to a page.
+"""How handlers respond: with a page, with JSON, or with a redirect to a page.
 
-Programs say that they want JSON in `Accept`; browsers say that they want
-text/html. Who may see what was decided before.
+Programs request JSON in `Accept`; browsers request text/html. Permissions have been
+checked before.
 """
 
 import gzip
@@ -23,7 +23,7 @@ from hai.web.views.page import UI_METHODS
 
 METHODS = RequestHandler.SUPPORTED_METHODS
 
-# What a page may say on top after a form was done: ?done=KEY.
+# Notices at the top of a page after a form was submitted: ?done=KEY.
 NOTICES = {
     "saved": "Saved.",
     "avatar": "That is you now.",
@@ -44,15 +44,15 @@ GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 GZIP_LEVEL = 5  # 6 to 9 take up to twice as long for 2 % less
 
 
-class AnsweringHandler(BodyHandler):
-    """The answering half of every handler."""
+class RespondingHandler(BodyHandler):
+    """The response half of every handler."""
 
     application: HaiApplication
-    always_json = False  # the API answers programs only
+    always_json = False  # the API is for programs only
     may_compress = True  # pages; see search.py for the one that may not
 
     def __init_subclass__(cls, **settings: Any) -> None:
-        """What a class has no method for is answered 405 before all else is asked."""
+        """Methods that a class does not have are refused with 405 at once."""
         super().__init_subclass__(**settings)
         if "SUPPORTED_METHODS" not in vars(cls):
             cls.SUPPORTED_METHODS = tuple(filter(cls._has, METHODS))
@@ -75,7 +75,7 @@ class AnsweringHandler(BodyHandler):
 
     @property
     def has_secure_cookies(self) -> bool:
-        """Whether people come by https, so that cookies must."""
+        """Whether the site uses https, so that cookies must be secure."""
         return self.core.config.public_url.startswith("https:")
 
     def query(self, name: str) -> str:
@@ -84,7 +84,7 @@ class AnsweringHandler(BodyHandler):
         return values[-1].decode("utf-8", "replace")
 
     def query_id(self, name: str) -> int | None:
-        """An id from the query. Raises BadRequest when it is none."""
+        """An id from the query. Raises BadRequest if it is not one."""
         text = self.query(name)
         if not text:
             return None
@@ -93,12 +93,12 @@ class AnsweringHandler(BodyHandler):
         return int(text)
 
     def wants_json(self) -> bool:
-        """Whether a form is answered with JSON rather than by a redirect."""
+        """Whether a form gets JSON rather than a redirect."""
         accepts_json = "application/json" in self.request.headers.get("Accept", "")
         return self.always_json or accepts_json
 
     def wants_page(self) -> bool:
-        """Whether an error is answered with a page rather than with JSON."""
+        """Whether an error gets a page rather than JSON."""
         accepts_page = "text/html" in self.request.headers.get("Accept", "")
         return accepts_page and not self.always_json
 
@@ -111,15 +111,15 @@ class AnsweringHandler(BodyHandler):
     def done(
         self, path: str, value: Any = None, *, status: int = 200, done: str = ""
     ) -> None:
-        """A form was done: browsers go to `path`, programs get the value."""
+        """After a form: browsers go to `path`, programs get the value."""
         if self.wants_json():
             self.write_json(value or {}, status)
         else:
             self.redirect(f"{path}?done={done}" if done else path, status=303)
 
     def get_template_namespace(self) -> dict[str, Any]:
-        """With what templates may call. Tornado's `ui_methods` would be bound anew
-        for every request, which takes 20 us, also where nothing is drawn."""
+        """Adds what templates may call. Tornado would bind its `ui_methods` again for
+        every request, which takes 20 us even if nothing is drawn."""
         bound = {name: partial(run, self) for name, run in UI_METHODS.items()}
         return super().get_template_namespace() | bound
 
@@ -155,7 +155,7 @@ class AnsweringHandler(BodyHandler):
         self.write(page)
 
     def compute_etag(self) -> str | None:
-        """Pages are not stored, so nobody would ask again with a tag."""
+        """Pages are not stored, so no client would revalidate one."""
         return None
 
     async def head(self, *ids: int, **names: str) -> None:

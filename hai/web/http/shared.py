@@ -1,7 +1,7 @@
-"""What all handlers share in memory: Tornado's application, with more in it.
+"""What all handlers share in memory: Tornado's application, extended.
 
-How often an address tried to sign in, how many uploads a user has under way, tasks that
-outlive their request. Knows no route and no handler: web/application.py does.
+Sign-in attempts per address, uploads in progress per user, tasks that outlive their
+request. Knows no route and no handler: web/application.py does.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tornado.web import Application, RequestHandler
 
 from hai.core.context import Core
+from hai.core.identity.known_places import KnownPlaces
 from hai.core.identity.sessions import Identity
 from hai.core.people import usage
 from hai.core.pictures import avatars, stored
@@ -27,15 +28,15 @@ logger = logging.getLogger(__name__)
 access_log = logging.getLogger("tornado.access")
 
 TRIES = 10  # to sign in at once, of one address
-TRIES_PER_S = 1 / 6  # then one more each 6 s: a few guesses a minute, for ever
-NAME_TRIES = 1_000  # for one name, from all addresses together
-NAME_TRIES_PER_S = 1
+TRIES_PER_S = 1 / 6  # then one every 6 s: a few guesses a minute
+NAME_TRIES = 10  # for one name, from all addresses together
+NAME_TRIES_PER_S = 20 / 3600  # then twenty an hour
 ORDERS = 100  # over HTTP, of one user, at once
 ORDERS_PER_S = 20  # a busy bot; sockets are the way for more
-# What no picture can be made of: a folder of a kind that is not taken, at once.
+# Files that are not pictures: a whole folder of an unsupported type at once.
 REFUSED_UPLOADS = 60
 REFUSED_UPLOADS_PER_S = 1
-FAULTS = {400, 413, 415, 422}  # of the sender; other refusals befall them
+FAULTS = {400, 413, 415, 422}  # caused by the sender
 MAX_UPLOADS = 10  # requests of one user under way: each holds up to 0.4 MiB
 
 
@@ -63,11 +64,12 @@ class HaiApplication(Application):
     ) -> None:
         self.core = core
         self.metrics = metrics
-        self.recent_usage = usage.Recent(core)
+        self.usage_totals = usage.CachedTotals(core)
         self.assets = assets
         is_on = core.config.rate_limits
         self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)
         self.name_tries = Buckets(NAME_TRIES_PER_S, NAME_TRIES, is_on=is_on)
+        self.known_places = KnownPlaces()
         self.orders = Buckets(ORDERS_PER_S, ORDERS, is_on=is_on)
         self.refused_uploads = Buckets(
             REFUSED_UPLOADS_PER_S, REFUSED_UPLOADS, is_on=is_on
@@ -81,8 +83,8 @@ class HaiApplication(Application):
         super().__init__(rules, None, None, **settings)
 
     def begin_upload(self, user_id: int) -> None:
-        """Raises RateLimited when this user has too many under way, or when too
-        many of theirs were refused just now: each counts as one until it ends well."""
+        """Raises RateLimited when this user has too many in progress, or when too many
+        of theirs were refused recently: each counts as refused until it ends well."""
         if self.uploads[user_id] >= MAX_UPLOADS:
             raise RateLimited("Too many uploads at once.")
         if not self.refused_uploads.take(user_id):
@@ -90,7 +92,7 @@ class HaiApplication(Application):
         self.uploads[user_id] += 1
 
     def end_upload(self, user_id: int, status: int) -> None:
-        """status: what was answered."""
+        """status: of the response."""
         if status not in FAULTS:
             self.refused_uploads.give_back(user_id)
         self.uploads[user_id] -= 1
@@ -98,20 +100,20 @@ class HaiApplication(Application):
             del self.uploads[user_id]
 
     def _end_uploads(self, event: SessionEnded) -> None:
-        """Whose session has ended brings nothing more, though a body take days."""
+        """When a session has ended its uploads stop, however long they would take."""
         for handler in list(self.receiving.values()):
             if handler.user.session_id == event.session_id:
                 handler.hang_up()
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Let it go on after its request, as work of the server's own; `close` waits
+        """Let it continue after its request, as the server's own work; `close` waits
         for it."""
         task = asyncio.create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._forget)
 
     def sweep_soon(self) -> None:
-        """Discarded pictures: their bytes go, one sweep after the other."""
+        """Delete the bytes of discarded pictures, one sweep after another."""
         self.in_background(self._sweep())
 
     async def _sweep(self) -> None:
@@ -130,7 +132,7 @@ class HaiApplication(Application):
             logger.error("work after a request failed", exc_info=task.exception())
 
     def log_request(self, handler: RequestHandler) -> None:
-        """One line per request, without what may be a secret in its URL."""
+        """One line per request, without secrets in its URL."""
         status, request = handler.get_status(), handler.request
         self.metrics.count("hai_http_requests_total", str(status))
         self.metrics.count("hai_http_request_seconds_total", by=request.request_time())

@@ -1,7 +1,7 @@
-"""The templates, compiled when first drawn, and the memory that this took given back.
+"""The templates, compiled when first drawn, and the memory for that returned.
 
-Compiling takes several MiB for a moment; the allocator would keep what the process
-never needs again: 6 MiB of 45 on a small machine, after the first page.
+Compiling takes several MiB for a moment, which the allocator would keep although the
+process never needs them again: 6 MiB of 45 on a small machine, after the first page.
 """
 
 import ctypes
@@ -15,10 +15,10 @@ _libc = ctypes.CDLL(None)
 
 
 class Templates(Loader):
-    """Tornado's own loader. Beyond it: memory is given back."""
+    """Tornado's own loader, which also returns memory."""
 
     def load(self, name: str, parent_path: str | None = None) -> Template:
-        """The template, from memory but for the first time."""
+        """The template, compiled only the first time."""
         known = len(self.templates)
         template = super().load(name, parent_path)
         is_outermost = parent_path is None
@@ -29,14 +29,14 @@ class Templates(Loader):
 
 @cache
 def own_templates() -> Templates:
-    """Hai's own, compiled once in a process, however many servers it runs."""
+    """Hai's own, compiled once per process, however many servers it runs."""
     return Templates(str(find_folder("templates")))
 
 
 def give_back() -> None:
-    """Return freed memory to the machine, where its C library can: glibc's.
+    """Return freed memory to the system, if the C library can (glibc).
 
-    A few ms, so never while people wait for more than a first page.
+    Takes a few ms, so it runs only after a template was compiled.
     """
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)

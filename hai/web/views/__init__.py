@@ -1,5 +1,5 @@
-"""What templates are given: plain values made from what core returns, by subject.
+"""What templates receive: plain values made from what core returns, by subject.
 
-Nothing here reads a request or asks core for anything. page.py lists all that a
+Nothing here reads a request or asks core for anything. page.py lists everything that a
 template may call.
 """

@@ -1,11 +1,11 @@
-"""How up to ten pictures of one hai lie together: rows of equal height, in their order.
+"""The layout of up to ten pictures in one hai: rows of equal height, in order.
 
-An album is `WIDTH_PX` wide, of `COLUMNS` columns; each picture becomes a tile that
-spans some of them. Of all ways to break the pictures into rows the one is taken whose
-rows are nearest to a good height with the least cut off. Tiles have fixed shapes before
-a byte of a picture has come, so nothing moves later. `static/js/lib/album.js` lays
-out the same: both are held to tests/js/albums.json, and use no arithmetic that could
-differ.
+An album is `WIDTH_PX` wide and has `COLUMNS` columns; each picture becomes a tile that
+spans some of them. Of all ways to break the pictures into rows, the one is chosen whose
+rows are closest to a good height with the least cropping. Tiles have fixed shapes
+before any picture has loaded, so nothing moves later. `static/js/lib/album.js` computes
+the same layout: both are tested against tests/js/albums.json, and use only arithmetic
+that gives equal results.
 """
 
 import math
@@ -15,12 +15,16 @@ from functools import lru_cache
 
 WIDTH_PX, GAP_PX, COLUMNS = 608, 4, 48
 GOOD_PX, LOWEST_PX, HIGHEST_PX = 230, 96, 420  # heights of a row
-ALBUM_PX = 520  # higher ones push the talk away
+ALBUM_PX = 520  # taller ones push the conversation out of view
 MOST_IN_ROW = 4
-TALL, WIDE, WIDEST = 0.55, 3.0, 6.0  # beyond these shapes a tile cuts; WIDEST: alone
-CUT_WEIGHT = 2  # what is cut off is worse than a row too low or too high
-TALL_ALONE = 0.45  # a narrower one, like a screenshot, could not be seen
-LEAST_PX = 72  # a smaller one could not be pressed
+TALL, WIDE, WIDEST = (
+    0.55,
+    3.0,
+    6.0,
+)  # aspect ratios beyond which a tile is cropped; WIDEST: alone
+CUT_WEIGHT = 2  # cropping is worse than a row too low or too high
+TALL_ALONE = 0.45  # narrower ones, like screenshots, would be illegible
+LEAST_PX = 72  # smaller ones are hard to tap
 PORTRAIT, LANDSCAPE = 0.9, 1.1
 
 Size = tuple[int, int]
@@ -29,8 +33,8 @@ Judged = dict[tuple[int, int], tuple[float, float]]  # (start, count) -> cost, h
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Where one picture lies. span: columns, 0 when it is alone; rows: 1 or 2;
-    width, height: its shape in CSS pixels, on a screen that has room for it."""
+    """The place of one picture. span: columns, 0 when it is alone; rows: 1 or 2; width,
+    height: in CSS pixels, on a screen that is wide enough."""
 
     span: int
     rows: int
@@ -40,7 +44,7 @@ class Tile:
 
 @lru_cache(maxsize=2048)
 def album(sizes: tuple[Size, ...]) -> tuple[Tile, ...]:
-    """A tile for each picture of these sizes. 1 ms for ten, then kept."""
+    """A tile for each picture of these sizes. 1 ms for ten, then cached."""
     if not sizes:
         return ()
     if len(sizes) == 1:
@@ -50,7 +54,7 @@ def album(sizes: tuple[Size, ...]) -> tuple[Tile, ...]:
 
 
 def alone(width: int, height: int) -> Tile:
-    """Its own shape, within the column; what is very tall shows its top."""
+    """Its own shape, within the column; a very tall one shows its top."""
     shown_height = min(height or 1, (width or 1) / TALL_ALONE)
     scale = min(1, WIDTH_PX / (width or 1), HIGHEST_PX / shown_height)
     box = [max(LEAST_PX, _round(side * scale)) for side in (width, shown_height)]
@@ -96,7 +100,7 @@ def _ways(count: int) -> list[tuple[int, ...]]:
 
 
 def _shown(shapes: tuple[float, ...]) -> tuple[float, ...]:
-    """The shapes in a row, without what is beyond measure."""
+    """The shapes in a row, limited to what is shown uncropped."""
     widest = WIDEST if len(shapes) == 1 else WIDE
     return tuple(_clamp(shape, TALL, widest) for shape in shapes)
 

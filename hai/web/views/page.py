@@ -1,11 +1,11 @@
-"""What every template may call (`UI_METHODS`), and the words around a page."""
+"""What every template may call (`UI_METHODS`), and texts around a page."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from hai.core.audit import DEEDS
+from hai.core.audit import ACTION_WORDS
 from hai.core.quotas import size_words
 from hai.web.views.hais import (
     blank_hai_view,
@@ -26,9 +26,9 @@ from hai.web.views.pictures import accepted_types, blank_picture_view, max_bytes
 from hai.web.views.rooms import (
     blank_room_view,
     keeping_choices,
-    leave_question,
+    leave_confirmation,
     member_words,
-    remove_question,
+    remove_confirmation,
     room_groups,
     room_view,
     topic_words,
@@ -46,11 +46,11 @@ from hai.web.views.words import count_words, days_words, plural
 Dict = Mapping[str, Any]
 
 
-def deed_words(handler: Any, deed: Dict) -> str:
+def audit_words(handler: Any, record: Dict) -> str:
     """What was done, without by whom."""
-    user = deed.get("user", "somebody")
-    words: str = DEEDS.get(deed["name"], "did something")
-    return words.format(user=user, what=deed.get("details", ""))
+    user = record.get("user", "somebody")
+    words: str = ACTION_WORDS.get(record["name"], "did something")
+    return words.format(user=user, what=record.get("details", ""))
 
 
 def page_json(handler: Any, **values: Any) -> str:
@@ -63,7 +63,7 @@ def path_to(handler: Any, path: str, **query: Any) -> str:
     return f"{quote(path)}?{urlencode(query)}" if query else quote(path)
 
 
-# What stands in a User-Agent, the more telling first.
+# What a User-Agent contains, the most specific first.
 BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
 BROWSERS |= {"Safari": "Safari", "curl": "curl"}
 SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android"}
@@ -79,7 +79,7 @@ def browser_words(handler: Any, user_agent: str | None) -> str:
 
 
 def _method(function: Any) -> Any:
-    """A plain function as Tornado's ui method, which is handed the handler first."""
+    """A plain function as a Tornado UI method, which gets the handler first."""
     return lambda handler, *args: function(*args)
 
 
@@ -99,7 +99,7 @@ UI_METHODS = {
         member_words,
         keeping_choices,
         topic_words,
-        deed_words,
+        audit_words,
         page_json,
         path_to,
         browser_words,
@@ -121,8 +121,8 @@ UI_METHODS = {
         words_of,
         plural,
         count_words,
-        leave_question,
-        remove_question,
+        leave_confirmation,
+        remove_confirmation,
         size_words,
         days_words,
         age_words,

@@ -11,7 +11,7 @@ HUES = 8
 
 
 def letter(name: str) -> str:
-    """What an avatar shows: the first letter or figure, else the first sign."""
+    """What an avatar shows: the first letter or digit, else the first character."""
     name = unicodedata.normalize("NFC", name.strip())
     for sign in name:
         if sign.isalnum():
@@ -25,7 +25,7 @@ def hue(id_: int | str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AvatarView:
-    """What stands for somebody: their picture or a letter; for a room, its letter."""
+    """What represents somebody: a picture or a letter; for a room, its letter."""
 
     letter: str
     hue: int
@@ -41,7 +41,7 @@ def user_avatar(user: Dict) -> AvatarView:
 
 
 def present_avatar(user: Dict) -> AvatarView:
-    """With the dot that says whether they are here."""
+    """With the dot that shows whether they are online."""
     return replace(user_avatar(user), presence=user.get("presence", "offline"))
 
 
@@ -54,7 +54,7 @@ NOBODY = AvatarView("", 0)
 
 
 def user_of(hai: Dict, users: dict[int, Dict]) -> Dict:
-    """Who sent it, as well as one knows."""
+    """The sender, as far as known."""
     user_id = hai["user_id"]
     return users.get(user_id, UNKNOWN | {"id": user_id})
 

@@ -1,4 +1,4 @@
-"""Pictures, videos and voices as templates draw them: which file, how large."""
+"""Pictures, videos and voices as templates draw them: which file, and how large."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from hai.web.views.albums import Tile, album
 
 Dict = Mapping[str, Any]
 
-LIGHT_BYTES = 300 * 1024  # an original that a dense screen may have at once
+LIGHT_BYTES = 300 * 1024  # an original that high-density screens load at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class PictureView:
     id: int | str
     url: str
     sources: "PictureSources"
-    words: str  # its alt, or what can be said of it without
+    words: str  # its alt, or a substitute for it
     tile: Tile
     blur: str = ""
     is_animated: bool = False
@@ -32,7 +32,7 @@ class PictureView:
 
 @dataclass(frozen=True, slots=True)
 class PictureSources:
-    """The attributes of its <img>, and the srcset for those who want stillness."""
+    """The attributes of its <img>, and a still for users who prefer reduced motion."""
 
     src: str
     srcset: str = ""
@@ -42,7 +42,7 @@ class PictureSources:
 
 
 NO_TILE = Tile(0, 1, 1, 1)
-# What the browser offers to choose from; phones convert what is not in it.
+# What the file dialog offers; phones convert other types.
 ACCEPTED = (
     *("image/png", "image/jpeg", "image/gif", "image/webp"),
     *("video/mp4", "video/webm", "video/quicktime"),
@@ -55,7 +55,7 @@ def accepted_types() -> str:
 
 
 def max_bytes(handler: Any) -> dict[str, int]:
-    """Of a file, by what it is; static/js/models/tray.js refuses larger ones."""
+    """Of a file, by its kind; static/js/models/tray.js refuses larger ones."""
     config = handler.core.config
     return {
         "picture": config.max_picture_bytes,
@@ -92,8 +92,8 @@ def voice_view(voice: Dict) -> PictureView:
 
 
 def picture_views(hai: Dict, name: str) -> list[PictureView]:
-    """The pictures and videos of a hai, laid out; voices stand by themselves.
-    name: of who sent it."""
+    """The pictures and videos of a hai, laid out; voices are separate. name: of the
+    sender."""
     seen = [picture for picture in kept_pictures(hai) if not is_voice(picture)]
     tiles = album(tuple((picture["width"], picture["height"]) for picture in seen))
     return [
@@ -113,7 +113,7 @@ def picture_views(hai: Dict, name: str) -> list[PictureView]:
 
 
 def picture_words(picture: Dict, name: str, number: int, count: int) -> str:
-    """What is said of a picture that nobody described; its file's name says less."""
+    """The alt text of a picture without a description; its file name says less."""
     what = kind_of(picture).capitalize()
     which = what if count == 1 else f"{what} {number} of {count}"
     return f"{which} from {name}, not described"
@@ -126,8 +126,8 @@ def media_sources(picture: Dict, box_px: int) -> "PictureSources":
 
 
 def picture_sources(picture: Dict, box_px: int) -> PictureSources:
-    """Which file to show: the thumbnail, where there is one; on dense screens a
-    light original; one that moves itself, but not to those who want stillness."""
+    """Which file to show: the thumbnail, if there is one; on high-density screens a
+    light original; an animated picture itself, unless reduced motion is preferred."""
     url, thumbnail = picture["url"], picture.get("thumbnail")
     if not thumbnail:
         return PictureSources(url)
@@ -145,7 +145,7 @@ def kept_pictures(hai: Dict) -> list[Dict]:
 
 
 def gone_words(hai: Dict) -> str:
-    """What stands where pictures were that are not kept; empty where none were."""
+    """Shown in place of pictures that were not kept; empty if there were none."""
     gone = [picture for picture in hai["pictures"] if "gone_at" in picture]
     if len(gone) > 1:
         return f"{len(gone)} {media_words(gone).lower()}, no longer kept"

@@ -1,7 +1,7 @@
 """Who has seen the reader's newest hai, in the words of the page.
 
-`static/js/models/receipts.js` says the same of what a page hears later: change both,
-a browser test compares them.
+`static/js/models/receipts.js` says the same for later facts: change both; a browser
+test compares them.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Dict = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ReceiptView:
-    """hai_id: the newest of mine that another person has read."""
+    """hai_id: my newest hai that another person has read."""
 
     hai_id: int
     words: str
@@ -21,7 +21,7 @@ class ReceiptView:
 
 
 def receipt_view(state: Dict, users: dict[int, Dict]) -> ReceiptView | None:
-    """None where it is not told, nobody has read, or later hais are not here."""
+    """None without receipts, without readers, or if newer hais are not loaded."""
     reads, me_id = state["room"].get("read_hai_ids"), state["me"]["id"]
     if not reads or state["has_more_after"]:
         return None

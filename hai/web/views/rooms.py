@@ -1,4 +1,4 @@
-"""Rooms as templates draw them: title, avatar, groups, questions to confirm."""
+"""Rooms as templates draw them: title, avatar, groups, confirmations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def others_of(room: Dict, users: dict[int, Dict], me_id: int) -> list[Dict]:
 
 
 def room_view(handler: Any, room: Dict, state: Dict | None) -> RoomView:
-    """How a room is called and drawn for the one who looks."""
+    """A room's title and avatar, as the reader sees them."""
     is_direct = room["kind"] == "direct"
     users = users_by_id(handler, state) if is_direct else {}
     me_id = state["me"]["id"] if state else 0
@@ -68,7 +68,7 @@ def blank_room_view(handler: Any) -> RoomView:
 
 
 def room_groups(handler: Any, state: Dict) -> list[tuple[str, str, list[RoomView]]]:
-    """Rooms, then people; in each, where something was said last comes first."""
+    """Rooms, then people; in each, the most recently active first."""
     users, me_id = users_by_id(handler, state), state["me"]["id"]
     rooms = sorted(state["rooms"], key=lambda room: -room.get("last_hai_id", 0))
     views = [_room_view(room, users, me_id) for room in rooms]
@@ -78,11 +78,11 @@ def room_groups(handler: Any, state: Dict) -> list[tuple[str, str, list[RoomView
     ]
 
 
-KEEPING = (0, 7, 30, 90, 365)  # days that the form offers
+KEEPING = (0, 7, 30, 90, 365)  # days offered in the form
 
 
 def keeping_choices(handler: Any, days: int) -> list[tuple[int, str]]:
-    """(days, words) to choose from, with what holds now."""
+    """(days, words) to choose from, including the present value."""
     return [(choice, days_words(choice)) for choice in sorted({*KEEPING, days})]
 
 
@@ -98,23 +98,23 @@ def member_words(handler: Any, room: Dict) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked before something cannot be taken back."""
+class Confirmation:
+    """The question shown before something that cannot be undone."""
 
     title: str
     words: str
     yes: str
 
 
-def leave_question(room: Dict) -> Question:
+def leave_confirmation(room: Dict) -> Confirmation:
     title = f"Leave {room.get('name', 'this room')}?"
     if room["kind"] == "closed":
         words = "You can come back only when somebody in it asks you in again."
     else:
         words = "You can join it again whenever you like."
-    return Question(title, words, "Leave")
+    return Confirmation(title, words, "Leave")
 
 
-def remove_question(user: Dict, title: str) -> Question:
+def remove_confirmation(user: Dict, title: str) -> Confirmation:
     words = "What they said stays. They hear and see nothing more of this room."
-    return Question(f"Remove {user['display_name']} from {title}?", words, "Remove")
+    return Confirmation(f"Remove {user['display_name']} from {title}?", words, "Remove")

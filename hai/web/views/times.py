@@ -1,4 +1,4 @@
-"""Times in words. Drawn in UTC; the page puts them into the reader's own zone."""
+"""Times in words. Rendered in UTC; the page converts them to the reader's time zone."""
 
 from datetime import UTC, datetime
 
@@ -44,7 +44,7 @@ def when(ms: int) -> str:
 
 
 def age_words(ms: int) -> str:
-    """How long since then, in its largest unit."""
+    """How long ago, in the largest unit."""
     minutes = max(0, now_ms() - ms) // 60_000
     if minutes < 60:
         return plural(minutes, "minute", "minutes")

@@ -1,6 +1,6 @@
-"""Words for counts and days, and what an emoji is: shown alone, it is large.
+"""Words for counts and days, and emoji: shown alone, they are large.
 
-`static/js/lib/text.js` tells emoji apart in the same way; a test compares them.
+`static/js/lib/text.js` detects emoji in the same way; a test compares them.
 """
 
 import re
@@ -11,7 +11,7 @@ Dict = Mapping[str, Any]
 
 MAX_BIG_EMOJI = 6
 WAVE = "hai!"  # what an empty form sends
-# An emoji as people see one: flags, keycaps, or a base with its modifiers and joins.
+# An emoji as people see it: flags, keycaps, or a base with modifiers and joiners.
 EMOJI_BASE = "[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]"
 EMOJI_PART = f"{EMOJI_BASE}[\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*"
 EMOJI = re.compile(
@@ -47,6 +47,6 @@ def count_words(count: int) -> str:
 
 def days_words(days: int) -> str:
     """For how long: "30 days", "a year"."""
-    return {0: "for ever", 1: "a day", 7: "a week", 365: "a year"}.get(
+    return {0: "forever", 1: "a day", 7: "a week", 365: "a year"}.get(
         days, f"{days:,} days"
     )

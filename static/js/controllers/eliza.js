@@ -60,7 +60,7 @@ export function connect(element, page) {
         socket.on(fault, () => (waiting.textContent = AWAY));
       }
     },
-    () => (waiting.textContent = "Eliza did not come. Please reload."),
+    () => (waiting.textContent = "Eliza could not be reached. Please reload."),
   );
 
   const offs = [

@@ -101,7 +101,7 @@ class Lightbox {
     const words = picture.alt || pictureWords(kind, user.display_name, number, count);
     this.dialog.dataset.kind = kind;
     setAttribute(this.dialog, "aria-label", kind === "video" ? "Video" : "Picture");
-    setText(this.part("failed").firstChild, `This ${kind} did not come. `);
+    setText(this.part("failed").firstChild, `This ${kind} did not load. `);
     setText(this.part("name"), user.display_name);
     const when = `${dayWords(hai.sent_at)} ${clockWords(hai.sent_at)}`.trim();
     setText(this.part("when"), when);
@@ -156,7 +156,7 @@ class Lightbox {
     try {
       await this.gallery.turn(step);
     } catch {
-      this.#say("The next picture cannot be had just now.");
+      this.#say("The next picture could not be loaded.");
     }
   }
 

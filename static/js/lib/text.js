@@ -108,7 +108,7 @@ export function goneWords(hai) {
 
 /** For how long: "30 days", "a year". */
 export function daysWords(days) {
-  const names = { 0: "for ever", 1: "a day", 7: "a week", 365: "a year" };
+  const names = { 0: "forever", 1: "a day", 7: "a week", 365: "a year" };
   return names[days] ?? `${days.toLocaleString("en")} days`;
 }
 

@@ -13,7 +13,7 @@ import { FACTS } from "#net/events";
  * Events: "rooms" (any room or its unread count), "users" (detail: user), "hai"
  * (detail: hai, of any room), "marks" (somebody has read on), "removed" (detail:
  * room_id), "typing" (detail: payload), "ended" (this session), "sent" (detail: hai, as
- * it is first heard of), "gap" (what we hold is not all there is: catch up), "strangers"
+ * it is first heard of), "gap" (what we hold is not all there is: catch up), "unknown_users"
  * (detail: ids of users whose names are not here).
  */
 export class State extends EventTarget {
@@ -40,7 +40,7 @@ export class State extends EventTarget {
     this.newest = 0; // the highest rev that a fact had
     this.toldPresence = new Map(); // by user_id, since the last ask: newer than its answer
     this.heardAt = Date.now();
-    this.strangers = new Set(); // user ids once asked for
+    this.askedFor = new Set(); // user ids once asked for
   }
 
   user(id) {
@@ -51,12 +51,12 @@ export class State extends EventTarget {
 
   /** Large rooms' members come by and by: many are asked for at once. */
   #miss(id) {
-    if (this.strangers.has(id)) return;
-    this.strangers.add(id);
+    if (this.askedFor.has(id)) return;
+    this.askedFor.add(id);
     this.missing ??= [];
     if (this.missing.push(id) > 1) return;
     queueMicrotask(() => {
-      this.#tell("strangers", this.missing);
+      this.#tell("unknown_users", this.missing);
       this.missing = undefined;
     });
   }
@@ -99,7 +99,7 @@ export class State extends EventTarget {
     this.#reach(first.rev, falls !== this.falls);
     const told = new Set(first.users.map(({ id }) => id));
     const ids = [...this.users.keys()].filter((id) => !told.has(id));
-    if (ids.length) this.#tell("strangers", ids); // what became of them was skipped
+    if (ids.length) this.#tell("unknown_users", ids); // what became of them was skipped
   }
 
   /** All rows up to there are here, but for what was to be asked once more meanwhile. */

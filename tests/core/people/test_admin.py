@@ -17,7 +17,7 @@ from hai.core.people import (
     usage,
 )
 from hai.core.talk import rooms
-from hai.storage.models import Deed, PasswordReset, User
+from hai.storage.models import AuditRecord, PasswordReset, User
 from hai.units import DAY_MS
 from tests.factories import make_hai, make_room, make_user, order
 
@@ -32,9 +32,9 @@ async def listed(core):
     return {user["name"] for user in await accounts.list_users(core)}
 
 
-async def names_of_deeds(core):
+async def audited_actions(core):
     found, _ = await audit.page(core)
-    return [deed["name"] for deed in found]
+    return [record["name"] for record in found]
 
 
 # --- Who may -------------------------------------------------------------------------
@@ -70,7 +70,7 @@ async def test_a_member_acts_on_nobody(core, cast, name):
     for user_id in (cast.linus.id, cast.grace.id, 999_999):
         with pytest.raises(errors.Forbidden):
             await ACTS[name](core, cast.grace.identity, user_id)
-    assert await names_of_deeds(core) == []
+    assert await audited_actions(core) == []
 
 
 async def test_only_owners_give_roles(core, cast, admina):
@@ -187,7 +187,7 @@ async def test_doing_it_twice_changes_nothing_more(core, cast):
         await admin.deactivate(core, cast.ada.identity, user_id=cast.grace.id)
     for _ in "12":
         await admin.reactivate(core, cast.ada.identity, user_id=cast.grace.id)
-    assert await names_of_deeds(core) == ["reactivated", "deactivated"]
+    assert await audited_actions(core) == ["reactivated", "deactivated"]
 
 
 async def test_all_sessions_of_a_user_end_and_nobody_else_s(core, cast):
@@ -201,12 +201,13 @@ async def test_all_sessions_of_a_user_end_and_nobody_else_s(core, cast):
 # --- New passwords -------------------------------------------------------------------
 
 
-async def test_a_link_sets_a_password_once_and_ends_the_browsers(core, cast):
+async def test_a_link_sets_a_password_once_and_ends_all_sessions(core, cast):
     code = await admin.make_reset(core, cast.ada.identity, user_id=cast.grace.id)
     assert (await resets.find(core, code)).name == "grace"
     assert await resets.use(core, code, "another good password") == cast.grace.id
     assert sessions.find(core, cast.grace.cookie) is None
-    assert sessions.find(core, cast.grace.token) is not None
+    assert sessions.find(core, cast.grace.token) is None
+    assert sessions.find(core, cast.ada.token) is not None
     assert await sessions.sign_in(core, "grace", "another good password", "")
     with pytest.raises(errors.NotFound):
         await resets.use(core, code, "and another one")
@@ -265,7 +266,7 @@ async def test_a_deactivated_user_gets_no_link_and_loses_the_one_they_had(core, 
 # --- What was done -------------------------------------------------------------------
 
 
-async def test_every_deed_says_who_and_to_whom(core, cast):
+async def test_every_audit_record_says_who_did_it_and_to_whom(core, cast):
     ada, grace = cast.ada.identity, cast.grace.id
     await admin.change_role(core, ada, user_id=grace, role="admin")
     await admin.set_quota(core, ada, user_id=grace, max_bytes=5_000_000)
@@ -280,26 +281,26 @@ async def test_every_deed_says_who_and_to_whom(core, cast):
     ]
 
 
-def test_every_deed_that_is_noted_has_words_and_none_has_words_in_vain():
-    call = re.compile(r"audit\.note\(\s*tx,\s*([^,]+),")
+def test_every_recorded_action_has_words_and_no_words_are_unused():
+    call = re.compile(r"audit\.record\(\s*tx,\s*([^,]+),")
     sources = [path.read_text() for path in Path("hai").rglob("*.py")]
-    noted = {name for text in sources for name in call.findall(text)}
-    assert noted == {f'"{name}"' for name in audit.DEEDS}
+    recorded = {name for text in sources for name in call.findall(text)}
+    assert recorded == {f'"{name}"' for name in audit.ACTION_WORDS}
 
 
-async def test_a_deed_without_words_cannot_be_noted(core):
+async def test_an_action_without_words_cannot_be_recorded(core):
     with pytest.raises(AssertionError, match="mischief"):
-        await core.db.write(audit.note, "mischief", None)
-    assert await names_of_deeds(core) == []
+        await core.db.write(audit.record, "mischief", None)
+    assert await audited_actions(core) == []
 
 
 async def test_what_was_refused_was_not_done(core, cast):
     with pytest.raises(errors.Forbidden):
         await admin.deactivate(core, None, user_id=cast.ada.id)
-    assert await names_of_deeds(core) == []
+    assert await audited_actions(core) == []
 
 
-async def test_deeds_come_in_pages_and_are_forgotten_after_a_year(core, cast):
+async def test_audit_records_come_in_pages_and_are_forgotten_after_a_year(core, cast):
     for size in range(5):
         await admin.set_quota(core, None, user_id=cast.grace.id, max_bytes=size)
     first, has_more = await audit.page(core, limit=3)
@@ -307,7 +308,11 @@ async def test_deeds_come_in_pages_and_are_forgotten_after_a_year(core, cast):
     assert (len(first), has_more, len(rest), has_rest) == (3, True, 2, False)
     old = clock.now_ms() - KEPT_DAYS * DAY_MS - 1
     await core.db.write(
-        lambda tx: Deed.update(done_at=old).where(Deed.id == first[0]["id"]).execute()
+        lambda tx: (
+            AuditRecord.update(done_at=old)
+            .where(AuditRecord.id == first[0]["id"])
+            .execute()
+        )
     )
     await audit.forget_old(core)
     assert len((await audit.page(core))[0]) == 4
@@ -335,17 +340,17 @@ async def test_ten_thousand_people_are_sorted_and_found(core, cast):
     await core.db.write(add)
     for query, wanted in (("", 51), ("élodie", 51), ("GRACE", 1), ("nobody", 0)):
         for sort in usage.USER_ORDERS:
-            page = usage.wanted(usage.USER_ORDERS, sort, 1, query)
+            page = usage.page_request(usage.USER_ORDERS, sort, 1, query)
             found, has_more = await usage.users(core, page)
             assert (len(found), has_more) == (min(wanted, 50), wanted > 50)
-    last = usage.wanted(usage.USER_ORDERS, "newest", 201, "")
+    last = usage.page_request(usage.USER_ORDERS, "newest", 201, "")
     assert [user["name"] for user in (await usage.users(core, last))[0]][-1] == "ada"
     with pytest.raises(errors.BadRequest):
-        usage.wanted(usage.USER_ORDERS, "1; DROP TABLE users", 1, "")
+        usage.page_request(usage.USER_ORDERS, "1; DROP TABLE users", 1, "")
 
 
 async def test_passwords_are_not_among_what_is_shown(core, cast):
     await make_user(core, "barbara", password="a calm sea and a fin")
-    page = usage.wanted(usage.USER_ORDERS, "name", 1, "barbara")
+    page = usage.page_request(usage.USER_ORDERS, "name", 1, "barbara")
     (shown,), _ = await usage.users(core, page)
     assert not any("password" in key or "hash" in key for key in shown)

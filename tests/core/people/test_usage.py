@@ -26,7 +26,7 @@ async def promise(core, person, room, length):
 
 
 async def state_of(core):
-    return usage.quota_state(core, await usage.whole(core))
+    return usage.quota_state(core, await usage.totals(core))
 
 
 async def test_what_is_promised_counts_in_the_figures_as_it_does_for_the_limit(
@@ -34,7 +34,7 @@ async def test_what_is_promised_counts_in_the_figures_as_it_does_for_the_limit(
 ):
     assert await state_of(core) == ""
     await promise(core, cast.ada, cast.lab, 15 * MIB)
-    sums = await usage.whole(core)
+    sums = await usage.totals(core)
     assert sums["taken_bytes"] == sums["database_bytes"] + 15 * MIB
     assert (await usage.user(core, cast.ada.id))["picture_bytes"] == 15 * MIB
     with pytest.raises(StorageFull):
@@ -78,25 +78,25 @@ async def test_one_row_is_asked_for_one_row(core, cast, sql, index):
 
 async def test_sums_for_a_scraper_are_counted_once_a_minute(core, cast):
     now = [0.0]
-    recent = usage.Recent(core, lambda: now[0])
-    assert (await recent.get())["pictures"] == 0
+    cached = usage.CachedTotals(core, lambda: now[0])
+    assert (await cached.get())["pictures"] == 0
     await upload(core, cast.ada, cast.lab, picture())
     now[0] = usage.RECENT_S - 1
-    assert (await recent.get())["pictures"] == 0
-    assert (await usage.whole(core))["pictures"] == 1
+    assert (await cached.get())["pictures"] == 0
+    assert (await usage.totals(core))["pictures"] == 1
     now[0] = usage.RECENT_S
-    both = await asyncio.gather(recent.get(), recent.get())
+    both = await asyncio.gather(cached.get(), cached.get())
     assert [sums["pictures"] for sums in both] == [1, 1]
 
 
 async def test_sums_are_counted_once_also_when_who_asked_first_has_gone(core):
-    recent, readers = usage.Recent(core), core.db.readers
+    cached, readers = usage.CachedTotals(core), core.db.readers
     async with held(core.db):
-        first = asyncio.create_task(recent.get())
+        first = asyncio.create_task(cached.get())
         await until(lambda: readers.waiting_count == 1)
         first.cancel()
         await until(first.done)
-        second = asyncio.create_task(recent.get())
+        second = asyncio.create_task(cached.get())
         await asyncio.sleep(0)
         assert readers.waiting_count == 1
     assert (await second)["pictures"] == 0

@@ -30,8 +30,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 from PIL import Image
 
-from hai.core.pictures.arriving import LOOK_BYTES
 from hai.core.pictures.reader import PictureReader
+from hai.core.pictures.receiver import LOOK_BYTES
 from hai.errors import PictureTruncated, PictureType
 from tests.blocks import KINDS as BLOCKS
 from tests.blocks import made_of

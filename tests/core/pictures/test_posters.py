@@ -17,11 +17,12 @@ from hai.core.pictures import (
 from hai.core.pictures import (
     stored as pictures,
 )
-from hai.core.pictures.arriving import Upload
+from hai.core.pictures.arriving import receiver_to, sink_for
 from hai.core.pictures.thumbnail_queue import ThumbnailQueue
 from hai.errors import TooLarge
 from hai.storage.blobs import CHUNK_BYTES
 from hai.storage.models import Picture, Thumbnail
+from hai.storage.sqlite.reserve import RESERVE_NAME
 from tests.factories import make_hai, order
 from tests.metadata import SECRET
 from tests.videos import (
@@ -49,7 +50,7 @@ def queue(core, io_loop):
 
 
 async def upload(core, person, room, data, name="boat.mp4"):
-    arriving = Upload(core, person.identity, room["id"], name)
+    arriving = receiver_to(sink_for(core, person.identity, room["id"], name))
     for at in range(0, len(data), 64 * 1024):
         await arriving.feed(data[at : at + 64 * 1024])
     return await arriving.finish()
@@ -83,6 +84,24 @@ async def test_a_video_that_was_sent_gets_a_poster(core, cast, queue, kind):
     content = (await core.db.read(Thumbnail.get_by_id, stored["id"])).bytes
     with Image.open(io.BytesIO(content)) as image:
         assert image.convert("L").getextrema()[1] > 150  # there is something to see
+
+
+async def test_who_comes_late_to_a_quick_child_still_has_its_frame(
+    core, cast, queue, monkeypatch
+):
+    """It is over, and asyncio has its exit status, before we could hold on to it."""
+    asked, hold = [], os.pidfd_open
+
+    def too_late_at_first(pid):
+        asked.append(pid)
+        if len(asked) == 1:
+            raise ProcessLookupError
+        return hold(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", too_late_at_first)
+    stored = await upload(core, cast.ada, cast.lounge, made("live webm"))
+    assert (await tried(core, stored["id"])).blur.startswith("data:image/webp;base64,")
+    assert len(asked) == 2  # the child for thumbnails
 
 
 async def test_without_ffmpeg_a_video_waits_for_one(core, cast, monkeypatch):
@@ -119,9 +138,14 @@ async def test_a_voice_needs_none(core, cast, queue):
 
 async def test_nothing_stays_in_the_data_folder(core, cast, queue):
     before = set(os.listdir(core.config.data))
+    before |= {
+        "hai.db-wal",
+        "hai.db-shm",
+        RESERVE_NAME,
+    }  # the writer's own, in its time
     stored = await upload(core, cast.ada, cast.lounge, made("mp4"))
     await tried(core, stored["id"])
-    assert set(os.listdir(core.config.data)) <= before | {"hai.db-wal", "hai.db-shm"}
+    assert set(os.listdir(core.config.data)) <= before
 
 
 def pretend(tmp_path, source):
@@ -196,7 +220,9 @@ async def test_a_voice_may_be_as_large_as_a_voice_only(core, cast):
     ftyp, *_, (_, moov, _) = boxes(made("m4a"))
     head = box(b"ftyp", ftyp[1]) + box(b"mdat", bytes(26 * 1024 * 1024))
     data = head + box(b"moov", moov)
-    arriving = Upload(core, cast.ada.identity, cast.lounge["id"], "long.m4a")
+    arriving = receiver_to(
+        sink_for(core, cast.ada.identity, cast.lounge["id"], "long.m4a")
+    )
     with pytest.raises(TooLarge) as refused:
         for at in range(0, len(data), 1024 * 1024):
             await arriving.feed(data[at : at + 1024 * 1024])

@@ -20,6 +20,7 @@ from hai.core.pictures import (
 from hai.core.pictures.formats.spans import packed, unpacked
 from hai.core.pictures.formats.walk import PART
 from hai.core.pictures.reader import PictureReader
+from hai.core.pictures.receiver import LOOK_BYTES
 from hai.core.turns import do
 from hai.errors import NotFound, PictureTruncated, PictureType, StorageFull, TooLarge
 from hai.storage import blobs
@@ -264,7 +265,7 @@ async def test_what_was_not_kept_is_asked_for_again(core, cast):
     upload = await begin(core, cast.ada, cast.lounge, data)
     await upload.feed(data[: CHUNK_BYTES + 100_000])
     later = await again(core, cast.ada, upload.token)
-    assert CHUNK_BYTES <= later.received_bytes <= CHUNK_BYTES + arriving.LOOK_BYTES
+    assert CHUNK_BYTES <= later.received_bytes <= CHUNK_BYTES + LOOK_BYTES
     await later.feed(data[later.received_bytes :])
     made = await later.finish()
     assert await stored_bytes(core, made["id"]) == data

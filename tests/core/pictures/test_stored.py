@@ -7,9 +7,10 @@ import pytest
 from hai import clock
 from hai.core.pictures import stored as pictures
 from hai.core.pictures.arriving import (
-    Upload,
     clean_alt,
     clean_name,
+    receiver_to,
+    sink_for,
 )
 from hai.core.pictures.stored import ABANDONED_MS, Sweeper
 from hai.errors import (
@@ -37,7 +38,7 @@ def config_flags():
 
 
 async def upload(core, person, room, data, name="sea.png", step=64 * 1024):
-    arriving = Upload(core, person.identity, room["id"], name)
+    arriving = receiver_to(sink_for(core, person.identity, room["id"], name))
     for at in range(0, len(data), step):
         await arriving.feed(data[at : at + step])
     return await arriving.finish()
@@ -80,12 +81,14 @@ async def test_a_small_picture_is_one_commit(core, cast):
 
 
 async def test_nobody_sees_a_picture_before_it_is_whole(core, cast):
-    arriving = Upload(core, cast.ada.identity, cast.lounge["id"], "sea.png")
+    arriving = receiver_to(
+        sink_for(core, cast.ada.identity, cast.lounge["id"], "sea.png")
+    )
     await arriving.feed(big_png(2 * CHUNK_BYTES)[: CHUNK_BYTES + 1])
     with pytest.raises(NotFound):
-        await pictures.get(core, cast.ada.identity, arriving.picture_id)
+        await pictures.get(core, cast.ada.identity, arriving.sink.picture_id)
     with pytest.raises(NotFound):
-        await send(core, cast.ada, cast.lounge, arriving.picture_id)
+        await send(core, cast.ada, cast.lounge, arriving.sink.picture_id)
 
 
 async def test_only_its_uploader_sees_a_picture_that_was_not_sent(core, cast):
@@ -154,7 +157,9 @@ async def test_a_description_is_a_line_of_text(core, cast, alt, error):
 
 
 async def test_too_large_a_picture_is_refused_as_it_passes_the_limit(core, cast):
-    arriving = Upload(core, cast.ada.identity, cast.lounge["id"], "sea.png")
+    arriving = receiver_to(
+        sink_for(core, cast.ada.identity, cast.lounge["id"], "sea.png")
+    )
     with pytest.raises(TooLarge):
         await arriving.feed(big_png(LIMIT + 1))
 
@@ -226,7 +231,9 @@ async def test_abandoned_pictures_are_swept_and_others_stay(core, cast):
 
 
 async def test_what_the_last_run_left_unfinished_is_swept_at_the_start(core, cast):
-    arriving = Upload(core, cast.ada.identity, cast.lounge["id"], "sea.png")
+    arriving = receiver_to(
+        sink_for(core, cast.ada.identity, cast.lounge["id"], "sea.png")
+    )
     await arriving.feed(big_png(2 * CHUNK_BYTES)[: CHUNK_BYTES + 1])
     assert await count(core) == (1, 1)
     sweeper = Sweeper(core)
@@ -302,16 +309,16 @@ async def test_a_slice_of_free_space_is_many_pages(core, cast, monkeypatch):
     await pictures.discard(core, [stored["id"]])
     await pictures.sweep_discarded(core)
     slices = 0
-    while await core.db.write_aside(partial(blobs.shrink, spare_bytes=0)):
+    while await core.db.run_maintenance(partial(blobs.shrink, spare_bytes=0)):
         slices += 1
     assert slices <= LIMIT // blobs.SHRINK_BYTES + 1
 
 
 async def checkpoint(core):
-    def run(connection, breathe):
+    def run(connection, yield_to_writes):
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    await core.db.write_aside(run)
+    await core.db.run_maintenance(run)
 
 
 @pytest.mark.parametrize(

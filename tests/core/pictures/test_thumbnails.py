@@ -15,7 +15,7 @@ from PIL import Image
 
 from hai.core.pictures import stored as pictures
 from hai.core.pictures import thumbnails
-from hai.core.pictures.arriving import Upload
+from hai.core.pictures.arriving import receiver_to, sink_for
 from hai.core.pictures.thumbnail_child import ChildKilled, ThumbnailChild
 from hai.core.pictures.thumbnail_queue import ThumbnailQueue
 from hai.errors import PictureDamaged
@@ -220,7 +220,7 @@ def start_of(queue):
 
 
 async def upload(core, person, room, data, name="sea.jpg"):
-    arriving = Upload(core, person.identity, room["id"], name)
+    arriving = receiver_to(sink_for(core, person.identity, room["id"], name))
     await arriving.feed(data)
     return await arriving.finish()
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from hai import errors
-from hai.core.pictures.arriving import Upload
+from hai.core.pictures.arriving import receiver_to, sink_for
 from hai.storage import hais as rows
 from hai.storage.database import execute
 from tests.core.pictures.test_stored import upload
@@ -328,10 +328,10 @@ async def test_a_reply_to_a_tombstone_names_no_picture_that_is_still_to_come(
 ):
     first = await pictured(core, cast.ada, cast.lab)
     await order(core, cast.ada, "delete_hai", {"hai_id": first["id"]})
-    arriving = Upload(core, cast.grace.identity, cast.lab["id"], "x.png")
+    arriving = receiver_to(sink_for(core, cast.grace.identity, cast.lab["id"], "x.png"))
     await arriving.feed(big_png(600_000)[:400_000])  # a chunk of it is stored
-    assert arriving.picture_id
-    for picture_id in (arriving.picture_id, arriving.picture_id + 1, 2**40):
+    assert arriving.sink.picture_id
+    for picture_id in (arriving.sink.picture_id, arriving.sink.picture_id + 1, 2**40):
         about = {"reply_to": first["id"], "reply_to_picture": picture_id}
         with pytest.raises(errors.NotFound):
             await make_hai(core, cast.grace, cast.lab, "early", **about)

@@ -11,8 +11,8 @@ from hai.core.identity import sessions
 from hai.realtime.wire.engine import EngineSocket
 from hai.realtime.wire.handshake import (
     BAD_TOKENS_BURST,
-    Door,
-    Visitor,
+    HandshakeChecks,
+    Requester,
 )
 from tests.realtime.raw import Raw
 
@@ -90,7 +90,7 @@ class TestRefusals:
         assert await refused(app, raw, path, cookie(cast.ada), 401) == "unauthorized"
 
     async def test_one_socket_too_many(self, app, cast, raw, socket, path):
-        app.realtime.door.config = with_limit(app.config, 1)
+        app.realtime.handshake.config = with_limit(app.config, 1)
         await socket(cast.ada)
         one = await raw()
         if path.endswith("polling"):
@@ -101,12 +101,12 @@ class TestRefusals:
         assert app.realtime.socket_count == 1
 
     async def test_a_server_that_stops(self, app, cast, raw, path):
-        app.realtime.door.is_closed = True
+        app.realtime.handshake.is_closed = True
         assert await refused(app, raw, path, cookie(cast.ada), 503) == "busy"
 
     async def test_guessing_tokens(self, app, cast, raw, path):
-        app.realtime.door._bad_tokens.burst = 3
-        app.realtime.door._bad_tokens.per_second = 0
+        app.realtime.handshake._bad_tokens.burst = 3
+        app.realtime.handshake._bad_tokens.per_second = 0
         for _ in range(3):
             assert await refused(app, raw, path, BAD, 401) == "unauthorized"
         assert await refused(app, raw, path, BAD, 429) == "rate_limited"
@@ -294,7 +294,7 @@ class TestSidsBelongToTheirSession:
 
 
 class TestStrangers:
-    """Neither cookie nor bearer: a hello with a good token, or the door."""
+    """Neither cookie nor bearer: a hello with a good token, or the handshake."""
 
     async def open(self, raw):
         one = await raw()
@@ -327,13 +327,13 @@ class TestStrangers:
         assert await one.close_code() == 1002
 
     async def test_who_says_nothing_is_closed(self, app, cast, raw):
-        app.realtime.engine.hello_s = 0.1
+        app.realtime.engine.connect_timeout_s = 0.1
         one = await self.open(raw)
         assert await one.close_code() == 1008
         assert app.realtime.socket_count == 0
 
     async def test_who_says_nothing_over_polling_is_forgotten(self, app, cast, raw):
-        app.realtime.engine.hello_s = 0.1
+        app.realtime.engine.connect_timeout_s = 0.1
         one = await raw()
         assert await one.request("GET", ENGINE + "polling") == 200
         sid = json.loads(one.body[1:])["sid"]
@@ -365,8 +365,8 @@ class TestStrangers:
         assert json.loads(answer[2:])["data"]["code"] == "forbidden"
 
     async def test_their_number_is_bounded(self, cast, raw, monkeypatch):
-        monkeypatch.setattr("hai.realtime.wire.handshake.FEW_STRANGERS", 2)
-        monkeypatch.setattr("hai.realtime.wire.handshake.MAX_STRANGERS", 8)
+        monkeypatch.setattr("hai.realtime.wire.handshake.MIN_PER_ADDRESS", 2)
+        monkeypatch.setattr("hai.realtime.wire.handshake.MAX_UNAUTHENTICATED", 8)
         for _ in range(2):
             await self.open(raw)
         one = await raw()
@@ -376,11 +376,11 @@ class TestStrangers:
 
     def test_some_addresses_cannot_lock_others_out(self, config):
         """However many strangers the first ones send, there is room for one more."""
-        door = Door(config, find=lambda token: None)
+        handshake = HandshakeChecks(config, find=lambda token: None)
         for block in range(50):
-            entered = fill(door, f"10.0.0.{block}")
+            entered = fill(handshake, f"10.0.0.{block}")
             assert entered >= 8
-        assert door._stranger_count < 12_000
+        assert handshake._unauthenticated_count < 12_000
 
     @pytest.mark.parametrize("packet", ["40/x", '40{"token":"bad"}', "40"])
     async def test_after_five_refusals_they_are_closed(self, cast, raw, packet):
@@ -405,16 +405,20 @@ class TestStrangers:
         await signed_in.close()
         while app.realtime.socket_count:
             await asyncio.sleep(0.01)
-        door = app.realtime.door
-        assert (door._sockets, door._strangers, door._stranger_count) == ({}, {}, 0)
-        assert door._by_session == {}
+        handshake = app.realtime.handshake
+        assert (
+            handshake._sockets,
+            handshake._unauthenticated,
+            handshake._unauthenticated_count,
+        ) == ({}, {}, 0)
+        assert handshake._by_session == {}
 
 
-def fill(door, address):
+def fill(handshake, address):
     """Enter as many strangers from there as are let in."""
     for number in range(20_000):
         try:
-            door.enter(Visitor(address, None))
+            handshake.admit(Requester(address, None))
         except errors.RateLimited:
             return number
     raise AssertionError("no limit")
@@ -432,8 +436,8 @@ class TestLimitsBySetting:
         return {"rate_limits": rate_limits}
 
     async def test_strangers(self, cast, raw, rate_limits, monkeypatch):
-        monkeypatch.setattr("hai.realtime.wire.handshake.FEW_STRANGERS", 1)
-        monkeypatch.setattr("hai.realtime.wire.handshake.MAX_STRANGERS", 1)
+        monkeypatch.setattr("hai.realtime.wire.handshake.MIN_PER_ADDRESS", 1)
+        monkeypatch.setattr("hai.realtime.wire.handshake.MAX_UNAUTHENTICATED", 1)
         statuses = []
         for _ in range(3):
             one = await raw()
@@ -441,7 +445,7 @@ class TestLimitsBySetting:
         assert statuses == [101, *[429 if rate_limits == "on" else 101] * 2]
 
     async def test_bad_tokens(self, app, cast, raw, rate_limits):
-        app.realtime.door._bad_tokens.per_second = 0  # however slow we are
+        app.realtime.handshake._bad_tokens.per_second = 0  # however slow we are
         statuses = []
         for _ in range(BAD_TOKENS_BURST + 30):
             one = await raw()
@@ -450,7 +454,7 @@ class TestLimitsBySetting:
         assert (429 in statuses) == (rate_limits == "on")
 
     async def test_orders(self, app, cast, ws, rate_limits):
-        app.realtime.desk.limit.per_second = 0
+        app.realtime.runner.limit.per_second = 0
         ada = await ws(cast.ada)
         orders = [ada.order("unknown", {}) for _ in range(1500)]
         codes = {ack["error"]["code"] for ack in await asyncio.gather(*orders)}

@@ -53,7 +53,7 @@ def clock():
 
 
 def test_the_wheel_visits_in_time(clock):
-    wheel = heartbeat.Wheel(clock, 0.6)
+    wheel = heartbeat.TimerWheel(clock, 0.6)
     members = [Member(1000 + delay / 100) for delay in range(0, 40, 3)]
     for member in members:
         wheel.add(member, member.due_s)
@@ -69,7 +69,7 @@ def test_the_wheel_visits_in_time(clock):
 
 def test_a_loop_that_was_held_up_visits_all_that_it_missed(clock):
     """In the order in which they were due, with turns of the loop between them."""
-    wheel = heartbeat.Wheel(clock, 0.6)
+    wheel = heartbeat.TimerWheel(clock, 0.6)
     members = [Member(1000 + delay / 10) for delay in range(1, 6)]
     for member in members:
         wheel.add(member, member.due_s)
@@ -83,7 +83,7 @@ def test_a_loop_that_was_held_up_visits_all_that_it_missed(clock):
 
 
 def test_a_deadline_beyond_the_wheel_is_kept(clock):
-    wheel = heartbeat.Wheel(clock, 0.6)  # reaches two and a half seconds
+    wheel = heartbeat.TimerWheel(clock, 0.6)  # reaches two and a half seconds
     member = Member(1006)
     wheel.add(member, member.due_s)
     clock.pass_until(1007)
@@ -98,7 +98,7 @@ async def test_one_bad_member_stops_nobody(io_loop, expect_log):
 
     expect_log("a heartbeat failed")
     loop = asyncio.get_running_loop()
-    wheel = heartbeat.Wheel(loop, 0.3)
+    wheel = heartbeat.TimerWheel(loop, 0.3)
     good, bad = Member(loop.time()), Bad(0)
     wheel.add(bad, loop.time())
     wheel.add(good, loop.time())

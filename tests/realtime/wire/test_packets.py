@@ -3,8 +3,8 @@
 import pytest
 
 from hai.realtime.wire.packets import (
+    AckCache,
     Malformed,
-    Memory,
     Packet,
     dumps,
     plain_event,
@@ -87,19 +87,19 @@ def test_the_long_way_refuses_or_reads_it(message):
 
 
 def test_an_ack_says_the_hai_in_the_words_of_its_fact():
-    memory = Memory()
+    ack_cache = AckCache()
     hai = {"id": 1, "text": "γεια"}
-    told = memory.tell({"hai": hai})
-    assert memory.dumps({"hai": hai}) is told
+    told = ack_cache.encode({"hai": hai})
+    assert ack_cache.dumps({"hai": hai}) is told
     assert told == dumps({"hai": hai})
 
 
 def test_another_hai_and_other_acks_are_encoded_afresh():
-    memory = Memory()
+    ack_cache = AckCache()
     hai = {"id": 1, "text": "hai"}
-    memory.tell({"hai": hai})
+    ack_cache.encode({"hai": hai})
     for ack in ({"hai": {**hai, "id": 2}}, {"hai": hai, "more": 1}, {}, {"room": hai}):
-        assert memory.dumps(ack) == dumps(ack)
-    memory.clear()
+        assert ack_cache.dumps(ack) == dumps(ack)
+    ack_cache.clear()
     hai["text"] = "later"
-    assert memory.dumps({"hai": hai}) == dumps({"hai": hai})
+    assert ack_cache.dumps({"hai": hai}) == dumps({"hai": hai})

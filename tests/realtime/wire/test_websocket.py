@@ -219,7 +219,7 @@ async def test_a_bug_in_a_handler_ends_the_connection_and_is_logged(
     app, raw, expect_log
 ):
     [tab] = app.realtime.native.sockets
-    tab.wire.owner.on_text = None
+    tab.wire.handler.on_text = None
     expect_log("a message could not be handled")
     raw.send("[]")
     assert await raw.close_code() == 1011

@@ -1,8 +1,10 @@
 """Whose read comes next, how many may wait, and what ends one that nobody waits for."""
 
 import asyncio
+import sqlite3
 
 import pytest
+from peewee import OperationalError
 
 from hai import errors
 from hai.storage.database import Database, execute
@@ -137,3 +139,43 @@ async def test_what_a_read_has_cost_is_told_with_whom_it_was_for(db):
 async def test_what_a_read_raises_is_raised(db):
     with pytest.raises(ValueError, match="x"):
         await db.read(int, "x")
+
+
+def locked(path):
+    """What SQLite says of a file that another connection has locked."""
+    holder, other = sqlite3.connect(path), sqlite3.connect(path, timeout=0)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        other.execute("SELECT 1 FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        return error
+    finally:
+        holder.close()
+        other.close()
+
+
+async def test_a_reader_that_comes_while_others_open_the_file_tries_again(
+    db, tmp_path, monkeypatch
+):
+    connect, refused = db.engine.connect, []
+
+    def locked_twice():
+        if len(refused) < 2:
+            refused.append(locked(tmp_path / "another.db"))
+            raise OperationalError("database is locked") from refused[-1]
+        return connect()
+
+    monkeypatch.setattr(db.engine, "connect", locked_twice)
+    assert (await db.read(execute, "SELECT 7")).fetchone() == (7,)
+    assert [error.sqlite_errorcode for error in refused] == [sqlite3.SQLITE_BUSY] * 2
+
+
+async def test_a_file_that_stays_locked_is_busy(db, tmp_path, monkeypatch):
+    def always_locked():
+        error = locked(tmp_path / "another.db")
+        raise OperationalError("database is locked") from error
+
+    monkeypatch.setattr(readers, "CONNECT_S", 0)
+    monkeypatch.setattr(db.engine, "connect", always_locked)
+    with pytest.raises(errors.Busy):
+        await db.read(execute, "SELECT 7")

@@ -200,16 +200,16 @@ def test_flipped_bits_are_found_whoever_shares_the_bytes(path):
     assert found.flips == 40 and found.shared > 0 and found.thumbnails > 0
 
 
-def test_what_is_written_to_all_the_time_is_named_as_not_looked_at(path, monkeypatch):
+def test_what_is_written_to_all_the_time_is_named_as_not_checked(path, monkeypatch):
     monkeypatch.setattr(verify, "PAUSES_S", (0, 0))
-    monkeypatch.setattr(verify.Patience, "_try", interrupted)
+    monkeypatch.setattr(verify.CheckRunner, "_try", interrupted)
     counts = verify.Counts()
     assert list(verify.problems(path, counts)) == []
     assert counts.missed == ["structure", "rows", "search index"]
     assert counts.pictures > 0
 
 
-def interrupted(patience, look):
+def interrupted(runner, check):
     raise InterruptedError
 
 
@@ -218,14 +218,14 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT max(i) FROM n
 """
 
 
-def test_a_long_look_gives_way_to_writers_and_is_begun_again(path, monkeypatch):
+def test_a_long_check_gives_way_to_writers_and_is_begun_again(path, monkeypatch):
     """The write-ahead log must stay short while somebody verifies."""
     monkeypatch.setattr(verify, "WAL_BYTES", 100_000)
-    monkeypatch.setattr(verify, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(verify, "WATCH_EVERY_S", 0.01)
     monkeypatch.setattr(verify, "PAUSES_S", (0,))
     tries = []
 
-    def look(db):
+    def check(db):
         """rows"""
         tries.append(db.execute("SELECT count(*) FROM users").fetchone())
         if len(tries) == 1:
@@ -236,5 +236,5 @@ def test_a_long_look_gives_way_to_writers_and_is_begun_again(path, monkeypatch):
 
     with closing(verify.open_file(path)) as db:
         db.execute("PRAGMA journal_mode = wal")
-        assert verify.Patience(db, path).all_of(look) == ["looked to the end"]
+        assert verify.CheckRunner(db, path).run(check) == ["looked to the end"]
     assert len(tries) == 2

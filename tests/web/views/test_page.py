@@ -2,7 +2,7 @@
 
 import json
 
-from hai.web.views.page import browser_words, deed_words, page_json
+from hai.web.views.page import audit_words, browser_words, page_json
 
 
 def test_the_carried_state_cannot_end_its_element():
@@ -19,6 +19,6 @@ def test_browsers_are_named_as_well_as_one_can_tell():
 
 
 def test_what_somebody_is_called_is_no_format():
-    deed = {"name": "deactivated", "user": "{what.__class__}"}
-    assert deed_words(None, deed) == "deactivated {what.__class__}"
-    assert deed_words(None, {"name": "of a newer Hai"}) == "did something"
+    record = {"name": "deactivated", "user": "{what.__class__}"}
+    assert audit_words(None, record) == "deactivated {what.__class__}"
+    assert audit_words(None, {"name": "of a newer Hai"}) == "did something"

@@ -32,7 +32,7 @@ def test_a_count_ends_where_counting_does():
 
 def test_how_long_is_said_in_words_one_knows():
     assert [days_words(days) for days in (0, 1, 7, 30, 365, 3650)] == [
-        "for ever",
+        "forever",
         "a day",
         "a week",
         "30 days",

@@ -37,8 +37,8 @@ from hai.core.pictures.formats.spans import (
     unpacked,
 )
 from hai.core.pictures.formats.walk import (
-    BREATH,
     KEEP,
+    PAUSE,
     Edit,
     Next,
     Pass,
@@ -219,7 +219,7 @@ class Movie:
         self.picture.duration_ms = max(told, *ends)
         # Samples that came after the header were overwritten as they passed.
         for part in in_parts(common(self.holes, self.data)):
-            yield BREATH
+            yield PAUSE
             self.picture.edits += [Edit(start, end - start) for start, end in part]
 
     # ---- Samples ----

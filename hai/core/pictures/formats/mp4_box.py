@@ -11,11 +11,11 @@ from typing import NamedTuple
 from hai.core.pictures.formats.walk import (
     KEEP,
     MAX_HELD_BYTES,
+    Output,
     Pass,
-    Sink,
+    Request,
     Take,
     Walk,
-    Wish,
     blank,
     refuse_unless,
 )
@@ -52,14 +52,14 @@ class Held:
 class Blank:
     """Puts zeros instead."""
 
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
+    def __init__(self, output: Output) -> None:
+        self.output = output
 
     def put(self, data: bytes) -> None:
-        self.sink.put(bytes(len(data)))
+        self.output.put(bytes(len(data)))
 
 
-def box_of(start: bytes) -> Generator[Wish, bytes, Box]:
+def box_of(start: bytes) -> Generator[Request, bytes, Box]:
     """The box that begins with these HEADER_BYTES."""
     length, name = struct.unpack(">I4s", start)
     if length == IS_LAST:
@@ -71,40 +71,40 @@ def box_of(start: bytes) -> Generator[Wish, bytes, Box]:
     return Box(name, start, length - len(start))
 
 
-def next_box(left: int) -> Generator[Wish, bytes, Box]:
+def next_box(left: int) -> Generator[Request, bytes, Box]:
     """Of a box that has `left` bytes more, the next one inside."""
     box = yield from box_of((yield Take(HEADER_BYTES)))
     refuse_unless(not box.is_last and box.all_bytes <= left)
     return box
 
 
-def keep(sink: Sink, length: int) -> Walk:
+def keep(output: Output, length: int) -> Walk:
     """Put the next so many bytes as they are."""
-    if isinstance(sink, Held):
+    if isinstance(output, Held):
         refuse_unless(length <= HELD_BYTES)
         while length:
             part = yield Take(min(length, MAX_HELD_BYTES))
-            sink.put(part)
+            output.put(part)
             length -= len(part)
-    elif isinstance(sink, Blank):
-        yield from blank(sink.sink, length)
+    elif isinstance(output, Blank):
+        yield from blank(output.output, length)
     else:
         yield Pass(length, KEEP)
 
 
-def take(sink: Sink, length: int) -> Generator[Wish, bytes, bytes]:
+def take(output: Output, length: int) -> Generator[Request, bytes, bytes]:
     """Put them, and look at them, too."""
     data = yield Take(length)
-    sink.put(data)
+    output.put(data)
     return data
 
 
-def kept(sink: Sink, box: Box) -> Walk:
-    sink.put(box.header)
-    yield from keep(sink, box.length)
+def kept(output: Output, box: Box) -> Walk:
+    output.put(box.header)
+    yield from keep(output, box.length)
 
 
-def freed(sink: Sink, box: Box) -> Walk:
+def freed(output: Output, box: Box) -> Walk:
     """A box of the same length with nothing in it."""
-    sink.put(box.header[:4] + FREE + box.header[HEADER_BYTES:])
-    yield from blank(sink, box.length)
+    output.put(box.header[:4] + FREE + box.header[HEADER_BYTES:])
+    yield from blank(output, box.length)

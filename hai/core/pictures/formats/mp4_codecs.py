@@ -17,9 +17,9 @@ from hai.core.pictures.formats.mp4_box import (
     take,
 )
 from hai.core.pictures.formats.walk import (
-    Sink,
+    Output,
+    Request,
     Walk,
-    Wish,
     blank,
     refuse_unless,
 )
@@ -43,55 +43,55 @@ SOUND_MORE_BYTES = {0: 0, 1: 16, 2: 36}
 
 
 def description(
-    sink: Sink, kind: bytes, box: Box, version: int
-) -> Generator[Wish, bytes, tuple[int, int]]:
+    output: Output, kind: bytes, box: Box, version: int
+) -> Generator[Request, bytes, tuple[int, int]]:
     """One entry; returns the width and height that it says, or (0, 0)."""
-    sink.put(box.header)
+    output.put(box.header)
     left, size = box.length, (0, 0)
     if kind == VIDEO:
-        size = yield from _video(sink, left)
+        size = yield from _video(output, left)
         left -= 78
-        yield from _parts(sink, left, VIDEO_PARTS)
+        yield from _parts(output, left, VIDEO_PARTS)
     else:
-        fixed = yield from _sound(sink, left, version)
-        yield from _parts(sink, left - fixed, SOUND_PARTS)
+        fixed = yield from _sound(output, left, version)
+        yield from _parts(output, left - fixed, SOUND_PARTS)
     return size
 
 
-def _video(sink: Sink, length: int) -> Generator[Wish, bytes, tuple[int, int]]:
+def _video(output: Output, length: int) -> Generator[Request, bytes, tuple[int, int]]:
     refuse_unless(length >= 78)
-    yield from keep(sink, 8)
-    yield from blank(sink, 16)  # QuickTime: who made the encoder
-    width, height = struct.unpack(">HH", (yield from take(sink, 4)))
-    yield from keep(sink, 14)
-    yield from blank(sink, 32)  # the encoder's name
-    yield from keep(sink, 4)
+    yield from keep(output, 8)
+    yield from blank(output, 16)  # QuickTime: who made the encoder
+    width, height = struct.unpack(">HH", (yield from take(output, 4)))
+    yield from keep(output, 14)
+    yield from blank(output, 32)  # the encoder's name
+    yield from keep(output, 4)
     return width, height
 
 
-def _sound(sink: Sink, length: int, version: int) -> Generator[Wish, bytes, int]:
+def _sound(output: Output, length: int, version: int) -> Generator[Request, bytes, int]:
     """Returns how many bytes stand before the parts."""
     refuse_unless(length >= 28)
-    start = yield from take(sink, 10)
-    yield from blank(sink, 6)
-    yield from keep(sink, 12)
+    start = yield from take(output, 10)
+    yield from blank(output, 6)
+    yield from keep(output, 12)
     more = 0
     if version == 0:  # in version 1 of the whole table it means something else
         more = SOUND_MORE_BYTES.get(int.from_bytes(start[8:], "big"), -1)
     refuse_unless(0 <= more <= length - 28)
-    yield from keep(sink, more)
+    yield from keep(output, more)
     return 28 + more
 
 
-def _parts(sink: Sink, left: int, names: frozenset[bytes]) -> Walk:
+def _parts(output: Output, left: int, names: frozenset[bytes]) -> Walk:
     while left >= 8:
         part = yield from next_box(left)
         left -= part.all_bytes
         if part.name == WAVE and names is SOUND_PARTS:
-            sink.put(part.header)
-            yield from _parts(sink, part.length, WAVE_PARTS)
+            output.put(part.header)
+            yield from _parts(output, part.length, WAVE_PARTS)
         elif part.name in names and part.length <= MAX_PART_BYTES:
-            yield from kept(sink, part)
+            yield from kept(output, part)
         else:
-            yield from freed(sink, part)
-    yield from blank(sink, left)
+            yield from freed(output, part)
+    yield from blank(output, left)

@@ -27,12 +27,12 @@ from hai.core.pictures.formats.mp4_codecs import (
 )
 from hai.core.pictures.formats.walk import (
     DROP,
+    Output,
     Pass,
-    Sink,
+    Request,
     Take,
     Walk,
     WalkedPicture,
-    Wish,
     blank,
     refuse_unless,
 )
@@ -77,7 +77,7 @@ class Track:
     def __init__(self, picture: WalkedPicture, budget: Budget) -> None:
         self.picture = picture
         self.budget = budget
-        self.sink: Sink = Held()
+        self.output: Output = Held()
         self.kind = b""
         self.is_decided = False
         self.is_kept = False
@@ -99,7 +99,7 @@ class Track:
 
     def walk(self, box: Box) -> Walk:
         self._box = box
-        self.sink.put(box.header)
+        self.output.put(box.header)
         yield from self._inside(box)
         refuse_unless(self.is_decided)
 
@@ -124,13 +124,13 @@ class Track:
             part = yield from next_box(left)
             left -= part.all_bytes
             if part.name not in names:
-                yield from freed(self.sink, part)
+                yield from freed(self.output, part)
             elif part.name in CONTAINERS:
-                self.sink.put(part.header)
+                self.output.put(part.header)
                 yield from self._inside(part)
             else:
                 yield from self._part(part)
-        yield from blank(self.sink, left)  # QuickTime may end with zeros
+        yield from blank(self.output, left)  # QuickTime may end with zeros
 
     def _part(self, part: Box) -> Walk:
         name = part.name
@@ -142,50 +142,50 @@ class Track:
             yield from self._small_sample_sizes(part)
         elif name in FIXED_BYTES:
             refuse_unless(part.length in FIXED_BYTES[name])
-            yield from kept(self.sink, part)
+            yield from kept(self.output, part)
         else:
-            self.sink.put(part.header)
+            self.output.put(part.header)
             yield from getattr(self, f"_{name.decode()}")(part.length)
 
     def _tkhd(self, length: int) -> Walk:
         is_long = yield from self._version(length, 84, 96)
-        yield from blank(self.sink, 16 if is_long else 8)  # made and changed when
-        times = yield from take(self.sink, 16 if is_long else 12)
+        yield from blank(self.output, 16 if is_long else 8)  # made and changed when
+        times = yield from take(self.output, 16 if is_long else 12)
         (self.id,) = struct.unpack_from(">I", times)
-        yield from blank(self.sink, 8)
-        yield from keep(self.sink, 6)
-        yield from blank(self.sink, 2)
-        matrix = yield from take(self.sink, 36)
+        yield from blank(self.output, 8)
+        yield from keep(self.output, 6)
+        yield from blank(self.output, 2)
+        matrix = yield from take(self.output, 36)
         a, b, _, c, d = struct.unpack_from(">5i", matrix)
         self.is_turned = a == d == 0 and bool(b and c)
-        width, height = struct.unpack(">II", (yield from take(self.sink, 8)))
+        width, height = struct.unpack(">II", (yield from take(self.output, 8)))
         self.size = width >> 16, height >> 16
 
     def _version(
         self, length: int, short: int, long: int
-    ) -> Generator[Wish, bytes, bool]:
-        start = yield from take(self.sink, 4)
+    ) -> Generator[Request, bytes, bool]:
+        start = yield from take(self.output, 4)
         is_long = start[0] == 1
         refuse_unless(length == (long if is_long else short))
         return is_long
 
     def _mdhd(self, length: int) -> Walk:
         is_long = yield from self._version(length, 24, 36)
-        yield from blank(self.sink, 16 if is_long else 8)
-        times = yield from take(self.sink, 12 if is_long else 8)
+        yield from blank(self.output, 16 if is_long else 8)
+        times = yield from take(self.output, 12 if is_long else 8)
         self.timescale, self.duration = struct.unpack(
             ">IQ" if is_long else ">II", times
         )
         if self.duration == (2**64 if is_long else 2**32) - 1:
             self.duration = 0  # it says that it does not know
         yield Pass(4, DROP)
-        self.sink.put(UNDETERMINED + bytes(2))
+        self.output.put(UNDETERMINED + bytes(2))
 
     def _hdlr(self, length: int) -> Walk:
         """Its kind; the name goes, which is often a camera's."""
         refuse_unless(length >= 12)
-        start = yield from take(self.sink, 12)
-        yield from blank(self.sink, length - 12)
+        start = yield from take(self.output, 12)
+        yield from blank(self.output, length - 12)
         if self.kind:
             return  # QuickTime has one more, of where the data is
         self.kind = start[8:]
@@ -193,65 +193,65 @@ class Track:
             self._decide(False)
 
     def _decide(self, is_kept: bool) -> None:
-        assert isinstance(self.sink, Held) and self._box is not None
-        held, header = bytes(self.sink.content), self._box.header
+        assert isinstance(self.output, Held) and self._box is not None
+        held, header = bytes(self.output.content), self._box.header
         self.is_decided, self.is_kept = True, is_kept
         if is_kept:
-            self.sink = self.picture
+            self.output = self.picture
             self.picture.put(held)
         else:
-            self.sink = Blank(self.picture)
+            self.output = Blank(self.picture)
             self.picture.put(header[:4] + FREE + header[8:])
-            self.sink.put(held[len(header) :])
+            self.output.put(held[len(header) :])
 
     def _elst(self, length: int) -> Walk:
-        start = yield from take(self.sink, 8)
+        start = yield from take(self.output, 8)
         rows_bytes = struct.unpack_from(">I", start, 4)[0] * (20 if start[0] else 12)
         refuse_unless(8 + rows_bytes <= length)
-        yield from keep(self.sink, rows_bytes)
-        yield from blank(self.sink, length - 8 - rows_bytes)
+        yield from keep(self.output, rows_bytes)
+        yield from blank(self.output, length - 8 - rows_bytes)
 
     def _dref(self, length: int) -> Walk:
         """Where the samples are: here. Addresses of other files go."""
-        start = yield from take(self.sink, 8)
+        start = yield from take(self.output, 8)
         left = length - 8
         for _ in range(min(struct.unpack_from(">I", start, 4)[0], MAX_DESCRIPTIONS)):
             entry = yield from next_box(left)
             left -= entry.all_bytes
             refuse_unless(entry.length >= 4)
-            self.sink.put(entry.header)
+            self.output.put(entry.header)
             refuse_unless((yield Take(4)) == SELF_CONTAINED or self._is_blank)
-            self.sink.put(SELF_CONTAINED)
-            yield from blank(self.sink, entry.length - 4)
-        yield from blank(self.sink, left)
+            self.output.put(SELF_CONTAINED)
+            yield from blank(self.output, entry.length - 4)
+        yield from blank(self.output, left)
 
     @property
     def _is_blank(self) -> bool:
         return self.is_decided and not self.is_kept
 
     def _stsd(self, length: int) -> Walk:
-        start = yield from take(self.sink, 8)
+        start = yield from take(self.output, 8)
         left, (count,) = length - 8, struct.unpack_from(">I", start, 4)
         if self._is_blank:
-            yield from blank(self.sink, left)
+            yield from blank(self.output, left)
             return
         refuse_unless(0 < count <= MAX_DESCRIPTIONS and self.kind in CODECS)
         for _ in range(count):
             entry = yield from next_box(left)
             left -= entry.all_bytes
             yield from self._description(entry, start[0])
-        yield from blank(self.sink, left)
+        yield from blank(self.output, left)
 
     def _description(self, entry: Box, version: int) -> Walk:
         is_known = entry.name in CODECS[self.kind]
         if not self.is_decided:
             self._decide(is_known)
         if self._is_blank:
-            self.sink.put(entry.header)
-            yield from blank(self.sink, entry.length)
+            self.output.put(entry.header)
+            yield from blank(self.output, entry.length)
             return
         refuse_unless(is_known)
-        size = yield from description(self.sink, self.kind, entry, version)
+        size = yield from description(self.output, self.kind, entry, version)
         if self.kind == VIDEO and not all(self.size):
             self.size = size
 
@@ -259,20 +259,20 @@ class Track:
 
     def _table(self, box: Box) -> Walk:
         row_bytes = ROW_BYTES[box.name]
-        self.sink.put(box.header)
-        start = yield from take(self.sink, 8)
+        self.output.put(box.header)
+        start = yield from take(self.output, 8)
         (count,) = struct.unpack_from(">I", start, 4)
         refuse_unless(8 + count * row_bytes <= box.length)
         yield from self._rows(box.name, count * row_bytes)
-        yield from blank(self.sink, box.length - 8 - count * row_bytes)
+        yield from blank(self.output, box.length - 8 - count * row_bytes)
 
     def _rows(self, name: bytes, length: int) -> Walk:
         if not self._is_blank or name not in (b"stsc", b"stco", b"co64", b"stsz"):
-            yield from keep(self.sink, length)
+            yield from keep(self.output, length)
             return
         self.budget.spend(length)
         while length:
-            rows = yield from take(self.sink, min(length, SLICE_BYTES))
+            rows = yield from take(self.output, min(length, SLICE_BYTES))
             length -= len(rows)
             self._note(name, rows)
 
@@ -289,23 +289,23 @@ class Track:
 
     def _sample_sizes(self, box: Box) -> Walk:
         refuse_unless(box.length >= 12)
-        self.sink.put(box.header)
-        start = yield from take(self.sink, 12)
+        self.output.put(box.header)
+        start = yield from take(self.output, 12)
         each, count = struct.unpack_from(">II", start, 4)
         rows_bytes = 0 if each else 4 * count
         refuse_unless(12 + rows_bytes <= box.length)
         if each and self._is_blank:
             self._each_bytes = each
         yield from self._rows(b"stsz", rows_bytes)
-        yield from blank(self.sink, box.length - 12 - rows_bytes)
+        yield from blank(self.output, box.length - 12 - rows_bytes)
 
     def _small_sample_sizes(self, box: Box) -> Walk:
         """In 4, 8 or 16 bits each: rare, and of tracks that go never seen."""
         refuse_unless(box.length >= 12 and not self._is_blank)
-        self.sink.put(box.header)
-        start = yield from take(self.sink, 12)
+        self.output.put(box.header)
+        start = yield from take(self.output, 12)
         count = struct.unpack_from(">I", start, 8)[0]
         rows_bytes = (count * start[7] + 7) // 8
         refuse_unless(start[7] in (4, 8, 16) and 12 + rows_bytes <= box.length)
-        yield from keep(self.sink, rows_bytes)
-        yield from blank(self.sink, box.length - 12 - rows_bytes)
+        yield from keep(self.output, rows_bytes)
+        yield from blank(self.output, box.length - 12 - rows_bytes)

@@ -16,11 +16,11 @@ from hai.core.pictures.formats.walk import (
     KEEP,
     Next,
     Pass,
+    Request,
     Skim,
     Take,
     Walk,
     WalkedPicture,
-    Wish,
     in_ms,
     refuse_unless,
 )
@@ -73,7 +73,7 @@ def walk(picture: WalkedPicture, *state: int) -> Walk:
     picture.duration_ms = in_ms(last_granule - place.skipped, GRANULES_PER_S)
 
 
-def _head(picture: WalkedPicture) -> Generator[Wish, bytes, Place]:
+def _head(picture: WalkedPicture) -> Generator[Request, bytes, Place]:
     page = yield from _page((yield Take(HEADER_BYTES)))
     refuse_unless(bool(page.kind & IS_FIRST) and page.length <= 4096)
     head = yield Take(page.length)
@@ -84,7 +84,7 @@ def _head(picture: WalkedPicture) -> Generator[Wish, bytes, Place]:
     return Place(page.serial, *struct.unpack_from("<H", head, 10))
 
 
-def _page(header: bytes) -> Generator[Wish, bytes, Page]:
+def _page(header: bytes) -> Generator[Request, bytes, Page]:
     magic, version, kind, granule, serial, _, _ = HEADER.unpack_from(header)
     refuse_unless(magic == CAPTURE and version == 0)
     segments = yield Take(header[HEADER_BYTES - 1])
@@ -116,7 +116,7 @@ def _comments(picture: WalkedPicture, place: Place) -> Walk:
         is_begun = True
 
 
-def _sound(picture: WalkedPicture, place: Place) -> Generator[Wish, bytes, int]:
+def _sound(picture: WalkedPicture, place: Place) -> Generator[Request, bytes, int]:
     """Returns the granule at which it ends."""
     pages = Pages(picture, place.serial, place.last_granule)
     while True:

@@ -1,6 +1,6 @@
 """Where among its bytes a film has what goes: spans, of which there may be 130,000.
 
-All that goes through them draws breath each PART of them (walk.py), also the walker
+All that goes through them pauses after each PART of them (walk.py), also the walker
 that waits for the result.
 """
 
@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 from zlib import compressobj, decompressobj
 
 from hai.core.pictures.formats.walk import (
-    BREATH,
     PART,
+    PAUSE,
     Pass,
 )
 
 Span = tuple[int, int]  # from, to
 Result = TypeVar("Result")
-Breathing = Generator[Pass, Any, Result]
+Pausing = Generator[Pass, Any, Result]
 
 SPAN_BYTES = 16  # packed, before they are compressed
 
@@ -32,12 +32,12 @@ def in_parts(items: Iterable[Result]) -> Iterator[list[Result]]:
         yield part
 
 
-def merged(samples: Iterable[tuple[int, int]]) -> Breathing[list[Span]]:
+def merged(samples: Iterable[tuple[int, int]]) -> Pausing[list[Span]]:
     """Of (start, length): spans in their order, none of which touches the next."""
     rows = yield from _in_order(samples)
     spans: list[Span] = []
     for part in in_parts(rows):
-        yield BREATH
+        yield PAUSE
         for start, length in part:
             if spans and start <= spans[-1][1]:
                 spans[-1] = spans[-1][0], max(spans[-1][1], start + length)
@@ -46,11 +46,11 @@ def merged(samples: Iterable[tuple[int, int]]) -> Breathing[list[Span]]:
     return spans
 
 
-def _in_order(samples: Iterable[Span]) -> Breathing[Iterable[Span]]:
+def _in_order(samples: Iterable[Span]) -> Pausing[Iterable[Span]]:
     """As they come, as a rule: those of one track or two."""
     runs: list[list[Span]] = []
     for part in in_parts(samples):
-        yield BREATH
+        yield PAUSE
         part.sort()
         if runs and runs[-1][-1] <= part[0]:
             runs[-1] += part
@@ -71,11 +71,11 @@ def common(some: Sequence[Span], others: Sequence[Span]) -> Iterator[Span]:
             at += 1
 
 
-def packed(spans: Iterable[Span]) -> Breathing[str]:
+def packed(spans: Iterable[Span]) -> Pausing[str]:
     """In their order and apart from one another: a few letters for each."""
     compressor, last, pieces = compressobj(1), 0, list[bytes]()
     for part in in_parts(spans):
-        yield BREATH
+        yield PAUSE
         ends = list(chain.from_iterable(part))
         steps = array("Q", map(sub, ends, [last, *ends]))
         pieces.append(compressor.compress(steps.tobytes()))
@@ -85,11 +85,11 @@ def packed(spans: Iterable[Span]) -> Breathing[str]:
     return b64encode(b"".join([*pieces, compressor.flush()])).decode()
 
 
-def unpacked(text: str) -> Breathing[list[Span]]:
+def unpacked(text: str) -> Pausing[list[Span]]:
     spans: list[Span] = []
     decompressor, rest, last = decompressobj(), b64decode(text), 0
     while rest:
-        yield BREATH
+        yield PAUSE
         steps = array("Q")
         steps.frombytes(decompressor.decompress(rest, SPAN_BYTES * PART))
         rest = decompressor.unconsumed_tail

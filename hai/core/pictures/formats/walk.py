@@ -1,6 +1,6 @@
-"""What a walker may wish for, and what it may say of the picture.
+"""What a walker may ask for, and what it may say of the picture.
 
-A walker yields wishes. `Take`, `Next` and `Seek` are answered with bytes, which
+A walker yields requests. `Take`, `Next` and `Seek` are answered with bytes, which
 are stored only if the walker `put`s them, changed or not; the others with b"".
 It never asks for bytes that it neither needs nor keeps: those it passes over.
 
@@ -80,13 +80,13 @@ class Rest(NamedTuple):
     is_kept: bool
 
 
-BREATH = Pass(0, DROP)
-PART = 512  # rows of a table that are computed with between two breaths, in 0.3 ms
+PAUSE = Pass(0, DROP)  # in a long computation: others may go on
+PART = 512  # rows of a table that are computed with between two pauses, in 0.3 ms
 SKIMMED_BYTES = 16 * 1024  # at most at once; of the smallest blocks that takes 1 ms
 
-Wish = Take | Pass | Seek | SubBlocks | Skim | Next | Rest
-Walk = Generator[Wish, bytes, None]
-Reading = Generator[Wish, bytes, bytes]
+Request = Take | Pass | Seek | SubBlocks | Skim | Next | Rest
+Walk = Generator[Request, bytes, None]
+Reading = Generator[Request, bytes, bytes]
 
 
 class Edit(NamedTuple):
@@ -97,7 +97,7 @@ class Edit(NamedTuple):
     data: bytes = b""
 
 
-class Sink(Protocol):
+class Output(Protocol):
     """Where a walker puts what is stored."""
 
     def put(self, data: bytes) -> None: ...
@@ -137,17 +137,12 @@ def refuse_unless(is_right: bool) -> None:
         raise PictureType()
 
 
-def breathe() -> Walk:
-    """Between two parts of a long computation: others may go on."""
-    yield BREATH
-
-
-def blank(sink: Sink, length: int) -> Walk:
+def blank(output: Output, length: int) -> Walk:
     """Put zeros for the next so many bytes: what follows keeps its place."""
     while length:
         count = min(length, len(ZEROS))
         yield Pass(count, DROP)
-        sink.put(ZEROS[:count])
+        output.put(ZEROS[:count])
         length -= count
 
 

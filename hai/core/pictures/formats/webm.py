@@ -21,13 +21,13 @@ from hai.core.pictures.formats.walk import (
     MAX_HELD_BYTES,
     Edit,
     Next,
+    Output,
     Pass,
-    Sink,
+    Request,
     Skim,
     Take,
     Walk,
     WalkedPicture,
-    Wish,
     blank,
     in_ms,
     refuse_unless,
@@ -111,7 +111,7 @@ def walk(picture: WalkedPicture, *state: Any) -> Walk:
     yield from segment.walk()
 
 
-def _element(start: bytes) -> Generator[Wish, bytes, Element]:
+def _element(start: bytes) -> Generator[Request, bytes, Element]:
     """The element that begins with these two bytes."""
     id_bytes = _length_of_number(start[0])
     refuse_unless(id_bytes <= 4)
@@ -167,7 +167,7 @@ def _head(picture: WalkedPicture) -> Walk:
             yield from _voided(picture, part)
 
 
-def _next(left: int) -> Generator[Wish, bytes, Element]:
+def _next(left: int) -> Generator[Request, bytes, Element]:
     """Of an element that has `left` bytes more, the next one inside."""
     refuse_unless(left >= 2)
     part = yield from _element((yield Take(2)))
@@ -175,17 +175,17 @@ def _next(left: int) -> Generator[Wish, bytes, Element]:
     return part
 
 
-def _voided(sink: Sink, element: Element) -> Walk:
+def _voided(output: Output, element: Element) -> Walk:
     refuse_unless(element.length != UNKNOWN)
-    yield from _void(sink, element.all_bytes, element.length)
+    yield from _void(output, element.all_bytes, element.length)
 
 
-def _void(sink: Sink, all_bytes: int, to_come: int) -> Walk:
+def _void(output: Output, all_bytes: int, to_come: int) -> Walk:
     """Instead of so many bytes, of which `to_come` have not passed yet."""
     start = void_start(all_bytes)
-    sink.put(start)
-    sink.put(bytes(all_bytes - len(start) - to_come))
-    yield from blank(sink, to_come)
+    output.put(start)
+    output.put(bytes(all_bytes - len(start) - to_come))
+    yield from blank(output, to_come)
 
 
 def void_start(all_bytes: int) -> bytes:

@@ -15,11 +15,11 @@ from hai.core.pictures.formats.walk import (
     DROP,
     KEEP,
     Pass,
+    Request,
     Skim,
     Take,
     Walk,
     WalkedPicture,
-    Wish,
     blank,
     refuse_unless,
     take_start,
@@ -55,7 +55,7 @@ def walk(picture: WalkedPicture, *state: int) -> Walk:
     picture.head = _riff(picture)
 
 
-def _next(left: int) -> Generator[Wish, bytes, tuple[bytes, int, int]]:
+def _next(left: int) -> Generator[Request, bytes, tuple[bytes, int, int]]:
     """The next chunk: its name, its length, and what is left after it."""
     refuse_unless(left >= 8)
     name, length = START.unpack((yield Take(8)))
@@ -147,7 +147,7 @@ def _pixels(picture: WalkedPicture, name: bytes, length: int) -> Walk:
     yield from _padding(picture, length)
 
 
-def _orientation(picture: WalkedPicture, length: int) -> Generator[Wish, bytes, int]:
+def _orientation(picture: WalkedPicture, length: int) -> Generator[Request, bytes, int]:
     """Puts it where it says something; returns it. Browsers do not obey it."""
     block = yield from take_start(length, exif.essence)
     yield Pass(length & 1, DROP)

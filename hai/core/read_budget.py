@@ -1,10 +1,10 @@
-"""What people's reads cost, and who has read too much for now.
+"""What users' reads cost, and who has used up their budget for now.
 
-Time is paid for when it is known: each user has so many milliseconds of CPU time a
-second, and a reserve. A read of less than 5 ms is free, as is most of what people do.
-Who is in debt is refused what is costly (searches, lists that grow with the place,
-pages of hais and of changes) until it is paid, and nothing else. With
-`--rate-limits off` nobody is; the fair queue (storage/sqlite/readers.py) stays.
+Time is charged once it is known: each user has a number of milliseconds of CPU time per
+second, and a reserve. A read of less than 5 ms is free, as is most of what people do. A
+user in debt is refused costly reads (searches, lists that grow with the community,
+pages of hais and of changes) until the debt is paid, and nothing else. With
+`--rate-limits off` nobody is; the fair queue (storage/sqlite/readers.py) still applies.
 """
 
 from collections.abc import Hashable
@@ -14,10 +14,10 @@ from hai.errors import RateLimited
 
 FREE_MS = 5.0
 MS_PER_S = 200.0  # a fifth of a core
-RESERVE_MS = 5_000.0  # twenty searches that take all the time they may have
+RESERVE_MS = 5_000.0  # twenty searches of maximal duration
 
 
-class Reading:
+class ReadBudget:
     """Loop thread only. Keys are those of storage.database.asker."""
 
     def __init__(self, *, is_on: bool) -> None:
@@ -29,6 +29,6 @@ class Reading:
             raise RateLimited()
 
     def charge(self, key: Hashable, cpu_ms: float) -> None:
-        """The server's own work, whose key is None, is nobody's."""
+        """The server's own work, whose key is None, is charged to nobody."""
         if cpu_ms > FREE_MS and key is not None:
             self.buckets.charge(key, cpu_ms)
