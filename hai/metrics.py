@@ -42,6 +42,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("hai_disk_free_bytes", "gauge", "What is free on the disk of the data"),
     Metric("hai_writes_total", "counter", "Writes committed"),
     Metric("hai_write_batches_total", "counter", "Transactions committed"),
+    Metric("hai_writes_failed_total", "counter", "Writes that disk or lock refused"),
     Metric("hai_writes_waiting", "gauge", "Writes queued for the writer thread"),
     Metric("hai_reads_total", "counter", "Reads run on the reader threads"),
     Metric("hai_reads_unwanted_total", "counter", "Reads whose client had gone"),

@@ -29,7 +29,8 @@ from hai.storage.sqlite.open_files import LostFile, OpenFiles
 from hai.storage.sqlite.readers import Readers
 from hai.storage.sqlite.readers import asker as asker
 from hai.storage.sqlite.reserve import RESERVE_NAME
-from hai.storage.writer import BUSY_TIMEOUT_MS, Maintenance, Write, Writer
+from hai.storage.sqlite.write_lock import BUSY_TIMEOUT_MS
+from hai.storage.writer import Maintenance, Write, Writer
 from hai.units import CHUNK_BYTES
 
 Result = TypeVar("Result")

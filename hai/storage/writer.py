@@ -37,13 +37,14 @@ from peewee import DatabaseError, SqliteDatabase
 from hai import clock, errors
 from hai.storage.sqlite import faults
 from hai.storage.sqlite.open_files import LostFile, OpenFiles
+from hai.storage.sqlite.outage import Outage
 from hai.storage.sqlite.reserve import RESERVE_NAME, Reserve
 from hai.storage.sqlite.wal import WriteAheadLog
+from hai.storage.sqlite.write_lock import WriteLock
 
 logger = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 20_000  # writes: 2.5 s at 8,000/s; beyond that: Busy
-BUSY_TIMEOUT_MS = 5_000  # for another process: an open shell, a repair
 BATCH_LIMIT = 1_000  # writes in one transaction: limits what one fsync delays
 SMALL_BATCH = 100  # while the write-ahead log is long: 4 MiB of the longest hais
 CHECK_FILES_S = 1.0  # between checks of the files while nothing is written
@@ -118,6 +119,7 @@ class Write:
     maintenance: Maintenance | None = None
     result: Any = None
     error: BaseException | None = field(default=None)
+    queued_s: float = field(default_factory=time.monotonic)
 
 
 class Writer:
@@ -145,6 +147,8 @@ class Writer:
         self.rescue = rescue
         self.reserve = Reserve(Path(engine.database).with_name(RESERVE_NAME))
         self.wal = WriteAheadLog(engine, interrupt_readers)
+        self.lock = WriteLock(engine)
+        self.outage = Outage(engine)
         self.failure: BaseException | None = None
         self.is_full = False
         self.waiting_count = 0  # loop thread only
@@ -304,6 +308,9 @@ class Writer:
             with contextlib.suppress(Empty):
                 return self._inbox.get(timeout=CHECK_FILES_S)
             self.files.check()
+            self._checkpoint_log()  # the disk may have become almost full meanwhile
+            if self.outage.is_on:
+                self._try_again()
 
     def _commit(self, batch: list[Write]) -> None:
         """Store a batch, tell the loop once, then checkpoint if due."""
@@ -345,6 +352,8 @@ class Writer:
 
     def _checkpoint_log(self) -> None:
         try:
+            if self.is_full:
+                self.wal.make_room(self.reserve.give_some)
             self.wal.checkpoint_if_due()
         except DatabaseError as error:
             self.fail(error)
@@ -356,18 +365,27 @@ class Writer:
                 return self._transact(batch)
             except Exception as error:
                 self._roll_back()
-                if not faults.is_full(error) or not self.reserve.give_some():
+                if not faults.is_full(error) or not self._make_room():
                     self._fail_batch(batch, error)
                     return []
             batch = self._without_fillers(batch)
         return []
 
+    def _make_room(self) -> bool:
+        """For another attempt; False: there is none left."""
+        can_begin_anew = self.wal.make_room(self.reserve.give_some)
+        return can_begin_anew or self.reserve.give_some()
+
     def _transact(self, batch: list[Write]) -> list[Any]:
-        transaction = self._begin()
+        self.lock.begin(min((write.queued_s for write in batch), default=0.0))
+        if self.outage.is_on:
+            self.outage.probe()
+        transaction = Transaction(self.engine)
         for group in _groups(batch):
             self._run_group(transaction, group)
         transaction.store_rev()
         self.engine.execute_sql("COMMIT")
+        self.outage.end()
         self._acked_rev = max(self._acked_rev, transaction.rev)
         return transaction.events
 
@@ -385,22 +403,49 @@ class Writer:
         """Nothing of this batch is stored."""
         if faults.is_fatal(error):
             self.fail(error)
+        elif isinstance(error, DatabaseError) and not faults.is_full(error):
+            self.outage.count(error, len(batch))
         shown = errors.Busy() if self.failure else faults.as_hai_error(error)
         for write in batch:
             write.error = shown
 
+    def _try_again(self) -> None:
+        """Nothing is queued: does the store take writes again?"""
+        try:
+            self._transact([])
+        except Exception as error:
+            self._roll_back()
+            self._fail_batch([], error)
+
     def _run_maintenance(self, write: Write) -> None:
+        try:
+            while not self._has_room_for(write):
+                pass
+        except Exception as error:
+            write.error = error
+            if faults.is_fatal(error):
+                self.fail(error)
+        except BaseException as error:
+            self.fail(error)
+            write.error = errors.Busy()
+        self._resolve_soon([], [write])
+
+    def _has_room_for(self, write: Write) -> bool:
+        """Run it; False: the disk is full, and there is space for another attempt."""
         assert write.maintenance is not None
+        self.lock.allow_wait(write.queued_s)
         try:
             write.result = write.maintenance(
                 self.engine.connection(), self._yield_to_writes
             )
         except Exception as error:
-            write.error = error
-        except BaseException as error:
-            self.fail(error)
-            write.error = errors.Busy()
-        self._resolve_soon([], [write])
+            if not faults.is_full(error):
+                raise
+            if not self._make_room():
+                raise errors.StorageFull() from error
+            return False
+        self._checkpoint_log()
+        return True
 
     def _yield_to_writes(self) -> None:
         """Commit what was queued meanwhile. Raises Busy when it is time to stop."""
@@ -433,10 +478,6 @@ class Writer:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._resolve, events, batch)
 
-    def _begin(self) -> Transaction:
-        self.engine.execute_sql("BEGIN IMMEDIATE")
-        return Transaction(self.engine)
-
     def _roll_back(self) -> None:
         try:
             self.engine.execute_sql("ROLLBACK")
@@ -458,8 +499,9 @@ class Writer:
                 for write in group:
                     self._run_group(transaction, [write])
                 return
-            if faults.is_full(error) or faults.is_fatal(error):
-                raise  # affects the whole batch
+            if faults.is_of_batch(error):
+                raise
+            logger.error("a write failed: %s", error)
             results = [faults.as_hai_error(error)]
         except Exception as error:
             results = [error] * len(group)

@@ -53,6 +53,7 @@ def _watch(metrics: Metrics, core: Core) -> None:
     writer = core.db.writer
     metrics.watch("hai_writes_total", lambda: writer.write_count)
     metrics.watch("hai_write_batches_total", lambda: writer.batch_count)
+    metrics.watch("hai_writes_failed_total", lambda: writer.outage.failed_count)
     metrics.watch("hai_writes_waiting", lambda: writer.waiting_count)
     readers = core.db.readers
     metrics.watch("hai_reads_total", lambda: readers.read_count)

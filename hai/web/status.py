@@ -21,8 +21,9 @@ USAGE_METRICS = {
 class HealthHandler(BaseHandler):
     """GET /healthz: alive, and the database responds.
 
-    503 after a failure, when nothing is acked any more; `storage_full` while hais are
-    refused because the disk is full.
+    503 after a failure, when nothing is acked any more, and `failing` while the
+    writer's last batch was refused; `storage_full` while hais are refused because the
+    disk is full.
     """
 
     is_public = True
@@ -34,9 +35,10 @@ class HealthHandler(BaseHandler):
         if not writer.failure:
             await self.core.db.read(server_row)
         status = "storage_full" if writer.is_full else "ok"
+        status = "failing" if writer.outage.is_on else status
         status = "failed" if writer.failure else status
         answer = {"status": status, "version": __version__}
-        self.write_json(answer, 503 if writer.failure else 200)
+        self.write_json(answer, 503 if status in ("failed", "failing") else 200)
 
 
 class MetricsHandler(BaseHandler):

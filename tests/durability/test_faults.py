@@ -6,6 +6,7 @@ of files, and strace, which lets a system call fail.
 
 import asyncio
 import os
+import re
 import resource
 import shutil
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from hai.storage.sqlite.migrations import MIGRATIONS
+from hai.storage.sqlite.write_lock import BUSY_TIMEOUT_MS
 from tests.durability import swarm
 from tests.durability.power import child_of, strace
 from tests.durability.stage import Stage
@@ -209,6 +211,48 @@ def fill(path):
                     file.write(bytes(size))
 
 
+def test_on_a_full_disk_deleting_makes_room_for_new_hais(staged, small_disk):
+    """However many small orders came before: another program takes at once what is
+    given back, and the log begins anew in its own room."""
+    stage = staged("--min-free-bytes", "0", folder=small_disk)
+    ballast = small_disk / "ballast"
+
+    async def scene():
+        client = await NativeClient(stage.port, stage.tokens[0]).start()
+        http = Http(stage.port, stage.tokens[0])
+        hai_ids = [await send_picture(http, client, stage, n) for n in range(16)]
+        http.close()
+        fill(ballast)
+        acked, error = await send_until_refused(client, stage)
+        assert error["code"] == "storage_full"
+        for name in ("add_reaction", "remove_reaction") * 50:
+            fill(ballast)
+            order = {"hai_id": hai_ids[0], "emoji": "👍"}
+            assert "hai" in await client.order(name, order)
+        for hai_id in hai_ids:
+            fill(ballast)
+            assert "hai" in await client.order("delete_hai", {"hai_id": hai_id})
+        await send_until_taken(client, stage, "again")
+        for number in range(100):
+            assert "hai" in await send(client, stage, f"more {number}", "more " * 700)
+        await client.stop()
+        return [*acked, "again", *[f"more {number}" for number in range(100)]]
+
+    acked = swarm.run(scene())
+    assert ballast.stat().st_size > MIB, "the disk was never full"
+    assert stage.stop() == 0
+    assert_stored_once(stage, acked)
+    assert "no problems" in stage.served.run("verify")
+
+
+async def send_picture(http, client, stage, number):
+    """One of 400 KB that no other is like; the id of its hai."""
+    picture = await upload(http, stage.room_id, "p.png", big_png(400_000 + number))
+    order = {"picture_ids": [picture["id"]], "client_id": f"picture {number}"}
+    ack = await client.order("send_hai", {"room_id": stage.room_id, **order})
+    return ack["hai"]["id"]
+
+
 def test_on_a_full_disk_pictures_are_refused_and_later_taken(staged, small_disk):
     stage = staged("--min-free-bytes", "0", folder=small_disk)
     ballast = small_disk / "ballast"
@@ -377,6 +421,46 @@ def test_after_a_failed_sync_nothing_is_acked(staged, tmp_path, call):
     assert_stored_once(stage, acked)
 
 
+def test_writes_that_fail_are_told_once_and_counted_and_health_says_so(
+    staged, tmp_path
+):
+    """A hundred attempts fail, be they posts or the writer's own once a second."""
+    stage = staged()
+    stage.stop()
+    inject = ("-e", "inject=pwrite64:error=EIO:when=60..160")
+    stage.served.wrapper = strace(tmp_path / "trace.txt", stage.data, *inject)
+    stage.start()
+    before = stage.served.log.count(" ERROR ")
+
+    async def scene():
+        client = await NativeClient(stage.port, stage.tokens[0]).start()
+        assert b'"ok"' in await health(stage)
+        taken = 0
+        while "hai" in await send(client, stage, f"taken {taken}"):
+            taken += 1
+        with pytest.raises(Gone, match=r"503.*failing"):
+            await health(stage)
+        failed = 1
+        while "error" in await send(client, stage, "again"):
+            failed += 1
+        assert b'"ok"' in await health(stage)
+        await client.stop()
+        return failed
+
+    failed = swarm.run(scene())
+    assert failed > 10
+    assert stage.served.log.count(" ERROR ") == before + 1
+    told = re.findall(r"writes succeed again; (\d+) had failed", stage.served.log)
+    assert len(told) == 1 and int(told[0]) >= failed  # Hai may have had its own
+    os.kill(child_of(stage.served.process), signal.SIGTERM)
+    stage.served.process.wait(timeout=60)
+    assert stage.stop() == 0
+    stage.served.wrapper = []
+    stage.start()
+    stage.stop()
+    assert_stored_once(stage, ["again"])
+
+
 @pytest.mark.parametrize("when", ["1", "1+"])
 def test_after_a_sync_that_failed_in_a_checkpoint_nothing_is_acked(
     staged, tmp_path, when
@@ -522,6 +606,45 @@ def test_a_locked_database_is_waited_for_then_busy_and_nothing_is_doubled(staged
     swarm.run(scene())
     stage.stop()
     assert stored(stage) == {"short": 1, "long": 1}
+
+
+LATER = 20
+
+
+def test_a_lock_that_is_held_for_long_is_waited_for_once_and_not_by_each(staged):
+    """Who is queued meanwhile is refused with the first; who comes later, at once.
+
+    All of the waits are compared with what one each would take at least.
+    """
+    stage = staged()
+
+    async def scene():
+        began_s = time.monotonic()
+        clients = [
+            await NativeClient(stage.port, token).start() for token in stage.tokens
+        ]
+        with closing(sqlite3.connect(stage.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            first = clients[0].start_order("send_hai", hai_of(stage, "first"))
+            await asyncio.sleep(1)
+            behind = [
+                client.start_order("send_hai", hai_of(stage, f"behind {number}"))
+                for number, client in enumerate(clients)
+            ]
+            acks = [await first, *[await order for order in behind]]
+            for number in range(LATER):
+                acks.append(await send(clients[0], stage, f"later {number}"))
+            assert {ack["error"]["code"] for ack in acks} == {"busy"}
+            waited_s = time.monotonic() - began_s
+            other.execute("ROLLBACK")
+        assert waited_s < LATER * BUSY_TIMEOUT_MS / 1000 / 2
+        await send_until_taken(clients[0], stage, "later 0")
+        for client in clients:
+            await client.stop()
+
+    swarm.run(scene())
+    stage.stop()
+    assert stored(stage) == {"later 0": 1}
 
 
 def hai_of(stage, client_id):

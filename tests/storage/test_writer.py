@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import time
+from contextlib import closing, contextmanager
 from functools import partial
 
 import pytest
@@ -11,7 +13,8 @@ from hai.events import TypingStarted
 from hai.storage import database
 from hai.storage import writer as writer_module
 from hai.storage.database import Database
-from hai.storage.sqlite import reserve, wal
+from hai.storage.sqlite import reserve, wal, write_lock
+from hai.storage.writer import Write
 
 
 @pytest.fixture
@@ -181,8 +184,30 @@ async def test_a_full_disk_is_said_so_and_recovers(db, expect_log, monkeypatch):
     assert await db.write_bulk(insert_all, "room again") == "room again"
 
 
+def held_bytes(db):
+    """Of the reserve."""
+    return (db.path.parent / "hai.reserve").stat().st_size
+
+
 async def test_while_the_disk_is_full_small_writes_go_on(db, expect_log):
-    """They are in the same batch as the send that found it full."""
+    """The log is written back and begins anew: nothing has to be given for them."""
+    await send_when_full(db, expect_log)
+    assert held_bytes(db) == reserve.RESERVE_BYTES
+
+
+async def test_while_the_disk_is_full_and_the_log_is_read_the_reserve_is_given(
+    db, expect_log
+):
+    with closing(sqlite3.connect(db.path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM users").fetchone()
+        await db.write(lambda tx: tx.next_rev())  # which that one does not see
+        await send_when_full(db, expect_log)
+    assert held_bytes(db) == reserve.RESERVE_BYTES - reserve.STEP_BYTES
+
+
+async def send_when_full(db, expect_log):
+    """Small writes in the same batch as the send that finds the disk full."""
     expect_log("the disk is full")
     await limit_pages(db, 1)
     large = "x" * 1_000_000
@@ -197,9 +222,105 @@ async def test_while_the_disk_is_full_small_writes_go_on(db, expect_log):
         "StorageFull",
         "str",
     ]
-    held = (db.path.parent / "hai.reserve").stat().st_size
-    assert held == reserve.RESERVE_BYTES - reserve.STEP_BYTES
     assert set(stored(db)) == {"sign in", "mark read"}
+
+
+@contextmanager
+def locked(db):
+    """Another program holds the write lock."""
+    with closing(sqlite3.connect(db.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_the_wait_for_a_lock_counts_from_when_a_write_was_queued(
+    db, expect_log, monkeypatch
+):
+    """One that has waited for an hour in the queue does not wait another hour."""
+    expect_log("writes fail .* database is locked")
+    expect_log("writes succeed again; 1 had failed")
+    hour_ms = 3_600_000
+    monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", hour_ms)
+    await db.write(insert, "before")
+    future = asyncio.get_running_loop().create_future()
+    queued_s = time.monotonic() - hour_ms / 1000
+    with locked(db), pytest.raises(errors.Busy):
+        await db.writer.submit(Write(insert, future, ("a",), queued_s=queued_s))
+    assert await db.write(insert, "a") == "a"
+    assert stored(db) == ["a", "before"]
+
+
+async def test_writes_behind_one_that_a_lock_has_refused_wait_no_second_time(
+    db, expect_log, monkeypatch
+):
+    """For the later ones it would be an hour."""
+    expect_log("writes fail .* database is locked")
+    expect_log("writes succeed again; 30 had failed")
+    monkeypatch.setattr(writer_module, "BATCH_LIMIT", 1)
+    monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", 300)
+    await db.write(insert, "before")
+    with locked(db):
+        with pytest.raises(errors.Busy):
+            await db.write(insert, "first")
+        monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", 3_600_000)
+        later = [db.write(insert, str(number)) for number in range(29)]
+        results = await asyncio.gather(*later, return_exceptions=True)
+    assert [type(result) for result in results] == [errors.Busy] * 29
+    assert await db.write(insert, "a") == "a"
+    assert stored(db) == ["a", "before"]
+
+
+async def test_once_a_lock_was_free_the_next_one_is_waited_for_again(
+    db, expect_log, monkeypatch
+):
+    expect_log("writes fail .* database is locked")
+    expect_log("writes succeed again; 1 had failed")
+    monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", 200)
+    await db.write(insert, "before")
+    with locked(db), pytest.raises(errors.Busy):
+        await db.write(insert, "a")
+    await db.write(insert, "b")
+    monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", 60_000)
+    with locked(db):
+        waiting = db.write(insert, "c")
+        await asyncio.sleep(5 * write_lock.BRIEF_TIMEOUT_MS / 1000)
+        assert not waiting.done()
+    await waiting
+    assert stored(db) == ["b", "before", "c"]
+
+
+async def test_an_outage_ends_by_itself_when_nobody_writes(db, expect_log, monkeypatch):
+    expect_log("writes fail .* database is locked")
+    expect_log("writes succeed again; 1 had failed")
+    monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_MS", 200)
+    await db.write(insert, "a")
+    with locked(db):
+        with pytest.raises(errors.Busy):
+            await db.write(insert, "b")
+        assert db.writer.outage.is_on
+        await asyncio.sleep(2 * writer_module.CHECK_FILES_S)
+        assert db.writer.outage.is_on
+    async with asyncio.timeout(60):
+        while db.writer.outage.is_on:
+            await asyncio.sleep(0.05)
+    assert db.writer.outage.failed_count == 1
+    assert stored(db) == ["a"]
+
+
+async def test_in_an_outage_each_commit_writes_so_that_it_proves_something(
+    db, expect_log
+):
+    """Else a refused order, which changes nothing, would end it."""
+    expect_log("writes succeed again; 0 had failed")
+    await db.write(insert, "a")
+    _, before = db.writer.files.committed
+    await db.write(lambda tx: None)
+    assert db.writer.files.committed[1] == before
+    db.writer.outage.is_on = True
+    await db.write(lambda tx: None)
+    assert db.writer.files.committed[1] > before
+    assert not db.writer.outage.is_on
 
 
 async def test_between_batches_something_long_can_run(db):

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 ABANDONED_MS = 24 * 3600 * 1000  # a draft left open overnight keeps its pictures
 SWEEP_EVERY_S = 3600
+SWEEP_WHEN_FULL_S = 60  # what could not be swept for want of room is tried again
 PAUSE_S = 0.02  # between slices, about as long as one: hais need not wait for each
 SPARE_BYTES = 8 * 1024 * 1024  # free space that the next pictures may use
 DISCARDED_AT = 0  # what `uploaded_at` says of them: older than any cutoff
@@ -272,9 +273,15 @@ async def sweep(core: Core, cutoff_at: int) -> None:
 
 
 async def shrink(core: Core) -> None:
-    """Let the file be smaller after deletions, in slices."""
-    give = partial(blobs.shrink, spare_bytes=SPARE_BYTES)
-    while await core.db.run_maintenance(give):
+    """Let the file be smaller after deletions, in slices.
+
+    On a full disk without any spare: hais are taken again when the disk has room.
+    """
+    has_more = True
+    while has_more:
+        spare_bytes = 0 if core.db.writer.is_full else SPARE_BYTES
+        give = partial(blobs.shrink, spare_bytes=spare_bytes)
+        has_more = await core.db.run_maintenance(give)
         await asyncio.sleep(PAUSE_S)
 
 
@@ -350,8 +357,10 @@ class Sweeper:
 
     async def _rest(self) -> None:
         self.is_resting = True
+        is_full = self.core.db.writer.is_full
+        rest_s = SWEEP_WHEN_FULL_S if is_full else SWEEP_EVERY_S
         try:
-            await asyncio.wait_for(self._is_needed.wait(), SWEEP_EVERY_S)
+            await asyncio.wait_for(self._is_needed.wait(), rest_s)
         except TimeoutError:
             self._is_expiry_due = True
         self.is_resting = False

@@ -5,7 +5,6 @@ continues without sends), this write failed (`Busy`, Hai continues), or the file
 be trusted any more (`is_fatal`: nothing is acked after it, Hai stops).
 """
 
-import logging
 import os
 import resource
 import sqlite3
@@ -14,8 +13,6 @@ from pathlib import Path
 from peewee import DatabaseError
 
 from hai import errors
-
-logger = logging.getLogger(__name__)
 
 # After a failed fsync the kernel forgets which pages were not written, and the next
 # fsync succeeds without them: no later commit can be trusted.
@@ -71,6 +68,12 @@ def is_locked(error: BaseException) -> bool:
     return code_of(error) & KIND == sqlite3.SQLITE_BUSY
 
 
+def is_of_batch(error: BaseException) -> bool:
+    """Not of one write: the others in its transaction will meet it, too."""
+    is_unwritten = code_of(error) == sqlite3.SQLITE_IOERR_WRITE
+    return is_unwritten or is_full(error) or is_fatal(error)
+
+
 def is_full(error: BaseException) -> bool:
     """A full disk, or a file that has reached the process's limit on sizes."""
     code = code_of(error)
@@ -94,7 +97,6 @@ def as_hai_error(error: Exception) -> Exception:
         return error
     if is_full(error):
         return errors.StorageFull()
-    logger.error("a write failed: %s", error)
     return errors.Busy()
 
 

@@ -8,9 +8,14 @@ many pages are in the log, which restarts with a new salt.
 The log only restarts when nobody is reading from it. Long reads of this process are
 interrupted; for readers in other programs there is `is_long`: writes that grow the file
 are refused until they are gone. Promise: 64 MiB at most.
+
+A checkpoint makes the database grow by the pages that are new in the log. So it is done
+early while the disk has little free space, and on a full disk with space from the
+reserve; then the log restarts in the space that it has, and deletions need no more.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable
 
@@ -25,6 +30,8 @@ logger = logging.getLogger(__name__)
 # 16 MiB instead of SQLite's 4: pages that every batch changes are written to the
 # database a quarter as often (80 us of wall time a hai instead of 120).
 DUE_PAGES = 4096
+LOW_DISK_BYTES = 256 * MIB  # free; another program fills about as much in a second
+LOW_DISK_PAGES = 256  # then it is due; the reserve must do for them and a batch
 AGAIN_PAGES = 1024  # more, when a reader has kept the log from restarting
 
 WAITED_FOR_BYTES = 24 * MIB  # above it we wait for readers, and batches are small
@@ -51,6 +58,8 @@ class WriteAheadLog:
         self.interrupt_readers = interrupt_readers
         self._salt = b""  # of the log that `_due_at` counts in
         self._due_at = DUE_PAGES
+        self._low_due_at = LOW_DISK_PAGES  # while the disk has little room
+        self._checkpointed = 0  # pages of this log, when all last were
         self._tried_at = 0.0
         self._busy_count = 0  # consecutive attempts that readers prevented
         self._is_told = False
@@ -87,7 +96,29 @@ class WriteAheadLog:
         salt, page_count = self.files.committed
         if salt != self._salt:
             self._salt, self._due_at = salt, DUE_PAGES
-        return page_count >= self._due_at
+            self._low_due_at, self._checkpointed = LOW_DISK_PAGES, 0
+        is_low_due = page_count >= self._low_due_at and self._is_disk_low()
+        return is_low_due or page_count >= self._due_at
+
+    def _is_disk_low(self) -> bool:
+        try:
+            disk = os.statvfs(self.files.path.parent)
+        except OSError:
+            return False  # the folder was lost: open_files.py tells
+        return disk.f_bavail * disk.f_frsize < LOW_DISK_BYTES
+
+    def make_room(self, give_some: Callable[[], bool]) -> bool:
+        """On a full disk: checkpoint all of it, so that it restarts in its own space.
+
+        give_some: frees space for a database that has to grow; False: none is left.
+        Returns False when there was nothing to checkpoint, or that was not possible.
+        """
+        self._is_due()  # looks whether this is another log
+        before = self._checkpointed
+        while not self._checkpoint("PASSIVE"):
+            if not give_some():
+                return False
+        return self._checkpointed > before
 
     def _truncate(self) -> None:
         """Restart the log with an empty file, once nobody is reading from it."""
@@ -100,23 +131,31 @@ class WriteAheadLog:
         finally:
             self.engine.execute_sql(f"PRAGMA busy_timeout = {before}")
 
-    def _checkpoint(self, how: str) -> None:
+    def _checkpoint(self, how: str) -> bool:
+        """False: the disk is full."""
         try:
             row = self.engine.execute_sql(f"PRAGMA wal_checkpoint({how})").fetchone()
         except DatabaseError as error:
             if faults.is_fatal(error):
                 raise
             self._due_at += AGAIN_PAGES
+            self._low_due_at += LOW_DISK_PAGES
+            if faults.is_full(error):
+                return False
             self._tell(str(error))
-            return
-        is_busy, page_count, _ = row
+            return True
+        is_busy, page_count, checkpointed = row
         self._due_at = page_count + AGAIN_PAGES
+        self._low_due_at = page_count + LOW_DISK_PAGES
+        if not is_busy and page_count == checkpointed:
+            self._checkpointed = page_count
         if how == "TRUNCATE":
             self._busy_count = self._busy_count + 1 if is_busy else 0
             if self._busy_count >= TOLD_AT:
                 self._tell("another program is reading in the database")
             elif not is_busy:
                 self._is_told = False
+        return True
 
     def _tell(self, why: str) -> None:
         if not self._is_told:
