@@ -99,7 +99,11 @@ def move_and_link_back(stage):
 
 
 def remove_folder(stage):
-    shutil.rmtree(stage.data)
+    """All that is in it now, and the folder, unless a rescue is there meanwhile."""
+    for path in list(stage.data.iterdir()):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        stage.data.rmdir()
 
 
 def remove_all_files(stage):
