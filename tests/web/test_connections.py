@@ -509,7 +509,7 @@ async def test_who_says_nothing_more_is_left(line, monkeypatch):
         assert await one.answer() == 404
         assert await one.has_ended()
         async with asyncio.timeout(PATIENCE_S):
-            while one.app.http._lingering:
+            while one.app.http.crowd.lingering:
                 await asyncio.sleep(0.01)
 
 
@@ -519,10 +519,10 @@ async def test_a_server_that_stops_waits_for_nobody(line, app, monkeypatch):
         one.send(one.head("POST", "/nowhere", {"Content-Length": 1000 * MIB}))
         assert await one.answer() == 404
         assert await one.has_ended()
-        assert app.http._lingering
+        assert app.http.crowd.lingering
         app.http.stop()
         await app.http.close_all_connections()
-        assert not app.http._lingering
+        assert not app.http.crowd.lingering
 
 
 # --- Methods -------------------------------------------------------------------------
