@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 # Also with bare LFs: to refuse them at once, not to wait.
 HEAD_END = re.compile(rb"\r?\n\r?\n")
+HEAD_END_BYTES = 4  # at most
 FIRST_HEAD_S = (
     15.0  # from the first byte to the last; who connects has something to ask
 )
@@ -129,6 +130,7 @@ class Stream(IOStream):
 
     is_new = True  # no whole head has come yet
     _is_in_head = False
+    _searched_bytes = 0
 
     def __init__(
         self, sock: socket.socket, crowd: Crowd, address: str, **sizes: Any
@@ -138,7 +140,18 @@ class Stream(IOStream):
 
     def read_until_regex(self, *args: Any, **kwargs: Any) -> Any:
         self._is_in_head = True  # only heads are read in this way
+        self._searched_bytes = 0
         return super().read_until_regex(*args, **kwargs)
+
+    def _find_read_pos(self) -> int | None:
+        """A head that comes in small pieces is not searched anew for each of them."""
+        if self._read_regex is None:
+            return super()._find_read_pos()
+        begin = max(0, self._searched_bytes - HEAD_END_BYTES + 1)
+        found = HEAD_END.search(self._read_buffer, begin)
+        self._searched_bytes = found.end() if found else len(self._read_buffer)
+        self._check_max_bytes(HEAD_END, self._searched_bytes)
+        return found.end() if found else None
 
     def read_until(self, *args: Any, **kwargs: Any) -> Any:
         self._is_in_head = False  # the length of a chunk of a body
