@@ -33,7 +33,7 @@ SAY_EVERY_S = 60.0
 # Of the descriptors for connections one address may have a quarter silent; but an
 # unfinished head may be 16 KiB, so no more than this however many there are.
 SHARE = 4
-MOST_SILENT = 2_000
+MOST_SILENT = 4_000
 FEW_SILENT = 8  # of one address, for which there is always room
 NO_LIMIT = sys.maxsize - 1
 
