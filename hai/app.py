@@ -9,6 +9,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from tornado.netutil import bind_sockets
 
@@ -16,7 +17,7 @@ from hai.bots.dispatcher import Dispatcher
 from hai.bots.eliza import Eliza
 from hai.bus import Bus
 from hai.config import Config
-from hai.core import orders
+from hai.core import orders, origin
 from hai.core.context import Core
 from hai.core.pictures.stored import Sweeper
 from hai.core.pictures.thumbnail_queue import ThumbnailQueue
@@ -124,7 +125,11 @@ class App:
         self.web = application.build(self.core, self.realtime.url_specs())
         self.web.metrics.watch("hai_sockets", lambda: self.realtime.socket_count)
         self._stops.push_async_callback(self.web.close)
-        self.http = Listener(self.web, **application.SERVER_OPTIONS)
+        self.http = Listener(
+            self.web,
+            is_trusted=partial(origin.is_trusted, self.config),
+            **application.SERVER_OPTIONS,
+        )
         self._stops.push_async_callback(self.http.close_all_connections)
         self._stops.push_async_callback(self.realtime.stop)
         await self.realtime.start()

@@ -129,7 +129,11 @@ TABLE = {
         "_connections": (None, "web/http/listener.py"),
     },
     "tornado.iostream.BaseIOStream": {
+        "_check_max_bytes": ("self delimiter size", "web/http/connection.py"),
+        "_find_read_pos": ("self", "web/http/connection.py"),
+        "_read_buffer": (None, "web/http/connection.py"),
         "_read_buffer_size": (None, "web/http/connection.py"),
+        "_read_regex": (None, "web/http/connection.py"),
     },
     "tornado.tcpserver.TCPServer": {
         "_handle_connection": ("self connection address", "web/http/listener.py"),

@@ -18,7 +18,7 @@ from hai.web.http.templates import own_templates
 # by core/origin.py, which trusts only trusted_proxies: xheaders stays off.
 SERVER_OPTIONS: dict[str, Any] = {
     "max_body_size": 1024 * 1024,  # of handlers that are not ours; ours take less
-    "max_header_size": 32 * 1024,
+    "max_header_size": 16 * 1024,
     "chunk_size": 64 * 1024,  # read at once: a quarter of a picture's chunk
     "body_timeout": 30.0,
     "idle_connection_timeout": 120.0,

@@ -766,18 +766,46 @@ def test_frozen_for_a_while_it_goes_on_with_everybody(staged):
     assert stored(stage) == {"frozen 0": 1, "frozen 1": 1}
 
 
-def test_out_of_descriptors_it_serves_who_is_there_and_then_all(staged):
-    stage = staged()
-    stage.stop()
-    stage.served.wrapper = ["prlimit", "--nofile=100:100"]
-    stage.start()
+@pytest.fixture
+def limited(staged):
+    """`limited(count)`: a server that may open so many descriptors."""
+
+    def make(count):
+        stage = staged()
+        stage.stop()
+        stage.served.wrapper = ["prlimit", f"--nofile={count}:{count}"]
+        stage.start()
+        return stage
+
+    return make
+
+
+async def knock(stage, head, count):
+    """Connections of one address that say so much and no more."""
+    crowd = []
+    for _ in range(count):
+        crowd.append(await asyncio.open_connection("127.0.0.1", stage.port))
+        crowd[-1][1].write(head)
+    return crowd
+
+
+def upgrade(token):
+    """What a member's WebSocket begins with."""
+    lines = (
+        *("GET /ws HTTP/1.1", "Host: hai", f"Authorization: Bearer {token}"),
+        *("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def test_out_of_descriptors_it_serves_who_is_there_and_then_all(limited):
+    stage = limited(100)
     pid = stage.served.process.pid
 
     async def scene():
         client = await NativeClient(stage.port, stage.tokens[0]).start()
-        crowd = [
-            await asyncio.open_connection("127.0.0.1", stage.port) for _ in range(150)
-        ]
+        crowd = await knock(stage, upgrade(stage.tokens[0]), 150)
         began_s, cpu_s = time.monotonic(), cpu_of(pid)
         for number in range(10):
             assert "hai" in await send(client, stage, f"crowded {number}")
@@ -793,6 +821,49 @@ def test_out_of_descriptors_it_serves_who_is_there_and_then_all(staged):
     swarm.run(scene())
     assert stage.served.log.count("file descriptors") == 1
     assert "Traceback" not in stage.served.log
+
+
+HEALTH = "GET /healthz HTTP/1.1\r\nHost: hai\r\n"
+SILENCE = {
+    "nothing": "",
+    "half of a head": HEALTH,
+    "what is no HTTP": "hai\r\n\r\n",
+    "what is answered": f"{HEALTH}\r\n",
+}
+
+
+@pytest.mark.parametrize("said", SILENCE)
+def test_600_silent_connections_of_one_address_keep_nobody_out(limited, said):
+    """There are 256 descriptors; a tenth of them is of members at that address."""
+    stage = limited(256)
+
+    async def scene():
+        tokens = [stage.tokens[0]] * 25
+        members = [await NativeClient(stage.port, token).start() for token in tokens]
+        crowd = await knock(stage, SILENCE[said].encode(), 600)
+        await ask_from(stage, "127.0.0.2")
+        assert b"ok" in await health(stage)
+        listed = await asyncio.to_thread(stage.served.run, "users", "list")
+        assert stage.names[0] in listed
+        for number, member in enumerate(members):
+            assert "hai" in await send(member, stage, f"{number}")
+            await member.stop()
+        for _, writer in crowd:
+            writer.close()
+
+    swarm.run(asyncio.wait_for(scene(), 120))
+    assert stage.stop() == 0
+    assert "Traceback" not in stage.served.log
+
+
+async def ask_from(stage, address):
+    """A member's question from there is answered."""
+    http = Http(stage.port, stage.tokens[1])
+    local = (address, 0)
+    opened = asyncio.open_connection("127.0.0.1", stage.port, local_addr=local)
+    http.reader, http.writer = await opened
+    assert stage.names[1] in (await http.ask("GET", "/api/v1/me")).decode()
+    http.close()
 
 
 async def let_in(stage):

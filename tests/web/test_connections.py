@@ -7,15 +7,18 @@ left the connection open, and never where it did not.
 import asyncio
 import contextlib
 import json
+import time
+from socket import IPPROTO_TCP, TCP_NODELAY, socketpair
 
 import pytest
 
 from hai.storage.models import Hai
 from hai.web.http import bodies, connection
-from hai.web.http.connection import DRAINED_BYTES
+from hai.web.http.connection import DRAINED_BYTES, HEAD_END, QuietConnections, Stream
 
 PATIENCE_S = 30  # a safety net: nothing here waits for it
 MIB = 1024 * 1024
+HEAD_BYTES = 16 * 1024
 TOKEN = "x" * 43
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site"}
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -463,6 +466,74 @@ async def test_a_body_that_grows_too_long_is_refused(line, hai_count):
     assert await hai_count() == 0
 
 
+def long_head(one, size):
+    """A request whose head has so many bytes."""
+    short = one.head("GET", "/healthz", {"X": "x"})
+    return short.replace(b"X: x", b"X: x" + b"x" * (size - len(short)))
+
+
+@pytest.mark.parametrize("has_more", [False, True])
+async def test_a_head_above_16_kib_is_refused_before_it_is_whole(line, has_more):
+    async with line() as one:
+        one.send(long_head(one, HEAD_BYTES))
+        assert await one.answer() == 200
+        one.send(long_head(one, HEAD_BYTES + 1)[: None if has_more else -2], b"xx")
+        assert (await one.answer(), one.code) == (431, "too_large")
+        assert one.says_close and await one.has_ended()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7])
+async def test_a_head_may_come_in_pieces_of_any_size(line, size):
+    """Wherever its end is cut, also with the next request in the last piece."""
+    async with line() as one:
+        head = one.head("GET", "/healthz", {"X": "x" * 20})
+        one.writer.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        pieces = head + head
+        for begin in range(0, len(pieces), size):
+            one.send(pieces[begin : begin + size])
+            await one.writer.drain()
+            await asyncio.sleep(0)
+        assert [await one.answer(), await one.answer()] == [200, 200]
+
+
+async def cpu_of_reading(begin_reading, piece, count):
+    """Seconds of CPU time until so many pieces are there, one after the other."""
+    ours, theirs = socketpair()
+    stream = Stream(ours, QuietConnections(8), "127.0.0.1")
+    coming = begin_reading(stream)
+    began_s = time.thread_time()
+    for number in range(1, count + 1):
+        theirs.sendall(piece if number < count else piece[:-4] + b"\r\n\r\n")
+        while stream._read_buffer_size < number * len(piece) and not coming.done():
+            await asyncio.sleep(0)
+    await coming
+    spent_s = time.thread_time() - began_s
+    stream.close()
+    theirs.close()
+    return spent_s
+
+
+async def test_a_head_in_small_pieces_is_searched_once(app):
+    """It costs little more than to receive it; 300 times as much, if all that is there
+    were searched for each piece."""
+    piece, count = b"a: bcd\r\n" * 128, 512
+    size = len(piece) * count
+    heads, bytes_only = [], []
+    for _ in range(3):
+        heads.append(
+            await cpu_of_reading(
+                lambda stream: stream.read_until_regex(HEAD_END, max_bytes=size),
+                *(piece, count),
+            )
+        )
+        bytes_only.append(
+            await cpu_of_reading(
+                lambda stream: stream.read_bytes(size), *(piece, count)
+            )
+        )
+    assert min(heads) < 4 * min(bytes_only)
+
+
 async def test_a_head_that_is_too_long_is_answered_while_more_comes(line, hai_count):
     async with line() as one:
         one.send(one.head("GET", "/rooms", {"X": "x" * 4 * MIB}), one.hai())
@@ -509,7 +580,7 @@ async def test_who_says_nothing_more_is_left(line, monkeypatch):
         assert await one.answer() == 404
         assert await one.has_ended()
         async with asyncio.timeout(PATIENCE_S):
-            while one.app.http._lingering:
+            while one.app.http.quiet.lingering:
                 await asyncio.sleep(0.01)
 
 
@@ -519,10 +590,10 @@ async def test_a_server_that_stops_waits_for_nobody(line, app, monkeypatch):
         one.send(one.head("POST", "/nowhere", {"Content-Length": 1000 * MIB}))
         assert await one.answer() == 404
         assert await one.has_ended()
-        assert app.http._lingering
+        assert app.http.quiet.lingering
         app.http.stop()
         await app.http.close_all_connections()
-        assert not app.http._lingering
+        assert not app.http.quiet.lingering
 
 
 # --- Methods -------------------------------------------------------------------------

@@ -15,9 +15,9 @@ import contextlib
 import http
 import json
 import logging
+import re
 import socket
 import sys
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tornado.http1connection import (
@@ -38,10 +38,15 @@ from tornado.httputil import (
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
 from hai.errors import BadRequest, HaiError, TooLarge
+from hai.web.http.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
-HEAD_END = rb"\r?\n\r?\n"  # also bare LFs, so that they are refused at once
+# Also with bare LFs, so that they are refused at once.
+HEAD_END = re.compile(rb"\r?\n\r?\n")
+HEAD_END_BYTES = 4  # at most
+# For the first head, to its last byte: whoever connects has something to ask.
+FIRST_HEAD_S = 15.0
 # An unwanted body up to this size is read, and the connection continues.
 DRAINED_BYTES = 64 * 1024
 DRAIN_S = 5.0
@@ -91,21 +96,61 @@ class Peer(NamedTuple):
         return self.remote_ip
 
 
-class Stream(IOStream):
-    """One connection's bytes. `linger` takes over a socket that is to be closed
-    gracefully."""
+class QuietConnections:
+    """The connections of one server on which nothing happens.
 
+    silent: their first head has not come; idle: their next one has not; lingering:
+    tasks, of those on which all is said. Those without an address (trusted proxies,
+    who bring many people) are nowhere counted, and none of them is closed for another.
+    """
+
+    def __init__(self, share: int) -> None:
+        self.silent: Waiting[Stream] = Waiting(Stream.close, share)
+        self.idle: Waiting[Stream] = Waiting(Stream.close)
+        self.lingering: Waiting[asyncio.Task[None]] = Waiting(asyncio.Task.cancel)
+
+    def make_room(self) -> bool:
+        """Close the one that is missed the least; False: there is none."""
+        return self.silent.close_oldest() or self.idle.close_oldest()
+
+    def linger(self, sock: socket.socket) -> None:
+        task = asyncio.ensure_future(linger(sock))
+        self.lingering.add(task)
+        task.add_done_callback(self.lingering.discard)
+
+    def end_lingering(self) -> None:
+        """Soon; all of them: they have had their answers."""
+        while self.lingering.close_oldest():
+            pass
+
+
+class Stream(IOStream):
+    """One connection's bytes. address: of the other end; "": exempt, as said above."""
+
+    is_new = True  # no whole head has come yet
     _is_in_head = False
+    _searched_bytes = 0
 
     def __init__(
-        self, sock: socket.socket, linger: Callable[[socket.socket], None], **sizes: Any
+        self, sock: socket.socket, quiet: QuietConnections, address: str, **sizes: Any
     ) -> None:
-        self._linger = linger
+        self.quiet, self.address = quiet, address
         super().__init__(sock, **sizes)
 
     def read_until_regex(self, *args: Any, **kwargs: Any) -> Any:
         self._is_in_head = True  # only heads are read in this way
+        self._searched_bytes = 0
         return super().read_until_regex(*args, **kwargs)
+
+    def _find_read_pos(self) -> int | None:
+        """A head that comes in small pieces is not searched anew for each of them."""
+        if self._read_regex is None:
+            return super()._find_read_pos()
+        begin = max(0, self._searched_bytes - HEAD_END_BYTES + 1)
+        found = HEAD_END.search(self._read_buffer, begin)
+        self._searched_bytes = found.end() if found else len(self._read_buffer)
+        self._check_max_bytes(HEAD_END, self._searched_bytes)
+        return found.end() if found else None
 
     def read_until(self, *args: Any, **kwargs: Any) -> Any:
         self._is_in_head = False  # the length of a chunk of a body
@@ -134,7 +179,7 @@ class Stream(IOStream):
             sock = self.socket.dup()
         super().close(exc_info)
         if sock is not None:
-            self._linger(sock)
+            self.quiet.linger(sock)
 
 
 async def linger(sock: socket.socket) -> None:
@@ -250,16 +295,28 @@ class Connection(HTTP1Connection):
         await self._wait_for_answer()
 
     async def _read_head(self) -> bytes:
+        coming: asyncio.Future[bytes] = self.stream.read_until_regex(
+            HEAD_END, max_bytes=self.params.max_header_size
+        )
+        if not coming.done():
+            await self._wait_for_head(coming)
+        self.stream.is_new = False
+        return await coming
+
+    async def _wait_for_head(self, coming: "asyncio.Future[bytes]") -> None:
+        stream = self.stream
         seconds = self.params.header_timeout or LONGEST_S
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(seconds, self.stream.close)
+        if stream.is_new and stream.address:
+            seconds = min(seconds, FIRST_HEAD_S)
+        timer = asyncio.get_running_loop().call_later(seconds, stream.close)
+        waiting = stream.quiet.silent if stream.is_new else stream.quiet.idle
+        if stream.address:
+            waiting.add(stream, stream.address)
         try:
-            head: bytes = await self.stream.read_until_regex(
-                HEAD_END, max_bytes=self.params.max_header_size
-            )
-            return head
+            await coming
         finally:
             timer.cancel()
+            waiting.discard(stream)
 
     async def _receive(self, delegate: HTTPMessageDelegate) -> bool:
         """The body, to its end; False if the response was sent before that."""
