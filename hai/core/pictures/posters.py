@@ -6,15 +6,14 @@ a picture like one that was uploaded, and goes through the same process.
 """
 
 import asyncio
-import contextlib
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 
+from hai import children
 from hai.core.context import Core
 from hai.core.pictures import poster_child, stored
 from hai.paths import ROOT
@@ -64,28 +63,15 @@ async def _run(about: list[str], file: int) -> bytes | None:
         pass_fds=(file,),
         start_new_session=True,
     )
-    handle = _handle_of(process)
+    handle = children.hold(process.pid)
     try:
         async with asyncio.timeout(ANSWER_S):
             return await _answer(process)
     except TimeoutError:
         return None
     finally:
-        if handle is not None:
-            # Not by process.kill(), as in thumbnail_child.py.
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-            os.close(handle)
+        children.end(handle)
         await process.wait()
-
-
-def _handle_of(process: Process) -> int | None:
-    """None: it is over already, and asyncio has its exit status. A busy loop comes late
-    to a short video; what was answered is in the pipe."""
-    try:
-        return os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return None
 
 
 async def _answer(process: Process) -> bytes | None:

@@ -7,13 +7,13 @@ a picture's bytes as they are read from the database, chunk by chunk.
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from hai import children
 from hai.core.pictures import thumbnails
 from hai.paths import ROOT
 
@@ -94,19 +94,12 @@ class ThumbnailChild:
             raise
 
     async def stop(self) -> None:
-        """End it, if it runs.
-
-        Not by process.kill(): that looks for the exit status, too, and takes it away
-        from asyncio's watcher when the process has just died by itself.
-        """
+        """End it, if it runs."""
         process, self._process = self._process, None
         handle, self._handle = self._handle, None
         if process is None:
             return
-        if handle is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-            os.close(handle)
+        children.end(handle)
         assert process.stdin is not None
         process.stdin.close()
         await process.wait()
@@ -135,7 +128,7 @@ class ThumbnailChild:
                 start_new_session=True,
                 limit=MAX_ANSWER_BYTES,
             )
-            self._handle = os.pidfd_open(process.pid)
+            self._handle = children.hold(process.pid)
             assert process.stdout is not None
             async with asyncio.timeout(START_S):
                 await process.stdout.readexactly(len(thumbnails.READY))

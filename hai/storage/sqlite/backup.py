@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 import sqlite3
 import sys
 import time
@@ -23,6 +22,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from hai import children
 from hai.paths import ROOT
 from hai.storage.sqlite import (
     epoch,
@@ -116,13 +116,11 @@ async def finish(target: Path) -> tuple[verify.Counts, list[str]]:
         env={"PYTHONPATH": str(ROOT)},
         start_new_session=True,
     )
-    handle = os.pidfd_open(process.pid)  # its number may be reused when it ends
+    handle = children.hold(process.pid)
     try:
         printed, _ = await process.communicate()
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-        os.close(handle)
+        children.end(handle)
         await process.wait()
     if process.returncode:
         raise ChildProcessError(f"its check ended with {process.returncode}")
