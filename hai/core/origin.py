@@ -66,6 +66,7 @@ def client_address(config: Config, peer: str, forwarded_for: str) -> str:
     return address
 
 
+@lru_cache(maxsize=4096)  # 5 us each otherwise, for each page and each connection
 def address_block(address: str) -> str:
     """What one customer has: an IPv4 address, or the /64 of an IPv6 one.
 

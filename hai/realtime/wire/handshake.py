@@ -8,7 +8,6 @@ costs one request and nothing more.
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
@@ -79,7 +78,7 @@ class HandshakeChecks:
         address = origin.client_address(
             self.config, peer, headers.get("X-Forwarded-For", "")
         )
-        return self._identify(request, _block_of(address))
+        return self._identify(request, origin.address_block(address))
 
     def find_identity(self, token: object, address: str) -> Identity:
         """The identity behind a token. Raises Unauthorized or RateLimited."""
@@ -166,9 +165,6 @@ def _count_down(counts: "Counter[Any]", key: object) -> None:
     counts[key] -= 1
     if counts[key] <= 0:
         del counts[key]
-
-
-_block_of = lru_cache(maxsize=4096)(origin.address_block)  # 5 us each otherwise
 
 
 def _bearer(request: HTTPServerRequest) -> str | None:

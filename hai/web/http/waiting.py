@@ -6,14 +6,11 @@ goes first.
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from hai.core.origin import address_block
 
 T = TypeVar("T")
-
-_block_of = lru_cache(maxsize=4096)(address_block)  # 5 us each otherwise
 
 
 class Waiting(Generic[T]):
@@ -36,7 +33,7 @@ class Waiting(Generic[T]):
 
     def add(self, one: T, address: str = "") -> None:
         """It waits from now on; the oldest of its address may have to go for it."""
-        block = _block_of(address) if self._share is not None else ""
+        block = address_block(address) if self._share is not None else ""
         self._all[one] = block
         here = self._by_block.setdefault(block, {})
         here[one] = None
