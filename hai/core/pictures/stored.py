@@ -360,7 +360,8 @@ class Sweeper:
         is_full = self.core.db.writer.is_full
         rest_s = SWEEP_WHEN_FULL_S if is_full else SWEEP_EVERY_S
         try:
-            await asyncio.wait_for(self._is_needed.wait(), rest_s)
+            async with asyncio.timeout(rest_s):
+                await self._is_needed.wait()
         except TimeoutError:
             self._is_expiry_due = True
         self.is_resting = False

@@ -43,6 +43,7 @@ class ThumbnailQueue:
         self.core = core
         self.child = ThumbnailChild()
         self.ffmpeg = posters.find_ffmpeg()
+        self.is_resting = False  # everything that was due is tried
         self._is_needed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._killed_at = 0  # the picture at which the child was killed last
@@ -86,11 +87,14 @@ class ThumbnailQueue:
         return await self.core.db.read(rows.find_untried, self.ffmpeg is not None)
 
     async def _rest(self) -> None:
+        self.is_resting = True
         try:
-            await asyncio.wait_for(self._is_needed.wait(), IDLE_S)
+            async with asyncio.timeout(IDLE_S):
+                await self._is_needed.wait()
         except TimeoutError:
             await self.child.stop()
             await self._is_needed.wait()
+        self.is_resting = False
 
     async def _make(
         self, picture_id: int, type_: str, byte_count: int, lasts_ms: int

@@ -13,6 +13,7 @@ from hai.core.pictures.arriving import (
     sink_for,
 )
 from hai.core.pictures.stored import ABANDONED_MS, Sweeper
+from hai.core.pictures.thumbnail_queue import ThumbnailQueue
 from hai.errors import (
     BadRequest,
     Forbidden,
@@ -241,6 +242,23 @@ async def test_what_the_last_run_left_unfinished_is_swept_at_the_start(core, cas
     while await count(core) != (0, 0):
         pass
     await sweeper.stop()
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("background", [Sweeper, ThumbnailQueue])
+async def test_what_is_woken_just_before_the_stop_ends_all_the_same(
+    core, background, turns
+):
+    """However many turns of the loop lie between the two."""
+    part = background(core)
+    part.start()
+    while not part.is_resting:
+        await asyncio.sleep(0.01)
+    part._is_needed.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await part.stop()
 
 
 @pytest.mark.parametrize("length", [5_000, 2 * CHUNK_BYTES + 77])
