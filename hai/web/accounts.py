@@ -129,10 +129,15 @@ class SettingsHandler(FormHandler):
     """GET and POST /settings: one's display name, and the list of sessions."""
 
     async def show(self, **names: Any) -> None:
-        found = await sessions.list_of(self.core, self.user.user_id)
-        for session in found:
-            session["is_this"] = session["id"] == self.user.session_id
-            session["is_browser"] = session["kind"] == "browser"
+        rows = await sessions.list_of(self.core, self.user.user_id)
+        found = [
+            {
+                **row._asdict(),
+                "is_this": row.id == self.user.session_id,
+                "is_browser": row.kind == "browser",
+            }
+            for row in rows
+        ]
         others = [s for s in found if s["is_browser"] and not s["is_this"]]
         names |= {"sessions": found, "other_browsers": others}
         await self.page("accounts/edit.html", "Settings", **names)

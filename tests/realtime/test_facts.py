@@ -196,9 +196,9 @@ class TestSessionEnd:
         [row] = [
             row
             for row in await sessions.list_of(core, cast.ada.id)
-            if row["id"] == await session_id_of(core, cast, any_socket, ending)
+            if row.id == await session_id_of(core, cast, any_socket, ending)
         ]
-        await sessions.end(core, cast.ada.id, row["id"])
+        await sessions.end(core, cast.ada.id, row.id)
         await asyncio.wait_for(ending.closed.wait(), 60)
         assert ending.named("session_ended") in ([{}], [])  # [] over polling
         await other.settle()

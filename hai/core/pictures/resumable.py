@@ -26,7 +26,6 @@ from hai.config import Config
 from hai.core import quotas
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
-from hai.core.objects import Object
 from hai.core.pictures import arriving, stored
 from hai.core.pictures.arriving import RESUMABLE_MS, PictureSink
 from hai.core.pictures.checksums import Checksum
@@ -34,7 +33,7 @@ from hai.core.pictures.reader import PictureReader
 from hai.core.pictures.receiver import Locate, Position, Receiver
 from hai.core.talk import rooms
 from hai.errors import NotFound, PictureTruncated, TooLarge, UploadChecksum
-from hai.shapes import PictureObject
+from hai.shapes import PictureObject, UploadObject
 from hai.storage import blobs
 from hai.storage import uploads as rows
 from hai.storage.writer import Transaction
@@ -57,11 +56,18 @@ class Progress:
     expires_at: int
     picture: PictureObject | None = None  # when all has come
 
-    def as_dict(self) -> Object:
-        shown: Object = {"offset": self.received, "length": self.length}
+    def shown(self, url: str) -> UploadObject:
+        """As its owner gets it, who finds it at this address."""
+        upload: UploadObject = {
+            "url": url,
+            "offset": self.received,
+            "length": self.length,
+        }
         if self.picture is None:
-            return shown | {"expires_at": self.expires_at}
-        return shown | {"picture": self.picture}
+            upload["expires_at"] = self.expires_at
+        else:
+            upload["picture"] = self.picture
+        return upload
 
 
 class LengthLimits:
