@@ -103,7 +103,7 @@ class SignUpHandler(AccountHandler):
     async def submit(self, code: str = "") -> None:
         self.slow_down()
         user = await accounts.sign_up(self.core, code, **self.account())
-        self.went_well()
+        self.forgive()
         await self.welcome(user)
 
 
@@ -120,7 +120,7 @@ class NewPasswordHandler(AccountHandler):
     async def submit(self, code: str) -> None:
         self.slow_down()
         user_id = await resets.use(self.core, code, self.form.text("password"))
-        self.went_well()
+        self.forgive()
         await self.begin_session(user_id)
         self.done(self.reverse_url("home"))
 
@@ -157,7 +157,7 @@ class PasswordHandler(SettingsHandler, SessionHandler):
         try:
             await accounts.change_password(self.core, self.user, old=old, new=new)
         except (BadRequest, RateLimited):  # BadRequest: the old one was right
-            self.was_no_guess()
+            self.forgive_account()
             raise
-        self.went_well()
+        self.forgive()
         self.done(self.reverse_url("settings"), done="password")

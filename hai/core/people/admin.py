@@ -16,7 +16,7 @@ from hai.core.identity.sessions import Identity
 from hai.core.objects import user_object
 from hai.core.people import accounts, resets
 from hai.core.quotas import size_words
-from hai.core.retention import PicturesLeaving
+from hai.core.retention import PictureRemovalRequested
 from hai.core.talk import rooms
 from hai.events import UserChanged
 from hai.shapes import (
@@ -262,7 +262,7 @@ def _remove_pictures(
         retention_rows.add_removal(tx, owner, id_, tx.now_ms - days * DAY_MS)
         which = f"{count:,}, " + (f"older than {days} days" if days else "all of them")
         audit.record(tx, "removed_pictures", _id(who), details=which, **to)
-        tx.publish(PicturesLeaving())
+        tx.publish(PictureRemovalRequested())
     return {"picture_count": count, "picture_bytes": byte_count}
 
 

@@ -178,7 +178,7 @@ def _change_retention(
         return
     if days:
         retention.require_confirmed("room", room_id, days, tx.now_ms, is_confirmed)
-        tx.publish(retention.PicturesLeaving())
+        tx.publish(retention.PictureRemovalRequested())
     what = f"for {days} days" if days else "forever"
     audit.record(tx, "changed_retention", actor_id, room_id=room_id, details=what)
 
