@@ -62,7 +62,7 @@ class Config:
         """For one file, before its type is known."""
         return max(self.max_picture_bytes, self.max_video_bytes, self.max_voice_bytes)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For the log: no setting is a secret."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

@@ -17,6 +17,8 @@ Each edge translates in one place: web/http/base.py, realtime/orders.py, cli.
 
 from typing import Any, ClassVar
 
+from hai.shapes import ErrorObject
+
 
 class HaiError(Exception):
     """An order was refused, and nothing of it was stored."""
@@ -30,9 +32,9 @@ class HaiError(Exception):
         self.details = details
         super().__init__(self.message)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ErrorObject:
         """The error object of every ack and of every JSON answer."""
-        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        error: ErrorObject = {"code": self.code, "message": self.message}
         if self.details:
             error["details"] = self.details
         return error

@@ -7,11 +7,10 @@ test compares the two.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from hai import shapes
 from hai.shapes import HaiObject, RoomObject, UserObject
-
-Payload = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class HaiSent:
     name: ClassVar[str] = "hai_sent"
     hai: HaiObject
 
-    def payload(self) -> Payload:
+    def payload(self) -> shapes.HaiPayload:
         return {"hai": self.hai}
 
     def audience(self) -> Audience:
@@ -49,7 +48,7 @@ class HaiChanged:
     name: ClassVar[str] = "hai_changed"
     hai: HaiObject
 
-    def payload(self) -> Payload:
+    def payload(self) -> shapes.HaiPayload:
         return {"hai": self.hai}
 
     def audience(self) -> Audience:
@@ -69,7 +68,7 @@ class RoomChanged:
     joined: tuple[int, ...] = ()
     left: tuple[int, ...] = ()
 
-    def payload(self) -> Payload:
+    def payload(self) -> shapes.RoomPayload:
         return {"room": self.room}
 
     def audience(self) -> Audience:
@@ -84,7 +83,7 @@ class RoomRemoved:
     room_id: int
     user_id: int
 
-    def payload(self) -> Payload:
+    def payload(self) -> shapes.RoomIdPayload:
         return {"room_id": self.room_id}
 
     def audience(self) -> Audience:
@@ -98,7 +97,7 @@ class UserChanged:
     name: ClassVar[str] = "user_changed"
     user: UserObject
 
-    def payload(self) -> Payload:
+    def payload(self) -> shapes.UserPayload:
         return {"user": self.user}
 
     def audience(self) -> Audience:
@@ -118,13 +117,15 @@ class ReadMarked:
     hai_id: int
     rev: int | None = None
 
-    def payload(self) -> Payload:
-        payload = {
+    def payload(self) -> shapes.ReadPayload:
+        payload: shapes.ReadPayload = {
             "room_id": self.room_id,
             "user_id": self.user_id,
             "hai_id": self.hai_id,
         }
-        return payload if self.rev is None else payload | {"rev": self.rev}
+        if self.rev is not None:
+            payload["rev"] = self.rev
+        return payload
 
     def audience(self) -> Audience:
         if self.rev is None:
@@ -140,7 +141,7 @@ class TypingStarted:
     room_id: int
     user_id: int
 
-    def payload(self) -> Payload:
+    def payload(self) -> shapes.TypingPayload:
         return {"room_id": self.room_id, "user_id": self.user_id}
 
     def audience(self) -> Audience:
@@ -155,7 +156,7 @@ class PresenceChanged:
     user_id: int
     presence: str
 
-    def payload(self) -> Payload:
+    def payload(self) -> shapes.PresencePayload:
         return {"user_id": self.user_id, "presence": self.presence}
 
     def audience(self) -> Audience:
@@ -169,7 +170,7 @@ class SessionEnded:
     name: ClassVar[str] = "session_ended"
     session_id: int
 
-    def payload(self) -> Payload:
+    def payload(self) -> shapes.EmptyPayload:
         return {}
 
     def audience(self) -> Audience:

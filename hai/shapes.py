@@ -1,10 +1,12 @@
-"""The objects that clients get, field by field, as in docs/protocol.md.
+"""The objects that clients get, field by field, as in docs/protocol.md: objects, acks,
+payloads of facts, and what pages and the API respond with besides.
 
 A field that is not required is left out where it would be null. core/objects.py and
-storage/rooms.py create them; web/openapi.py generates their description from here.
+storage/rooms.py create the objects; web/openapi.py generates its schemas from here.
+What clients send, the payloads of orders, is declared in core/orders.py.
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class ThumbnailObject(TypedDict):
@@ -95,10 +97,70 @@ class UploadObject(TypedDict):
 class ErrorObject(TypedDict):
     code: str  # one of errors.py
     message: str  # for people
-    details: NotRequired[dict[str, Any]]
+    details: NotRequired[dict[str, object]]
+
+
+# --- For owners and admins -----------------------------------------------------------
+
+
+class UserUsageObject(TypedDict):
+    """What a user stores. session_count: sessions that have not ended. max_bytes: where
+    it is not as the setting says; 0: no limit."""
+
+    id: int
+    name: str
+    display_name: str
+    kind: str
+    role: str
+    created_at: int
+    picture_bytes: int
+    picture_count: int
+    session_count: int
+    presence: str
+    avatar_url: NotRequired[str]
+    deactivated_at: NotRequired[int]
+    max_bytes: NotRequired[int]
+    seen_at: NotRequired[int]
+
+
+class RoomUsageObject(TypedDict):
+    """What a room contains. sent_at: of the last hai; name: not of a direct room."""
+
+    id: int
+    kind: str
+    member_count: int
+    picture_days: int
+    created_at: int
+    picture_bytes: int
+    picture_count: int
+    name: NotRequired[str]
+    sent_at: NotRequired[int]
+
+
+class AuditObject(TypedDict):
+    """What was done, to whom. actor: not there for the operator. actor, user and room
+    are names as they are now."""
+
+    id: int
+    done_at: int
+    name: str
+    details: NotRequired[str]
+    actor: NotRequired[str]
+    user_id: NotRequired[int]
+    user: NotRequired[str]
+    room_id: NotRequired[int]
+    room: NotRequired[str]
 
 
 # --- Acks: what an order is answered with when nothing was wrong ---------------------
+
+
+class EmptyAck(TypedDict):
+    pass
+
+
+class RoomAck(TypedDict):
+    room: RoomObject
 
 
 class HaiAck(TypedDict):
@@ -126,3 +188,183 @@ class ChangesAck(ChangedObjects):
     epoch: str
     has_more: bool
     online_user_ids: NotRequired[list[int]]
+
+
+OrderAck = EmptyAck | HaiAck | RoomAck | HaisAck | ChangesAck
+
+
+class ErrorAck(TypedDict):
+    """Of any order that was refused."""
+
+    error: ErrorObject
+
+
+# --- Payloads of facts ---------------------------------------------------------------
+
+
+class HaiPayload(TypedDict):
+    hai: HaiObject
+
+
+class RoomPayload(TypedDict):
+    room: RoomObject
+
+
+class RoomIdPayload(TypedDict):
+    room_id: int
+
+
+class UserPayload(TypedDict):
+    user: UserObject
+
+
+class ReadPayload(TypedDict):
+    """rev: the room's new one, where its members are told."""
+
+    room_id: int
+    user_id: int
+    hai_id: int
+    rev: NotRequired[int]
+
+
+class TypingPayload(TypedDict):
+    room_id: int
+    user_id: int
+
+
+class PresencePayload(TypedDict):
+    user_id: int
+    presence: str
+
+
+class EmptyPayload(TypedDict):
+    pass
+
+
+FactPayload = (
+    HaiPayload
+    | RoomPayload
+    | RoomIdPayload
+    | UserPayload
+    | ReadPayload
+    | TypingPayload
+    | PresencePayload
+    | EmptyPayload
+)
+
+
+# --- Other responses of the API and of pages -----------------------------------------
+
+
+class UserResponse(TypedDict):
+    user: UserObject
+
+
+class UsersResponse(TypedDict):
+    users: list[UserObject]
+
+
+class RoomsResponse(TypedDict):
+    """open_rooms: those that the user may join."""
+
+    rooms: list[RoomObject]
+    open_rooms: list[RoomObject]
+
+
+class PicturesResponse(TypedDict):
+    pictures: list[PictureObject]
+
+
+class PictureResponse(TypedDict):
+    picture: PictureObject
+
+
+class UploadResponse(TypedDict):
+    upload: UploadObject
+
+
+class SearchResponse(TypedDict):
+    """Newest first, with their authors. is_partial: the time was over; `before` says
+    where to continue."""
+
+    hais: list[HaiObject]
+    users: list[UserObject]
+    has_more: bool
+    is_partial: NotRequired[Literal[True]]
+    before: NotRequired[int]
+
+
+class UserUsagesResponse(TypedDict):
+    users: list[UserUsageObject]
+    has_more: bool
+
+
+class RoomUsagesResponse(TypedDict):
+    rooms: list[RoomUsageObject]
+    has_more: bool
+
+
+class AuditResponse(TypedDict):
+    deeds: list[AuditObject]
+    has_more: bool
+
+
+class TotalsResponse(TypedDict):
+    """Sums over everything, sizes on the disk, and what runs now."""
+
+    pictures: int
+    picture_bytes: int
+    unsent: int
+    unfinished: int
+    people: int
+    deactivated: int
+    rooms: int
+    database_bytes: int
+    taken_bytes: int
+    file_bytes: int
+    wal_bytes: int
+    disk_free_bytes: int
+    sockets: int
+    online: int
+    resident_bytes: int
+    started_at: int
+    version: str
+
+
+class LinkResponse(TypedDict):
+    """Of an invitation or for a new password: whole, with the server's origin."""
+
+    url: str
+
+
+class SessionsEndedResponse(TypedDict):
+    session_count: int
+
+
+class PicturesRemovedResponse(TypedDict):
+    picture_count: int
+    picture_bytes: int
+
+
+class FirstState(TypedDict):
+    """What every signed-in page starts with."""
+
+    me: UserObject
+    epoch: str
+    rev: int
+    rooms: list[RoomObject]
+    users: list[UserObject]
+
+
+class RoomState(FirstState):
+    """can_change: whether this user may delete others' hais here. gone_hai_ids: deleted
+    hais that these hais reply to. new_after_hai_id: the read marker, if there is
+    something new after it."""
+
+    room: RoomObject
+    hais: list[HaiObject]
+    has_more_before: bool
+    has_more_after: bool
+    can_change: bool
+    gone_hai_ids: list[int]
+    new_after_hai_id: NotRequired[int]

@@ -301,4 +301,5 @@ def leads_somewhere(path, link):
 
 def test_the_version_stands_in_the_change_log():
     headings = re.findall(r"^## (.+)$", document("CHANGELOG.md"), re.MULTILINE)
-    assert next(name for name in headings if name != "Unreleased") == __version__
+    assert next(one for one in headings if one != "Unreleased") == __version__
+    assert "Unreleased" not in headings[1:]

@@ -1,11 +1,15 @@
 """The harness itself: what the other tests lean on must be able to fail."""
 
+import ast
 import logging
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import LogKeeper
 from tests.factories import make_hai
+
+TESTS = Path(__file__).parent
 
 
 async def test_a_member_hears_a_hai_and_a_stranger_to_the_room_does_not(
@@ -70,3 +74,34 @@ def kept(*messages, expected=()):
 )
 def test_stray_lines_and_missing_lines_are_problems(messages, expected, count):
     assert len(kept(*messages, expected=expected)) == count
+
+
+def asserts_only(function):
+    """Whether it asserts, and returns nothing that its caller could look at."""
+    inside = [node for statement in function.body for node in walk_own(statement)]
+    returns = (ast.Return, ast.Yield, ast.YieldFrom)
+    has_value = any(isinstance(n, returns) and n.value is not None for n in inside)
+    return any(isinstance(n, ast.Assert) for n in inside) and not has_value
+
+
+def walk_own(node):
+    """A statement without the functions and classes defined in it."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from walk_own(child)
+
+
+def test_a_helper_that_asserts_says_so_in_its_name():
+    """One that returns something may guard what it was given to start from."""
+    named = ("test_", "assert_", "check_", "expect_", "must_", "wait_for_")
+    silent = [
+        f"{path.relative_to(TESTS)}:{one.lineno} {one.name}"
+        for path in TESTS.rglob("*.py")
+        for one in ast.parse(path.read_text()).body
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+        and asserts_only(one)
+        and not one.name.startswith(named)
+    ]
+    assert silent == []

@@ -19,7 +19,7 @@ after an hour would only be confusing.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from hai import clock, errors
@@ -185,7 +185,7 @@ class BotWorker:
         order = {"room_id": hai["room_id"], "text": text, "client_id": client_id}
         await self._order("send_hai", order)
 
-    async def _order(self, name: str, payload: dict[str, Any]) -> None:
+    async def _order(self, name: str, payload: Mapping[str, object]) -> None:
         try:
             await orders.run(self.core, self.identity, name, payload)
         except errors.HaiError as error:

@@ -77,7 +77,7 @@ def _say(line: str) -> None:
     print(f"  {line}", flush=True)
 
 
-def _report(figures: list[Figure], cores: Cores, seconds: float) -> dict[str, Any]:
+def _report(figures: list[Figure], cores: Cores, seconds: float) -> dict[str, object]:
     """The figures, and all that one must know to compare them with others."""
     return {
         "hai": __version__,
@@ -94,7 +94,7 @@ def _report(figures: list[Figure], cores: Cores, seconds: float) -> dict[str, An
     }
 
 
-def _row(figure: Figure) -> dict[str, Any]:
+def _row(figure: Figure) -> dict[str, object]:
     row = asdict(figure) | {"is_reached": figure.is_reached}
     return row | {"value": None} if math.isnan(figure.value) else row
 

@@ -88,7 +88,7 @@ def _ask_server(folder: Path, action: str, given: dict[str, Any]) -> Any:
 
 
 def _hai_error(
-    code: str, message: str, details: dict[str, Any] | None = None
+    code: str, message: str, details: Mapping[str, Any] | None = None
 ) -> HaiError:
     """Make the server's error object an exception again."""
     classes: dict[str, type[HaiError]] = {error.code: error for error in all_errors()}

@@ -270,11 +270,11 @@ def _add_picture(tx: Transaction, chance: random.Random, hai: DatedHai) -> None:
     """(writer thread)"""
     width, height = chance.choice(((320, 240), (240, 320), (400, 200)))
     png = make_png(width, height, chance)
-    arrival = blobs.Arrival(hai.room_id, hai.user_id, "postcard.png", "A sky at dusk")
-    picture_id = blobs.begin(tx, arrival)
+    new = blobs.NewPicture(hai.room_id, hai.user_id, "postcard.png", "A sky at dusk")
+    picture_id = blobs.begin(tx, new)
     blobs.append(tx, picture_id, 0, png)
     digest = hashlib.sha256(png).digest()
-    found = blobs.Findings("image/png", len(png), width, height, digest)
+    found = blobs.PictureProperties("image/png", len(png), width, height, digest)
     blobs.complete(tx, picture_id, found)
     picture_rows.attach(tx, hai.id, [picture_id])
 

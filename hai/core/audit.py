@@ -8,6 +8,7 @@ from typing import Any
 
 from hai import clock
 from hai.core.context import Core
+from hai.shapes import AuditObject
 from hai.storage import audit as rows
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
@@ -46,17 +47,16 @@ async def page(
     before: int | None = None,
     user_id: int | None = None,
     limit: int = PAGE_LIMIT,
-) -> tuple[list[dict[str, Any]], bool]:
-    """(records newest first, whether there are older ones).
-
-    A record is {id, done_at, name, details?, actor?, user_id?, user?, room_id?, room?}.
-    """
+) -> tuple[list[AuditObject], bool]:
+    """(records newest first, whether there are older ones)."""
     found = await core.db.read(rows.page, before, user_id, limit + 1)
     return [_record(row) for row in found[:limit]], len(found) > limit
 
 
-def _record(row: rows.AuditRow) -> dict[str, Any]:
-    return {key: value for key, value in row._asdict().items() if value is not None}
+def _record(row: rows.AuditRow) -> AuditObject:
+    found: Any = {k: value for k, value in row._asdict().items() if value is not None}
+    record: AuditObject = found
+    return record
 
 
 async def forget_old(core: Core) -> None:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from hai import errors
 from hai.ids import MAX_ID
@@ -25,7 +25,8 @@ MAX_DAYS = 3650  # ten years; 0 means forever
 MAX_EMOJI_CHARS = 16  # a family with skin tones is 11
 
 Check = Callable[[str, Any], Any]
-Schema = dict[str, Any]
+Schema = dict[str, Any]  # JSON Schema
+Checked = dict[str, Any]  # the checked fields of an order's payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,18 @@ class Field:
         return Field(self.check, self.schema, False)
 
 
-def take(fields: dict[str, Field], payload: Any) -> dict[str, Any]:
+def of(payload: Any) -> dict[str, Field]:
+    """The fields of a TypedDict whose keys are declared as Annotated[type, Field]."""
+    found = {}
+    for name, hint in get_type_hints(payload, include_extras=True).items():
+        is_required = name in payload.__required_keys__
+        annotated = hint if is_required else get_args(hint)[0]
+        field: Field = get_args(annotated)[1]
+        found[name] = field if is_required else field.optional()
+    return found
+
+
+def take(fields: dict[str, Field], payload: Any) -> Checked:
     """The checked values of a payload; unknown fields are ignored."""
     if not isinstance(payload, dict):
         raise errors.BadRequest("An order takes one object.")

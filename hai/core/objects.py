@@ -12,10 +12,8 @@ from hai.storage import pictures as picture_rows
 from hai.storage import reactions as reaction_rows
 from hai.storage import retention
 
-Object = dict[str, Any]
 
-
-class Created(Object):
+class Created(dict[str, Any]):
     """The ack of an order that may create something, when it did: 201 over HTTP."""
 
 

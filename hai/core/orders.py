@@ -10,12 +10,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any, NotRequired, TypedDict
 
-from hai import errors
+from hai import errors, shapes
 from hai.core import fields
 from hai.core.context import Core
-from hai.core.fields import Field
+from hai.core.fields import Checked, Field
 from hai.core.identity.sessions import Identity
 from hai.core.pictures import stored
 from hai.core.talk import (
@@ -30,138 +31,210 @@ from hai.storage.database import asker
 
 logger = logging.getLogger(__name__)
 
-Ack = dict[str, Any]  # of any order; shapes.py defines each
+Ack = shapes.OrderAck
 Start = Callable[..., "asyncio.Future[Any]"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Order:
-    """creates: over HTTP its success is 201; may_create: 201 if the ack is
-    objects.Created. ack: the keys of its ack. is_costly: it reads much, and is refused
-    to users who have used up their read budget.
+    """payload, ack: TypedDicts; `start` takes the payload's keys as its arguments.
+    creates: over HTTP its success is 201; may_create: 201 if the ack is
+    objects.Created. is_costly: it reads much, and is refused to users who have used up
+    their read budget.
     """
 
     name: str
     start: Start
-    fields: dict[str, Field]
-    ack: str
+    payload: type
+    ack: type
     help: str
     creates: bool = False
     may_create: bool = False
     is_costly: bool = False
 
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        return fields.of(self.payload)
 
-_HAI = {"hai_id": fields.ID}
-_ROOM = {"room_id": fields.ID}
-_MEMBER = {"room_id": fields.ID, "user_id": fields.ID}
-_EMOJI = {"hai_id": fields.ID, "emoji": fields.EMOJI}
+
+# --- Payloads: what an order takes ---------------------------------------------------
+
+Id = Annotated[int, fields.ID]
+
+
+class OneHai(TypedDict):
+    hai_id: Id
+
+
+class OneRoom(TypedDict):
+    room_id: Id
+
+
+class OneMember(TypedDict):
+    room_id: Id
+    user_id: Id
+
+
+class OneReaction(TypedDict):
+    hai_id: Id
+    emoji: Annotated[str, fields.EMOJI]
+
+
+class SendHai(TypedDict):
+    room_id: Id
+    client_id: Annotated[str, fields.CLIENT_ID]
+    text: NotRequired[Annotated[str, fields.TEXT]]
+    reply_to: NotRequired[Id]
+    reply_to_picture: NotRequired[Id]
+    picture_ids: NotRequired[Annotated[list[int], fields.ids(fields.MAX_PICTURES)]]
+
+
+class EditHai(TypedDict):
+    hai_id: Id
+    text: Annotated[str, fields.TEXT]
+
+
+class DescribePicture(TypedDict):
+    picture_id: Id
+    alt: Annotated[str, fields.ALT]
+
+
+class MarkRead(TypedDict):
+    room_id: Id
+    hai_id: Id
+
+
+class GetHais(TypedDict):
+    room_id: Id
+    before: NotRequired[Id]
+    after: NotRequired[Annotated[int, fields.REV]]
+    around: NotRequired[Id]
+    limit: NotRequired[Annotated[int, fields.up_to(hais.PAGE_LIMIT)]]
+    with_pictures: NotRequired[Annotated[bool, fields.YES_OR_NO]]
+
+
+class GetChanges(TypedDict):
+    since_rev: Annotated[int, fields.REV]
+    epoch: NotRequired[Annotated[str, fields.EPOCH]]
+    limit: NotRequired[Annotated[int, fields.up_to(changes.LIMIT)]]
+
+
+class CreateRoom(TypedDict):
+    name: Annotated[str, fields.ROOM_NAME]
+    kind: Annotated[str, fields.ROOM_KIND]
+    member_ids: NotRequired[Annotated[list[int], fields.ids()]]
+
+
+class ChangeRoom(TypedDict):
+    room_id: Id
+    name: NotRequired[Annotated[str, fields.ROOM_NAME]]
+    topic: NotRequired[Annotated[str, fields.TOPIC]]
+    picture_days: NotRequired[Annotated[int, fields.DAYS]]
+    has_receipts: NotRequired[Annotated[bool, fields.ON_OR_OFF]]
+    is_confirmed: NotRequired[Annotated[bool, fields.YES]]
+
+
+class OpenDirect(TypedDict):
+    user_ids: Annotated[list[int], fields.ids(rooms.MAX_DIRECT_MEMBERS)]
+
+
+# --- The table -----------------------------------------------------------------------
 
 _TABLE = (
     Order(
         "send_hai",
         hais.send,
-        {
-            "room_id": fields.ID,
-            "client_id": fields.CLIENT_ID,
-            "text": fields.TEXT.optional(),
-            "reply_to": fields.ID.optional(),
-            "reply_to_picture": fields.ID.optional(),
-            "picture_ids": fields.ids(fields.MAX_PICTURES).optional(),
-        },
-        "hai",
+        SendHai,
+        shapes.HaiAck,
         "Send text, pictures or both to a room",
         creates=True,
     ),
     Order(
         "edit_hai",
         hais.edit,
-        {"hai_id": fields.ID, "text": fields.TEXT},
-        "hai",
+        EditHai,
+        shapes.HaiAck,
         "Change the text of one's own hai",
     ),
     Order(
         "describe_picture",
         stored.describe_sent,
-        {"picture_id": fields.ID, "alt": fields.ALT},
-        "hai",
+        DescribePicture,
+        shapes.HaiAck,
         "Say what a picture of one's own hai shows",
     ),
-    Order("delete_hai", hais.delete, _HAI, "hai", "Leave a tombstone in its place"),
-    Order("add_reaction", reactions.add, _EMOJI, "hai", "React with an emoji"),
-    Order("remove_reaction", reactions.remove, _EMOJI, "hai", "Take it back"),
+    Order(
+        "delete_hai",
+        hais.delete,
+        OneHai,
+        shapes.HaiAck,
+        "Leave a tombstone in its place",
+    ),
+    Order(
+        "add_reaction", reactions.add, OneReaction, shapes.HaiAck, "React with an emoji"
+    ),
+    Order(
+        "remove_reaction", reactions.remove, OneReaction, shapes.HaiAck, "Take it back"
+    ),
     Order(
         "mark_read",
         reads.mark,
-        {"room_id": fields.ID, "hai_id": fields.ID},
-        "",
+        MarkRead,
+        shapes.EmptyAck,
         "Everything up to this hai has been seen",
     ),
-    Order("start_typing", typing.start, _ROOM, "", "Tell the room for 5 s"),
+    Order(
+        "start_typing", typing.start, OneRoom, shapes.EmptyAck, "Tell the room for 5 s"
+    ),
     Order(
         "get_hais",
         hais.page,
-        {
-            "room_id": fields.ID,
-            "before": fields.ID.optional(),
-            "after": fields.REV.optional(),
-            "around": fields.ID.optional(),
-            "limit": fields.up_to(hais.PAGE_LIMIT).optional(),
-            "with_pictures": fields.YES_OR_NO.optional(),
-        },
-        "hais has_more",
+        GetHais,
+        shapes.HaisAck,
         "A page of a room, oldest first",
         is_costly=True,
     ),
     Order(
         "get_changes",
         changes.get,
-        {
-            "since_rev": fields.REV,
-            "epoch": fields.EPOCH.optional(),
-            "limit": fields.up_to(changes.LIMIT).optional(),
-        },
-        "users rooms hais removed_room_ids rev epoch has_more online_user_ids",
+        GetChanges,
+        shapes.ChangesAck,
         "Everything that changed since a rev",
         is_costly=True,
     ),
     Order(
         "create_room",
         rooms.create,
-        {
-            "name": fields.ROOM_NAME,
-            "kind": fields.ROOM_KIND,
-            "member_ids": fields.ids().optional(),
-        },
-        "room",
+        CreateRoom,
+        shapes.RoomAck,
         "Make an open or closed room",
         creates=True,
     ),
     Order(
         "change_room",
         rooms.change,
-        {
-            "room_id": fields.ID,
-            "name": fields.ROOM_NAME.optional(),
-            "topic": fields.TOPIC.optional(),
-            "picture_days": fields.DAYS.optional(),
-            "has_receipts": fields.ON_OR_OFF.optional(),
-            "is_confirmed": fields.YES.optional(),
-        },
-        "room",
+        ChangeRoom,
+        shapes.RoomAck,
         "Give a room another name, topic, time to keep pictures, or receipts",
     ),
     Order(
         "open_direct",
         rooms.open_direct,
-        {"user_ids": fields.ids(rooms.MAX_DIRECT_MEMBERS)},
-        "room",
+        OpenDirect,
+        shapes.RoomAck,
         "Find or make the direct room with these people",
         may_create=True,
     ),
-    Order("join_room", rooms.join, _ROOM, "room", "Enter an open room"),
-    Order("leave_room", rooms.leave, _ROOM, "", "Leave a room"),
-    Order("add_member", rooms.add_member, _MEMBER, "room", "Invite somebody"),
-    Order("remove_member", rooms.remove_member, _MEMBER, "room", "Remove somebody"),
+    Order("join_room", rooms.join, OneRoom, shapes.RoomAck, "Enter an open room"),
+    Order("leave_room", rooms.leave, OneRoom, shapes.EmptyAck, "Leave a room"),
+    Order("add_member", rooms.add_member, OneMember, shapes.RoomAck, "Invite somebody"),
+    Order(
+        "remove_member",
+        rooms.remove_member,
+        OneMember,
+        shapes.RoomAck,
+        "Remove somebody",
+    ),
 )
 
 ORDERS: dict[str, Order] = {order.name: order for order in _TABLE}
@@ -186,7 +259,7 @@ def run(core: Core, who: Identity, name: str, payload: Any) -> "asyncio.Future[A
 
 
 def _start(
-    core: Core, who: Identity, order: Order, found: dict[str, Any]
+    core: Core, who: Identity, order: Order, found: Checked
 ) -> "asyncio.Future[Ack]":
     """Its reads are done on behalf of this user. Raises HaiError."""
     if order.is_costly:

@@ -13,11 +13,11 @@ from hai.errors import NotConfirmed
 from hai.storage import retention as rows
 from hai.units import DAY_MS
 
-__all__ = ["MAX_DAYS", "PicturesLeaving", "count_older", "require_confirmed"]
+__all__ = ["MAX_DAYS", "PictureRemovalRequested", "count_older", "require_confirmed"]
 
 
 @dataclass(frozen=True, slots=True)
-class PicturesLeaving:
+class PictureRemovalRequested:
     """Published on the bus when pictures are to be removed; the sweeper starts."""
 
 

@@ -19,6 +19,7 @@ from hai.core.identity.sessions import Identity
 from hai.core.rate_limits import Buckets
 from hai.realtime.wire.frames import POLICY
 from hai.realtime.wire.tab import Tab
+from hai.shapes import ErrorAck, OrderAck
 
 # Sustained and in a burst, per session. Above what the busiest page or bot does,
 # below what one session could do to everybody else.
@@ -32,9 +33,9 @@ PAGES = frozenset({"get_hais", "get_changes"})  # their acks may be 128 KiB
 WATCH_S = 0.5  # before a socket waiting for a page is first checked; then doubled
 NAMESPACE_TOKENS = 5  # for a CONNECT or DISCONNECT, which take 100 us or more
 
-Ack = dict[str, Any]
+Ack = OrderAck | ErrorAck
 Reply = Callable[[Ack], None]
-RunOrder = Callable[[Core, Identity, str, Any], Awaitable[Ack]]
+RunOrder = Callable[[Core, Identity, str, Any], Awaitable[OrderAck]]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class OrderRunner:
         self.is_closed = False
         self._refused: dict[Tab, tuple[int, float]] = {}  # how many, since when
         # In progress, each with a timer that checks whether its client is still there.
-        self._pages: dict[Tab, dict[asyncio.Future[Ack], asyncio.TimerHandle]] = {}
+        self._pages: dict[Tab, dict[asyncio.Future[OrderAck], asyncio.TimerHandle]] = {}
 
     def start(
         self,
@@ -124,7 +125,7 @@ class OrderRunner:
             tab.hang_up(POLICY)
 
     def _watch(
-        self, tab: Tab, page: "asyncio.Future[Ack]", after_s: float = WATCH_S
+        self, tab: Tab, page: "asyncio.Future[OrderAck]", after_s: float = WATCH_S
     ) -> None:
         """A socket is not read while it waits for a page, so nothing else would notice
         that its client has hung up. The page is then cancelled and reading continues.
@@ -144,7 +145,7 @@ class OrderRunner:
             page.cancel()
 
     def _finish(
-        self, tab: Tab, reply: Reply, chars: int, future: "asyncio.Future[Ack]"
+        self, tab: Tab, reply: Reply, chars: int, future: "asyncio.Future[OrderAck]"
     ) -> None:
         tab.in_flight -= 1
         tab.in_flight_chars -= chars
@@ -157,13 +158,13 @@ class OrderRunner:
             if not relief.done():
                 relief.set_result(None)
         try:
-            ack = future.result()
+            ack: Ack = future.result()
         except (Exception, asyncio.CancelledError) as error:
             ack = _ack_of(error)
         reply(ack)
 
     def _finish_page(
-        self, tab: Tab, reply: Reply, chars: int, future: "asyncio.Future[Ack]"
+        self, tab: Tab, reply: Reply, chars: int, future: "asyncio.Future[OrderAck]"
     ) -> None:
         """Written before the next order is read, so that the socket's unsent bytes
         already include it."""
@@ -175,7 +176,7 @@ class OrderRunner:
         tab.flush()
 
 
-def _ack_of(error: BaseException) -> Ack:
+def _ack_of(error: BaseException) -> ErrorAck:
     """An error message for the client; the cause goes to the log."""
     if isinstance(error, errors.HaiError):
         return {"error": error.as_dict()}

@@ -26,7 +26,7 @@ SHRINK_BYTES = 1024 * 1024  # freed at a time: 256 pages, about 10 ms
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class NewPicture:
     """What is known of a picture before all its bytes have arrived."""
 
     room_id: int
@@ -36,7 +36,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class PictureProperties:
     """What is known of a picture once they have."""
 
     type: str
@@ -49,12 +49,12 @@ class Findings:
     duration_ms: int = 0  # of a video or a voice; 0: not known
 
 
-def begin(tx: Transaction, arrival: Arrival) -> int:
+def begin(tx: Transaction, new: NewPicture) -> int:
     """Insert the row of a new picture; returns its id. (writer thread)"""
     row = tx.execute(
         "INSERT INTO pictures (room_id, user_id, name, alt, type, uploaded_at)"
         " VALUES (?, ?, ?, ?, '', ?) RETURNING id",
-        (arrival.room_id, arrival.user_id, arrival.name, arrival.alt, tx.now_ms),
+        (new.room_id, new.user_id, new.name, new.alt, tx.now_ms),
     ).fetchall()[0]
     return int(row[0])
 
@@ -103,7 +103,7 @@ def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def complete(tx: Transaction, picture_id: int, found: Findings) -> None:
+def complete(tx: Transaction, picture_id: int, found: PictureProperties) -> None:
     """All bytes have arrived: from now on the picture is visible. (writer thread)"""
     tx.execute(
         "UPDATE pictures SET type = ?, bytes = ?, width = ?, height = ?, sha256 = ?,"
@@ -126,7 +126,7 @@ def complete(tx: Transaction, picture_id: int, found: Findings) -> None:
     )
 
 
-def find_twin(found: Findings) -> int | None:
+def find_twin(found: PictureProperties) -> int | None:
     """The picture whose chunks hold the same bytes. (writer thread)"""
     row = execute(
         "SELECT coalesce(bytes_of_id, id) FROM pictures"

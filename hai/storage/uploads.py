@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class NewUpload:
     """What is known of an upload before its first byte."""
 
     user_id: int
@@ -46,7 +46,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class UploadRow:
     """One row of the table, as COLUMNS."""
 
     id: int
@@ -66,7 +66,7 @@ class Row:
     completed_at: int | None
 
 
-def begin(tx: Transaction, token_hash: bytes, new: Beginning) -> int:
+def begin(tx: Transaction, token_hash: bytes, new: NewUpload) -> int:
     """Returns the upload's id. (writer thread)"""
     row = tx.execute(
         "INSERT INTO uploads (token_hash, user_id, room_id, length, name, alt,"
@@ -87,12 +87,12 @@ def begin(tx: Transaction, token_hash: bytes, new: Beginning) -> int:
     return int(row[0])
 
 
-def find(token_hash: bytes) -> Row | None:
+def find(token_hash: bytes) -> UploadRow | None:
     """(any thread)"""
     row = execute(
         f"SELECT {COLUMNS} FROM uploads WHERE token_hash = ?", (token_hash,)
     ).fetchone()
-    return None if row is None else Row(*row)
+    return None if row is None else UploadRow(*row)
 
 
 def keep(tx: Transaction, picture_id: int, at: Checkpoint) -> bool:

@@ -103,7 +103,7 @@ class SignUpHandler(AccountHandler):
     async def submit(self, code: str = "") -> None:
         self.slow_down()
         user = await accounts.sign_up(self.core, code, **self.account())
-        self.went_well()
+        self.forgive()
         await self.welcome(user)
 
 
@@ -120,7 +120,7 @@ class NewPasswordHandler(AccountHandler):
     async def submit(self, code: str) -> None:
         self.slow_down()
         user_id = await resets.use(self.core, code, self.form.text("password"))
-        self.went_well()
+        self.forgive()
         await self.begin_session(user_id)
         self.done(self.reverse_url("home"))
 
@@ -129,10 +129,15 @@ class SettingsHandler(FormHandler):
     """GET and POST /settings: one's display name, and the list of sessions."""
 
     async def show(self, **names: Any) -> None:
-        found = await sessions.list_of(self.core, self.user.user_id)
-        for session in found:
-            session["is_this"] = session["id"] == self.user.session_id
-            session["is_browser"] = session["kind"] == "browser"
+        rows = await sessions.list_of(self.core, self.user.user_id)
+        found = [
+            {
+                **row._asdict(),
+                "is_this": row.id == self.user.session_id,
+                "is_browser": row.kind == "browser",
+            }
+            for row in rows
+        ]
         others = [s for s in found if s["is_browser"] and not s["is_this"]]
         names |= {"sessions": found, "other_browsers": others}
         await self.page("accounts/edit.html", "Settings", **names)
@@ -152,7 +157,7 @@ class PasswordHandler(SettingsHandler, SessionHandler):
         try:
             await accounts.change_password(self.core, self.user, old=old, new=new)
         except (BadRequest, RateLimited):  # BadRequest: the old one was right
-            self.was_no_guess()
+            self.forgive_account()
             raise
-        self.went_well()
+        self.forgive()
         self.done(self.reverse_url("settings"), done="password")

@@ -5,14 +5,26 @@ to programs with JSON. Permissions are decided in core/people/admin.py, in the
 transaction; here only access to the pages is checked.
 """
 
-from typing import Any
+from typing import Any, TypedDict
 
 from hai import __version__
 from hai.core import audit, origin
 from hai.core.people import admin, usage
 from hai.errors import BadRequest, Forbidden
 from hai.ids import MAX_ID
+from hai.shapes import (
+    AuditResponse,
+    LinkResponse,
+    PicturesRemovedResponse,
+    RoomUsagesResponse,
+    SessionsEndedResponse,
+    TotalsResponse,
+    UserResponse,
+    UserUsagesResponse,
+)
 from hai.web.http.base import BaseHandler, FormHandler
+
+UserActionResponse = UserResponse | SessionsEndedResponse | PicturesRemovedResponse
 
 LATEST = 10  # of a list on the overview
 MEGABYTE = 1_000_000
@@ -66,15 +78,17 @@ class OverviewHandler(AdminHandler):
             **names,
         )
 
-    async def _sums(self) -> dict[str, Any]:
+    async def _sums(self) -> TotalsResponse:
         metrics = self.application.metrics
-        return await usage.totals(self.core) | {
+        sums: Any = await usage.totals(self.core)
+        found: TotalsResponse = sums | {
             "sockets": int(metrics.value("hai_sockets")),
             "online": int(metrics.value("hai_users_online")),
             "resident_bytes": int(metrics.value("hai_resident_bytes")),
             "started_at": int(metrics.value("hai_start_time_seconds")) * 1000,
             "version": __version__,
         }
+        return found
 
 
 class UsersHandler(AdminHandler):
@@ -83,14 +97,14 @@ class UsersHandler(AdminHandler):
     async def show(self, **names: Any) -> None:
         wanted = self.wanted(usage.USER_ORDERS)
         users, has_more = await usage.users(self.core, wanted)
+        found: UserUsagesResponse = {"users": users, "has_more": has_more}
         if self.wants_json():
-            self.write_json({"users": users, "has_more": has_more})
+            self.write_json(found)
             return
         await self.page(
             "admin/users.html",
             "Who uses what",
-            users=users,
-            has_more=has_more,
+            **found,
             wanted=wanted,
             **names,
         )
@@ -111,7 +125,7 @@ class UserHandler(AdminHandler):
             user["display_name"],
             person=user,
             limit=usage.limit_of(self.core, user),
-            can_act=admin.is_above(self.user, user),
+            can_act=admin.is_above(self.user, user["role"]),
             is_owner=self.user.role == "owner",
             records=about,
             back=self.reverse_url("admin_user", user_id),
@@ -128,7 +142,7 @@ class UserActionHandler(UserHandler, FormHandler):
         """Somebody reloaded the page that a form had returned."""
         self.redirect(self.reverse_url("admin_user", user_id))
 
-    async def act(self, user_id: int) -> dict[str, Any]:
+    async def act(self, user_id: int) -> UserActionResponse:
         raise NotImplementedError
 
     async def submit(self, user_id: int) -> None:
@@ -140,7 +154,7 @@ class UserActionHandler(UserHandler, FormHandler):
 class RoleHandler(UserActionHandler):
     """POST /admin/users/ID/role: `role`."""
 
-    async def act(self, user_id: int) -> dict[str, Any]:
+    async def act(self, user_id: int) -> UserActionResponse:
         role = self.form.text("role")
         return await admin.change_role(self.core, self.user, user_id=user_id, role=role)
 
@@ -150,7 +164,7 @@ class DeactivateHandler(UserActionHandler):
 
     notice = "deactivated"
 
-    async def act(self, user_id: int) -> dict[str, Any]:
+    async def act(self, user_id: int) -> UserActionResponse:
         return await admin.deactivate(self.core, self.user, user_id=user_id)
 
 
@@ -159,7 +173,7 @@ class ReactivateHandler(UserActionHandler):
 
     notice = "reactivated"
 
-    async def act(self, user_id: int) -> dict[str, Any]:
+    async def act(self, user_id: int) -> UserActionResponse:
         return await admin.reactivate(self.core, self.user, user_id=user_id)
 
 
@@ -168,7 +182,7 @@ class EndSessionsHandler(UserActionHandler):
 
     notice = "signed_out_user"
 
-    async def act(self, user_id: int) -> dict[str, Any]:
+    async def act(self, user_id: int) -> UserActionResponse:
         return await admin.end_sessions(self.core, self.user, user_id=user_id)
 
 
@@ -179,7 +193,8 @@ class MakeResetHandler(UserActionHandler):
         code = await admin.make_reset(self.core, self.user, user_id=user_id)
         url = self.own_url(self.reverse_url("reset", code))
         if self.wants_json():
-            self.write_json({"url": url}, 201)
+            link: LinkResponse = {"url": url}
+            self.write_json(link, 201)
             return
         self.set_status(201)
         await self.show(user_id, reset_url=url)
@@ -189,7 +204,7 @@ class QuotaHandler(UserActionHandler):
     """POST /admin/users/ID/quota: `max_bytes`, or `megabytes` from the form; empty: the
     setting applies; 0: no limit."""
 
-    async def act(self, user_id: int) -> dict[str, Any]:
+    async def act(self, user_id: int) -> UserActionResponse:
         return await admin.set_quota(
             self.core, self.user, user_id=user_id, max_bytes=self._max_bytes()
         )
@@ -206,10 +221,15 @@ class QuotaHandler(UserActionHandler):
         return whole_number("megabytes", text) * MEGABYTE
 
 
+class Removal(TypedDict):
+    days: int
+    is_confirmed: bool
+
+
 class RemovingHandler(AdminHandler):
     """For the two forms that remove pictures: `days`, and `is_confirmed`."""
 
-    def removal(self) -> dict[str, Any]:
+    def removal(self) -> Removal:
         """Raises BadRequest."""
         payload = self.form.payload()
         days = payload.get("days")
@@ -226,7 +246,7 @@ class RemoveUserPicturesHandler(UserActionHandler, RemovingHandler):
 
     notice = "removing"
 
-    async def act(self, user_id: int) -> dict[str, Any]:
+    async def act(self, user_id: int) -> UserActionResponse:
         return await admin.remove_pictures_of_user(
             self.core, self.user, user_id=user_id, **self.removal()
         )
@@ -238,14 +258,14 @@ class AdminRoomsHandler(AdminHandler):
     async def show(self, **names: Any) -> None:
         wanted = self.wanted(usage.ROOM_ORDERS)
         rooms, has_more = await usage.rooms(self.core, wanted)
+        found: RoomUsagesResponse = {"rooms": rooms, "has_more": has_more}
         if self.wants_json():
-            self.write_json({"rooms": rooms, "has_more": has_more})
+            self.write_json(found)
             return
         await self.page(
             "admin/rooms.html",
             "Rooms and what is in them",
-            rooms=rooms,
-            has_more=has_more,
+            **found,
             wanted=wanted,
             **names,
         )
@@ -287,15 +307,16 @@ class AuditHandler(AdminHandler):
 
     async def show(self, **names: Any) -> None:
         before = self.query_id("before")
-        found, has_more = await audit.page(self.core, before=before)
+        records, has_more = await audit.page(self.core, before=before)
+        found: AuditResponse = {"deeds": records, "has_more": has_more}
         if self.wants_json():
-            self.write_json({"deeds": found, "has_more": has_more})
+            self.write_json(found)
             return
         await self.page(
             "admin/audit.html",
             "History",
-            records=found,
-            older=found[-1]["id"] if has_more else None,
+            records=records,
+            older=records[-1]["id"] if has_more else None,
             **names,
         )
 

@@ -10,9 +10,11 @@ from hai.core.objects import Created
 from hai.core.orders import ORDERS
 from hai.core.people import accounts
 from hai.core.talk import first_state, rooms
+from hai.shapes import RoomsResponse, UserResponse, UsersResponse
 from hai.web import openapi
 from hai.web.hais import SendHandler
 from hai.web.http.base import BaseHandler
+from hai.web.http.forms import Fields
 from hai.web.pictures import FormUploadHandler
 
 
@@ -21,7 +23,7 @@ class ApiHandler(BaseHandler):
 
     always_json = True
 
-    async def answer(self, name: str, payload: dict[str, Any]) -> None:
+    async def answer(self, name: str, payload: Fields) -> None:
         ack = await self.order(name, payload)
         has_created = ORDERS[name].creates or isinstance(ack, Created)
         self.write_json(ack, 201 if has_created else 200)
@@ -52,7 +54,8 @@ class ApiRoomsHandler(OrderHandler):
 
     async def get(self) -> None:
         mine, open_rooms = await rooms.mine_and_open(self.core, self.user)
-        self.write_json({"rooms": mine, "open_rooms": open_rooms})
+        found: RoomsResponse = {"rooms": mine, "open_rooms": open_rooms}
+        self.write_json(found)
 
 
 class ApiHaisHandler(SendHandler):
@@ -63,7 +66,7 @@ class ApiHaisHandler(SendHandler):
     async def get(self, room_id: int) -> None:
         names = ("before", "after", "around", "limit")
         found = {name: self.query_id(name) for name in names}
-        payload: dict[str, Any] = {n: v for n, v in found.items() if v is not None}
+        payload: Fields = {n: v for n, v in found.items() if v is not None}
         if words := self.query("with_pictures"):
             # Anything else goes on as it is, for core to refuse.
             payload["with_pictures"] = {"true": True, "false": False}.get(words, words)
@@ -83,7 +86,7 @@ class ChangesHandler(ApiHandler):
     """GET: what changed since a rev."""
 
     async def get(self) -> None:
-        payload: dict[str, Any] = self.query_payload("since_rev", "limit")
+        payload: Fields = self.query_payload("since_rev", "limit")
         if self.query("epoch"):
             payload["epoch"] = self.query("epoch")
         await self.answer("get_changes", payload)
@@ -94,7 +97,8 @@ class MeHandler(ApiHandler):
 
     async def get(self) -> None:
         user = await first_state.user_named(self.core, self.user.user_id)
-        self.write_json({"user": user})
+        found: UserResponse = {"user": user}
+        self.write_json(found)
 
 
 class ApiPeopleHandler(ApiHandler):
@@ -103,7 +107,8 @@ class ApiPeopleHandler(ApiHandler):
     is_costly = True
 
     async def get(self) -> None:
-        self.write_json({"users": await accounts.list_users(self.core)})
+        found: UsersResponse = {"users": await accounts.list_users(self.core)}
+        self.write_json(found)
 
 
 class DescriptionHandler(BaseHandler):

@@ -1,13 +1,12 @@
 """Sending a hai over HTTP: the plain form, with pictures in the same request."""
 
-from typing import Any
-
 from hai import ids
 from hai.core.pictures import stored
 from hai.core.talk import first_state
 from hai.errors import ClientIdReused, HaiError, Unauthorized
+from hai.shapes import OrderAck
 from hai.web.http.bodies import FORM_BYTES
-from hai.web.http.forms import Form
+from hai.web.http.forms import Fields, Form
 from hai.web.pictures import ReceivingPicturesHandler
 from hai.web.views.words import WAVE
 
@@ -15,7 +14,7 @@ from hai.web.views.words import WAVE
 class SendHandler(ReceivingPicturesHandler):
     """POST with a form, multipart or JSON: sends one hai, 201."""
 
-    async def send(self, room_id: int, *, wave: bool = False) -> dict[str, Any]:
+    async def send(self, room_id: int, *, wave: bool = False) -> OrderAck:
         """Returns the ack; the pictures of a refused hai are taken back."""
         try:
             payload = await self._payload(room_id)
@@ -29,7 +28,7 @@ class SendHandler(ReceivingPicturesHandler):
             self.keep()
         return ack
 
-    async def _payload(self, room_id: int) -> dict[str, Any]:
+    async def _payload(self, room_id: int) -> Fields:
         if self.upload is not None:
             self._form = Form(self.upload.fields)
             await self.upload.finish()
@@ -44,7 +43,7 @@ class SendHandler(ReceivingPicturesHandler):
             payload["picture_ids"] = payload.get("picture_ids", []) + new
         return payload
 
-    async def _send_once(self, payload: dict[str, Any]) -> dict[str, Any]:
+    async def _send_once(self, payload: Fields) -> OrderAck:
         """A form sent twice has the same pictures under new ids: still one hai."""
         try:
             return await self.order("send_hai", payload)

@@ -16,8 +16,8 @@ from hai.errors import all_errors
 class ApiRoute:
     """One row. order: its name in the table of orders, or "" if there is none.
 
-    query: fields taken from the query; answer: keys of the response, where there is no
-    order.
+    query: fields taken from the query; response: its TypedDict, where there is no order
+    and the response has a body.
     """
 
     method: str
@@ -25,7 +25,7 @@ class ApiRoute:
     order: str = ""
     help: str = ""
     query: tuple[str, ...] = ()
-    answer: str = ""
+    response: type | None = None
     is_multipart: bool = False
     max_pictures: int = MAX_PICTURES
     is_public: bool = False
@@ -33,9 +33,9 @@ class ApiRoute:
     name: str = ""  # for reverse_url
 
 
-def describe(table: tuple[ApiRoute, ...]) -> dict[str, Any]:
+def describe(table: tuple[ApiRoute, ...]) -> Schema:
     """The whole document."""
-    paths: dict[str, Any] = {}
+    paths: Schema = {}
     for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
@@ -52,15 +52,16 @@ def describe(table: tuple[ApiRoute, ...]) -> dict[str, Any]:
     }
 
 
-def _operation(route: ApiRoute) -> dict[str, Any]:
+def _operation(route: ApiRoute) -> Schema:
     order = ORDERS.get(route.order)
-    answer = _json(_object(order.ack if order else route.answer))
-    found: dict[str, Any] = {
+    response = order.ack if order else route.response
+    content = _json(_record(response or shapes.EmptyAck))
+    found: Schema = {
         "operationId": _operation_id(route),
         "summary": route.help or (order.help if order else ""),
         "parameters": _parameters(route),
         "responses": {
-            **{s: _done(s, answer) for s in _statuses(route)},
+            **{s: _done(s, content) for s in _statuses(route)},
             "default": {"$ref": "#/components/responses/error"},
         },
     }
@@ -73,15 +74,15 @@ def _operation(route: ApiRoute) -> dict[str, Any]:
 
 def _statuses(route: ApiRoute) -> list[str]:
     order = ORDERS.get(route.order)
-    if not order and not route.answer and not route.path.endswith(".json"):
+    if not order and not route.response and not route.path.endswith(".json"):
         return ["200" if route.method == "HEAD" else "204"]
     makes = route.is_multipart or (route.body and route.method == "POST")
     statuses = ["201" if (order and order.creates) or makes else "200"]
     return [*statuses, "201"] if order and order.may_create else statuses
 
 
-def _done(status: str, answer: dict[str, Any]) -> dict[str, Any]:
-    return {"description": "Done."} | ({"content": answer} if status != "204" else {})
+def _done(status: str, content: Schema) -> Schema:
+    return {"description": "Done."} | ({"content": content} if status != "204" else {})
 
 
 def _operation_id(route: ApiRoute) -> str:
@@ -95,7 +96,7 @@ def _in_path(route: ApiRoute) -> list[str]:
     return [part[1:-1] for part in parts if part.startswith("{")]
 
 
-def _parameters(route: ApiRoute) -> list[dict[str, Any]]:
+def _parameters(route: ApiRoute) -> list[Schema]:
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": _schema(route, name)}
         for name in _in_path(route)
@@ -122,7 +123,7 @@ def _schema(route: ApiRoute, name: str) -> Schema:
     return {"type": "integer", "minimum": 1}
 
 
-def _body(route: ApiRoute) -> dict[str, Any]:
+def _body(route: ApiRoute) -> Schema:
     """The order's fields that are not in the path; client_id may be left out."""
     if route.body:
         return {"application/offset+octet-stream": {}}
@@ -130,7 +131,7 @@ def _body(route: ApiRoute) -> dict[str, Any]:
     fields = order.fields if order else {}
     inside = {n: f for n, f in fields.items() if n not in _in_path(route)}
     required = [n for n, f in inside.items() if f.is_required and n != "client_id"]
-    properties: dict[str, Any] = {name: field.schema for name, field in inside.items()}
+    properties: Schema = {name: field.schema for name, field in inside.items()}
     schema = {"type": "object", "properties": properties, "required": required}
     content = _json(schema) if order else {}
     if route.is_multipart:
@@ -148,25 +149,14 @@ def _body(route: ApiRoute) -> dict[str, Any]:
     return content
 
 
-def _json(schema: Schema) -> dict[str, Any]:
+def _json(schema: Schema) -> Schema:
     return {"application/json": {"schema": schema}}
 
 
-def _object(keys: str) -> Schema:
-    properties = {key: ANSWERS[key] for key in keys.split()}
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _error_response() -> dict[str, Any]:
+def _error_response() -> Schema:
     return {
         "description": "Nothing of it was stored.",
-        "content": _json(
-            {
-                "type": "object",
-                "properties": {"error": _ref("error")},
-                "required": ["error"],
-            }
-        ),
+        "content": _json(_record(shapes.ErrorAck)),
     }
 
 
@@ -213,9 +203,10 @@ YES_OR_NO: Schema = {"type": "boolean"}
 SIMPLE: dict[Any, Schema] = {
     int: WHOLE,
     str: TEXT,
-    dict[str, Any]: {"type": "object"},
+    bool: YES_OR_NO,
+    dict[str, object]: {"type": "object"},
 }
-SHAPES: dict[str, Any] = {
+SHAPES: dict[str, type] = {
     "hai": shapes.HaiObject,
     "picture": shapes.PictureObject,
     "thumbnail": shapes.ThumbnailObject,
@@ -227,19 +218,3 @@ SHAPES: dict[str, Any] = {
 NAMES = {shape: name for name, shape in SHAPES.items()}
 SCHEMAS: dict[str, Schema] = {name: _record(shape) for name, shape in SHAPES.items()}
 SCHEMAS["error"]["properties"]["code"] = {"enum": [e.code for e in all_errors()]}
-ANSWERS: dict[str, Schema] = {
-    "hai": _ref("hai"),
-    "room": _ref("room"),
-    "user": _ref("user"),
-    "hais": _list(_ref("hai")),
-    "rooms": _list(_ref("room")),
-    "open_rooms": _list(_ref("room")),
-    "users": _list(_ref("user")),
-    "pictures": _list(_ref("picture")),
-    "upload": _ref("upload"),
-    "removed_room_ids": _list(WHOLE),
-    "rev": WHOLE,
-    "epoch": TEXT,
-    "has_more": YES_OR_NO,
-    "online_user_ids": _list(WHOLE),
-}

@@ -2,7 +2,7 @@
 
 from hai.core.people import accounts
 from hai.core.talk import first_state
-from hai.core.talk.first_state import State
+from hai.shapes import FirstState
 from hai.web.http.base import BaseHandler
 
 ROOM_COOKIE = "hai_room"  # the room this browser showed last
@@ -25,7 +25,7 @@ class HomeHandler(BaseHandler):
         self.redirect(here or self.reverse_url("rooms"))
 
 
-def last_room_id(state: State, shown_last: str) -> int | None:
+def last_room_id(state: FirstState, shown_last: str) -> int | None:
     """The room shown last if I am still in it, else the one with the newest hai."""
     rooms = state["rooms"]
     for room in rooms:

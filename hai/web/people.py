@@ -8,7 +8,7 @@ from hai.core.identity import invites
 from hai.core.people import accounts
 from hai.core.talk import first_state
 from hai.errors import BadRequest, Forbidden
-from hai.shapes import UserObject
+from hai.shapes import LinkResponse, UserObject, UsersResponse
 from hai.web.http.base import BaseHandler
 
 MAX_SHOWN = 200  # of a long list; the rest are found by name
@@ -27,7 +27,8 @@ class PeopleHandler(BaseHandler):
 
     async def get(self) -> None:
         if self.wants_json():
-            self.write_json({"users": await self.named()})
+            found: UsersResponse = {"users": await self.named()}
+            self.write_json(found)
         else:
             await self.show()
 
@@ -96,7 +97,8 @@ class InvitesHandler(PeopleHandler):
         host = origin.own_origin(self.core.config, self.request.headers, peer)
         url = host + self.reverse_url("join", code)
         if self.wants_json():
-            self.write_json({"url": url}, 201)
+            link: LinkResponse = {"url": url}
+            self.write_json(link, 201)
         else:
             self.set_status(201)
             await self.show(url)

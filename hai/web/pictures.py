@@ -24,7 +24,7 @@ from hai.core.pictures.receiver import Receiver
 from hai.core.pictures.stored import StoredPicture
 from hai.core.talk import rooms
 from hai.errors import BadRequest, HaiError
-from hai.shapes import PictureObject
+from hai.shapes import PictureObject, PictureResponse, PicturesResponse
 from hai.web.http import headers
 from hai.web.http.base import BaseHandler
 from hai.web.http.bodies import BODY_TIMEOUT_S, FORM_BYTES
@@ -130,7 +130,8 @@ class FormUploadHandler(ReceivingPicturesHandler):
             await self.let_go("refused")
             raise
         self.keep()
-        self.write_json({"pictures": upload.pictures}, 201)
+        found: PicturesResponse = {"pictures": upload.pictures}
+        self.write_json(found, 201)
 
 
 class PictureHandler(BaseHandler):
@@ -166,7 +167,8 @@ class PictureHandler(BaseHandler):
     async def post(self, picture_id: int) -> None:
         alt = self.form.text("alt")
         picture = await stored.describe(self.core, self.user, picture_id, alt)
-        self.write_json({"picture": picture})
+        found: PictureResponse = {"picture": picture}
+        self.write_json(found)
 
     def _is_wanted(self, picture: StoredPicture) -> bool:
         """Describe it; False when that is all of the answer (RFC 9110 13.2.2)."""

@@ -1,12 +1,12 @@
 """Rooms: the list, one room's page, and the forms that change them."""
 
-from typing import Any
+from typing import Any, cast
 
 from hai import ids
 from hai.core.objects import Created
 from hai.core.talk import first_state, rooms
 from hai.errors import Forbidden, HaiError
-from hai.shapes import RoomObject
+from hai.shapes import RoomAck, RoomObject, RoomsResponse
 from hai.web.http.base import (
     COOKIE_DAYS,
     BaseHandler,
@@ -37,17 +37,18 @@ class RoomsHandler(FormHandler):
         names.setdefault("wanted_room", None)
         mine, open_rooms = await rooms.mine_and_open(self.core, self.user)
         if self.wants_json():
-            self.write_json({"rooms": mine, "open_rooms": open_rooms})
+            found: RoomsResponse = {"rooms": mine, "open_rooms": open_rooms}
+            self.write_json(found)
             return
         names |= found_rooms(open_rooms, self.query("q"))
         await self.page("rooms/index.html", "Rooms", **names)
 
     async def submit(self) -> None:
-        ack = await self.order("create_room", self.form.payload())
+        ack = cast(RoomAck, await self.order("create_room", self.form.payload()))
         self.done(self.reverse_url("room", ack["room"]["id"]), ack, status=201)
 
 
-def found_rooms(open_rooms: list[RoomObject], query: str) -> dict[str, Any]:
+def found_rooms(open_rooms: list[RoomObject], query: str) -> dict[str, object]:
     """Rooms with this text in name or topic, and how many there are."""
     letters = query.strip().casefold()
     found = [
@@ -135,7 +136,7 @@ async def show_edit(handler: BaseHandler, room_id: int, **names: Any) -> None:
     )
 
 
-async def _people_names(handler: BaseHandler, room_id: int) -> dict[str, Any]:
+async def _people_names(handler: BaseHandler, room_id: int) -> dict[str, object]:
     """Members and people to add, as far as they fit on a page: `?member=` and
     `?person=` find the others by name."""
     members, people = await rooms.people_of(handler.core, room_id)
@@ -217,6 +218,6 @@ class DirectHandler(BaseHandler):
         payload.pop("q", None)  # the search field beside the checkboxes
         if "user_id" in payload:
             payload.setdefault("user_ids", [payload["user_id"]])
-        ack = await self.order("open_direct", payload)
+        ack = cast(RoomAck, await self.order("open_direct", payload))
         status = 201 if isinstance(ack, Created) else 200
         self.done(self.reverse_url("room", ack["room"]["id"]), ack, status=status)

@@ -13,6 +13,7 @@ from typing import Any
 from tornado.routing import URLSpec
 from tornado.web import RequestHandler
 
+from hai import shapes
 from hai.web import (
     accounts,
     admin,
@@ -113,12 +114,14 @@ ROUTES: tuple[Route, ...] = (
 )
 
 API_ROUTES: tuple[ApiRoute, ...] = (
-    ApiRoute("GET", "/api/v1/me", help="Whose token this is", answer="user"),
+    ApiRoute(
+        "GET", "/api/v1/me", help="Whose token this is", response=shapes.UserResponse
+    ),
     ApiRoute(
         "POST",
         "/api/v1/me/avatar",
         help="Give yourself a picture; its middle square is kept",
-        answer="user",
+        response=shapes.UserResponse,
         is_multipart=True,
         max_pictures=1,
     ),
@@ -126,14 +129,17 @@ API_ROUTES: tuple[ApiRoute, ...] = (
         "DELETE",
         "/api/v1/me/avatar",
         help="Take it back: a letter is drawn instead",
-        answer="user",
+        response=shapes.UserResponse,
     ),
-    ApiRoute("GET", "/api/v1/users", help="Everybody", answer="users"),
+    ApiRoute("GET", "/api/v1/users", help="Everybody", response=shapes.UsersResponse),
     ApiRoute(
         "GET", "/api/v1/changes", "get_changes", query=("since_rev", "epoch", "limit")
     ),
     ApiRoute(
-        "GET", "/api/v1/rooms", help="Mine, and open ones", answer="rooms open_rooms"
+        "GET",
+        "/api/v1/rooms",
+        help="Mine, and open ones",
+        response=shapes.RoomsResponse,
     ),
     ApiRoute("POST", "/api/v1/rooms", "create_room"),
     ApiRoute("POST", "/api/v1/rooms/{room_id}", "change_room"),
@@ -157,14 +163,14 @@ API_ROUTES: tuple[ApiRoute, ...] = (
         "POST",
         "/api/v1/rooms/{room_id}/pictures",
         help="Upload only; name their ids in send_hai",
-        answer="pictures",
+        response=shapes.PicturesResponse,
         is_multipart=True,
     ),
     ApiRoute(
         "POST",
         "/api/v1/rooms/{room_id}/uploads",
         help="Begin an upload that can be resumed (tus 1.0.0)",
-        answer="upload",
+        response=shapes.UploadResponse,
         body="bytes",
     ),
     *(
@@ -172,7 +178,7 @@ API_ROUTES: tuple[ApiRoute, ...] = (
             method,
             "/api/v1/uploads/{token}",
             help=help_,
-            answer="upload" if method == "GET" else "",
+            response=shapes.UploadResponse if method == "GET" else None,
             body="bytes" if method == "PATCH" else "",
             is_public=method == "OPTIONS",
             name="api_upload",

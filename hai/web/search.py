@@ -1,9 +1,9 @@
 """Search: hais that contain all the words, in rooms that I am in."""
 
-from typing import Any
 from urllib.parse import urlencode
 
 from hai.core.talk import first_state, search
+from hai.shapes import SearchResponse
 from hai.web.http.base import BaseHandler
 
 
@@ -41,7 +41,7 @@ class SearchHandler(BaseHandler):
             older=self._older(query, found) if found["has_more"] else None,
         )
 
-    def _older(self, query: str, found: dict[str, Any]) -> str:
+    def _older(self, query: str, found: SearchResponse) -> str:
         """From the last one shown, or from where the search ran out of time."""
         before = found.get("before") or min(hai["id"] for hai in found["hais"])
         asked = {"q": query, "before": before}

@@ -50,13 +50,15 @@ class SessionHandler(FormHandler):
         when = in_minutes(min(tries.wait_s(key) for key in keys))
         raise RateLimited(f"Too many tries. Please try again {when}.")
 
-    def went_well(self) -> None:
-        """It was no guess: a house full of people may come in one after another."""
+    def forgive(self) -> None:
+        """It succeeded, so it does not count: people of one address may sign in one
+        after another."""
         for tries, key in self._spent:
             tries.give_back(key)
 
-    def was_no_guess(self) -> None:
-        """The password was not looked at, or was right: only the address has tried."""
+    def forgive_account(self) -> None:
+        """The password was not checked, or was right: it counts against the address
+        only, not against the account."""
         for tries, key in self._spent[1:]:
             tries.give_back(key)
 
@@ -106,9 +108,9 @@ class SignInHandler(SessionHandler):
         try:
             token = await sessions.sign_in(self.core, name, password, agent)
         except RateLimited:
-            self.was_no_guess()
+            self.forgive_account()
             raise
-        self.went_well()
+        self.forgive()
         self.keep(token)
         self.done(self._next_path(self.form.text("next")))
 

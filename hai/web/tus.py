@@ -38,7 +38,7 @@ from hai.errors import (
     UploadType,
     UploadVersion,
 )
-from hai.shapes import PictureObject
+from hai.shapes import PictureObject, UploadResponse
 from hai.web.http.bodies import MAX_LENGTH_DIGITS
 from hai.web.http.receiving import ReceivingHandler
 
@@ -163,28 +163,28 @@ class TusHandler(ReceivingHandler):
             await resumable.delete(self.core, self.user, upload.token)
         self.application.sweep_soon()
 
-    async def settle(self) -> dict[str, Any]:
-        """The body has ended: store what came; returns the upload as it is now."""
+    async def settle(self) -> Progress:
+        """The body has ended: store what came; returns where the upload is now."""
         async with self._turn:
             upload = self.upload
             if upload is None:
                 raise UploadOffset()
             await self._try(upload.verify())
-            shown = upload.progress.as_dict()
+            picture: PictureObject | None = None
             if upload.is_here:
                 picture = await self._try(upload.finish())
                 self.count_outcome("kept")
-                shown = replace(upload.progress, picture=picture).as_dict()
             elif self.has_body():
                 await self._try(upload.keep())
             self.upload = None
-        self.describe(upload.progress, shown.get("picture"))
-        return shown
+        progress = replace(upload.progress, picture=picture)
+        self.describe(progress)
+        return progress
 
-    def describe(self, progress: Progress, picture: PictureObject | None) -> None:
+    def describe(self, progress: Progress) -> None:
         self.set_header("Upload-Offset", str(progress.received))
-        if picture:
-            self.set_header("Hai-Picture", str(picture["id"]))
+        if progress.picture:
+            self.set_header("Hai-Picture", str(progress.picture["id"]))
         else:
             at = datetime.fromtimestamp(progress.expires_at // 1000, UTC)
             self.set_header("Upload-Expires", format_datetime(at, usegmt=True))
@@ -297,13 +297,14 @@ class UploadsHandler(TusHandler):
         upload = self.upload
         url = self.reverse_url(self.upload_route, upload.token if upload else "")
         try:
-            shown = await self.settle()
+            progress = await self.settle()
         except UploadChecksum:
             if upload:  # nobody will hear of its address
                 await self._drop(upload, "refused")
             raise
         self.set_header("Location", url)
-        self.write_json({"upload": {"url": url} | shown}, 201)
+        found: UploadResponse = {"upload": progress.shown(url)}
+        self.write_json(found, 201)
 
     async def leave(self, upload: ResumableUpload) -> None:
         """Nobody has heard of its address."""
@@ -343,10 +344,11 @@ class TusUploadHandler(TusHandler):
         self.receive(upload)
 
     async def patch(self, token: str) -> None:
-        shown = await self.settle()
-        if "picture" in shown and self.wants_words():
+        progress = await self.settle()
+        if progress.picture and self.wants_words():
             url = self.reverse_url(self.upload_route, token)
-            self.write_json({"upload": {"url": url} | shown})
+            found: UploadResponse = {"upload": progress.shown(url)}
+            self.write_json(found)
         else:
             self.set_status(204)
 
@@ -359,7 +361,7 @@ class TusUploadHandler(TusHandler):
         progress = await resumable.get_progress(self.core, self.user, token)
         if progress.picture is None and progress.received == progress.length:
             progress = await self._finish(token)
-        self.describe(progress, progress.picture)
+        self.describe(progress)
         self.set_header("Upload-Length", str(progress.length))
         if progress.metadata:
             self.set_header("Upload-Metadata", progress.metadata)
@@ -374,7 +376,8 @@ class TusUploadHandler(TusHandler):
     async def get(self, token: str) -> None:
         progress = await resumable.get_progress(self.core, self.user, token)
         url = self.reverse_url(self.upload_route, token)
-        self.write_json({"upload": {"url": url} | progress.as_dict()})
+        found: UploadResponse = {"upload": progress.shown(url)}
+        self.write_json(found)
 
     async def delete(self, token: str) -> None:
         await self.end_others(token)

@@ -19,15 +19,15 @@ import { Uploads } from "#net/upload";
 
 const LONG_HIDDEN_MS = 5000;
 const GAP_MS = 1000;
-const SENT_MS = 10_000; // later it is asked anew: one may have chosen to stay
-const MANY_NAMES = 100; // in one question
+const SENT_MS = 10_000; // after that ask again: they may have chosen to stay
+const MANY_NAMES = 100; // in one request
 
 /** What every controller is handed as `page`. */
 class Page {
   // --- For as long as the tab is open ---
 
   limits; // {textChars, bytes: {picture, video, voice}}
-  tabs; // lib/tabs.js: what tabs of one browser tell one another
+  tabs; // lib/tabs.js: what tabs of one browser tell each other
   store; // lib/store.js: what outlives a reload
   state; // models/state.js: me, users, rooms, rev, epoch
   socket = new LiveSocket();
@@ -88,7 +88,7 @@ class Page {
     first.hais?.forEach((hai) => this.#settle(hai));
   }
 
-  /** What a first state says of its room besides the hais. */
+  /** Take over what a first state says about its room, besides the hais. */
   #know(first) {
     this.goneIds = first.gone_hai_ids ?? [];
     this.canChange = first.can_change ?? false;
@@ -106,7 +106,7 @@ class Page {
     });
   }
 
-  /** Missed too much: a new first state of what is open, around what is being read. */
+  /** Too much was missed: fetch a new first state, around what is being read. */
   async #startOver() {
     const { list } = this;
     this.state.ask();
@@ -116,10 +116,10 @@ class Page {
   async #startOverIn(list) {
     const around = list && this.drawing?.readId;
     const path = list ? `/rooms/${list.roomId}` : "/rooms";
-    const { falls } = this.state;
+    const { disconnectCount } = this.state;
     const first = await getFirstState(around ? `${path}?around=${around}` : path);
     if (!first || first.epoch !== this.state.epoch) return false;
-    this.state.startOver(first, falls);
+    this.state.startOver(first, disconnectCount);
     if (list && list === this.list) {
       this.#know(first);
       list.replace(first);
@@ -132,7 +132,7 @@ class Page {
     return this.list && this.state.rooms.get(this.list.roomId);
   }
 
-  /** The session has ended. Sent there twice at once, a tab of Chromium crashes. */
+  /** The session has ended. Chromium crashes a tab that is sent there twice at once. */
   showSignIn() {
     if (performance.now() - this.#sentAt < SENT_MS) return;
     this.#sentAt = performance.now();
@@ -148,7 +148,7 @@ class Page {
     return this.order(name, payload).catch(() => undefined);
   }
 
-  /** Say a line to those who listen rather than look. */
+  /** Announce a line to screen readers. */
   say(words) {
     document.getElementById("spoken").textContent = words;
   }
@@ -204,8 +204,8 @@ class Page {
     if (rest.length) await this.meet(rest);
   }
 
-  /** A tab that slept, or a network that came back, has missed something; and its
-      socket may be dead without knowing. */
+  /** After sleep or a lost network something was missed, and the socket may be dead
+      without having noticed. */
   #watchSleep() {
     let hiddenAt = 0;
     const wake = () => {
@@ -237,7 +237,7 @@ class Page {
     });
   }
 
-  /** Let go of the controllers within an element that is about to leave. */
+  /** Disconnect the controllers within an element that is about to be removed. */
   detach(root) {
     const leaving = this.disconnects.filter(({ element }) => root.contains(element));
     this.disconnects = this.disconnects.filter((one) => !leaving.includes(one));
@@ -245,7 +245,7 @@ class Page {
   }
 }
 
-// A face that does not come leaves the letter behind it to be seen.
+// An avatar that fails to load is hidden, so that the letter behind it is seen.
 const failed = ({ target }) => {
   if (target.matches(".avatar__picture")) target.hidden = true;
 };

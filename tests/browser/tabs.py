@@ -94,7 +94,7 @@ def seen(page):
     return page.evaluate(SEEN)
 
 
-def same_as(page, fresh):
+def assert_same_tabs(page, fresh):
     """Compare what two tabs show, the later hais of both; say where they differ."""
     one, other = seen(page), seen(fresh)
     count = min(len(one["hais"]), len(other["hais"]))

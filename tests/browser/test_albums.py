@@ -56,7 +56,7 @@ def id_of(hai, index=0):
     return hai["pictures"][index]["id"]
 
 
-def thumbnailed(sea, hai):
+def wait_for_thumbnail(sea, hai):
     """Wait until its first picture has a thumbnail, of which the blur is made."""
     about = f"rooms/{sea.lounge}/hais?around={hai['id']}"
     until_s = time.monotonic() + 60
@@ -71,7 +71,7 @@ def look(page, picture_id):
     page.wait_for_selector(LIGHTBOX)
 
 
-def shown(page, picture_id):
+def expect_shown(page, picture_id):
     """Wait until the lightbox shows the original of this picture."""
     image = page.locator(f"{LIGHTBOX} [data-image]")
     expect(image).to_have_attribute("src", f"/pictures/{picture_id}")
@@ -138,7 +138,7 @@ def test_a_blur_stands_until_the_picture_is_there(tab, sea):
     ada = tab("ada", None)
     held = []
     ada.route("**/pictures/*", lambda route: held.append(route))
-    thumbnailed(sea, hai)
+    wait_for_thumbnail(sea, hai)
     with ada.expect_request("**/pictures/*"):
         ada.goto(f"{sea.url}/rooms/{sea.lounge}")
         live(ada)
@@ -162,18 +162,18 @@ def test_the_keyboard_goes_through_all_pictures_of_the_talk(tab, sea):
     assert ada.locator(f"#picture_{id_of(first)}").count() == 0
     ada.locator(f"#picture_{id_of(album, 1)} .picture__link").focus()
     ada.keyboard.press("Enter")
-    shown(ada, id_of(album, 1))
+    expect_shown(ada, id_of(album, 1))
     expect(ada.locator("[data-number]")).to_have_text("2 of 3")
     expect(ada.locator(".lightbox__words")).to_have_text("The bay")
     expect(ada.locator(f"{LIGHTBOX} :focus")).to_have_count(1)
     ada.keyboard.press("ArrowLeft")
     ada.keyboard.press("ArrowLeft")
-    shown(ada, id_of(first))
+    expect_shown(ada, id_of(first))
     expect(ada.locator("[data-name]")).to_have_text("linus")
     expect(ada.locator('[data-turn="-1"]')).to_be_hidden()
     for _ in range(3):
         ada.keyboard.press("PageDown")
-    shown(ada, id_of(album, 2))
+    expect_shown(ada, id_of(album, 2))
     expect(ada.locator('[data-turn="1"]')).to_be_hidden()
     ada.keyboard.press("Escape")
     expect(ada.locator(LIGHTBOX)).to_have_count(0)
@@ -197,7 +197,7 @@ def test_a_picture_is_zoomed_and_moved_by_keys_wheel_and_pointer(tab, sea):
     hai = send_pictures(sea, "grace", [(picture("JPEG", 1600, 1200), "")])
     ada = live(tab("ada", f"/rooms/{sea.lounge}"))
     look(ada, id_of(hai))
-    shown(ada, id_of(hai))
+    expect_shown(ada, id_of(hai))
     ada.keyboard.press("+")
     zoomed(ada, 1.5, 0)
     ada.keyboard.press("+")
@@ -244,11 +244,11 @@ def test_fingers_turn_pinch_and_close(tab, sea):
     album = send_album(sea, "grace", LANDSCAPE, LANDSCAPE)
     ada = live(tab("ada", f"/rooms/{sea.lounge}", **PHONE))
     look(ada, id_of(album))
-    shown(ada, id_of(album))
+    expect_shown(ada, id_of(album))
     touch(ada, [[300, 400]], [[200, 405]], [[120, 410]])
-    shown(ada, id_of(album, 1))
+    expect_shown(ada, id_of(album, 1))
     touch(ada, [[100, 400]], [[250, 400]])
-    shown(ada, id_of(album))
+    expect_shown(ada, id_of(album))
     touch(ada, [[150, 400], [250, 400]], [[100, 400], [300, 400]])
     expect(ada.locator("[data-zoomed]")).to_have_count(1)
     ada.keyboard.press("0")
@@ -261,7 +261,7 @@ def test_back_closes_it_and_stays_in_the_talk(tab, sea):
     ada = live(tab("ada", f"/rooms/{sea.lounge}", **PHONE))
     look(ada, id_of(album))
     ada.click('[data-turn="1"]')
-    shown(ada, id_of(album, 1))
+    expect_shown(ada, id_of(album, 1))
     ada.go_back()
     expect(ada.locator(LIGHTBOX)).to_have_count(0)
     assert ada.url == f"{sea.url}/rooms/{sea.lounge}"
@@ -282,10 +282,10 @@ def test_a_copied_link_opens_the_picture_for_another_member(tab, sea):
     grace = tab("grace", None)
     grace.goto(link)
     live(grace)
-    shown(grace, id_of(album, 1))
+    expect_shown(grace, id_of(album, 1))
     grace.reload()
     live(grace)
-    shown(grace, id_of(album, 1))
+    expect_shown(grace, id_of(album, 1))
     grace.keyboard.press("Escape")
     expect(grace.locator(LIGHTBOX)).to_have_count(0)
     assert grace.url == sea.url + path
@@ -309,7 +309,7 @@ def test_a_description_given_later_is_seen_in_the_other_tab(tab, sea):
     ada = live(tab("ada", f"/rooms/{sea.lounge}"))
     ada.locator(".hai").hover()
     ada.click('[data-order="describe"]')
-    shown(ada, id_of(album, 1))  # the one without words
+    expect_shown(ada, id_of(album, 1))  # the one without words
     ada.keyboard.type("A heron on the pier")
     ada.keyboard.press("Enter")
     expect(ada.locator(".lightbox__words")).to_have_text("A heron on the pier")
@@ -380,7 +380,7 @@ def test_a_reply_to_a_picture_shows_it_and_leads_to_it(tab, sea):
     small = quote.locator(".hai__quote-picture")
     assert small.evaluate("image => image.decode()") is None
     quote.click()
-    shown(ada, id_of(album, 1))
+    expect_shown(ada, id_of(album, 1))
     ada.keyboard.press("Escape")
     sea.ask("ada", f"hais/{album['id']}/delete", {"hai_id": album["id"]})
     grace.reload()
@@ -393,10 +393,10 @@ def test_deleted_while_it_is_looked_at(tab, sea):
     one, other = [send_album(sea, "grace", LANDSCAPE) for _ in "12"]
     ada = live(tab("ada", f"/rooms/{sea.lounge}"))
     look(ada, id_of(other))
-    shown(ada, id_of(other))
+    expect_shown(ada, id_of(other))
     expect(ada.locator('[data-turn="1"]')).to_be_hidden()
     sea.ask("grace", f"hais/{other['id']}/delete", {"hai_id": other["id"]})
-    shown(ada, id_of(one))
+    expect_shown(ada, id_of(one))
     sea.ask("grace", f"hais/{one['id']}/delete", {"hai_id": one["id"]})
     expect(ada.locator(LIGHTBOX)).to_have_count(0)
 
@@ -435,7 +435,7 @@ def test_a_video_is_watched_large_among_the_pictures(tab, sea):
     ada.keyboard.press("Space")
     ada.wait_for_function(HALTS)
     ada.keyboard.press("ArrowLeft")
-    shown(ada, id_of(first))
+    expect_shown(ada, id_of(first))
     expect(ada.locator(FILM)).to_have_count(0)
     ada.keyboard.press("ArrowRight")
     watched(ada, id_of(boat))
@@ -534,7 +534,7 @@ def test_what_moves_stands_still_until_one_presses(tab, sea):
     is_still(ada, True)
     look(ada, id_of(hai))
     ada.click("[data-lightbox-play]")
-    shown(ada, id_of(hai))
+    expect_shown(ada, id_of(hai))
 
 
 # --- The tray ------------------------------------------------------------------------

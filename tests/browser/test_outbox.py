@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import Error, expect
 
 from tests.browser.tabs import (
+    assert_same_tabs,
     drop,
     live,
     offline,
     online,
-    same_as,
     sent_all,
     stored,
     texts,
@@ -54,7 +54,7 @@ def test_words_a_reply_and_dropped_pictures_survive_a_reload(tab, sea):
         "alt", "The bay"
     )
     expect(ada.locator(".hai__quote:visible")).to_contain_text("Who has a picture?")
-    same_as(ada, opened(tab, sea, "ada"))
+    assert_same_tabs(ada, opened(tab, sea, "ada"))
     ada.reload()
     expect(live(ada).locator(".tray__item")).to_have_count(0)
     expect(ada.locator("textarea")).to_have_value("")
@@ -95,7 +95,7 @@ def test_pictures_dropped_and_sent_offline_go_out_after_a_restart(tab, sea):
     assert texts(again) == ["before", "with the lake", "after"]
     expect(again.locator(".hai .picture__image")).to_have_attribute("alt", "The lake")
     expect(again.locator('.tray__item[data-state="done"]')).to_have_count(1)
-    same_as(again, opened(tab, sea))
+    assert_same_tabs(again, opened(tab, sea))
 
 
 def test_thirty_written_offline_go_out_once_and_in_order(tab, sea):
@@ -107,7 +107,7 @@ def test_thirty_written_offline_go_out_once_and_in_order(tab, sea):
     sent_all(ada)
     fresh = opened(tab, sea)
     assert texts(fresh) == numbered(30)
-    same_as(ada, fresh)
+    assert_same_tabs(ada, fresh)
 
 
 def test_two_tabs_share_one_outbox(tab, sea):
@@ -124,8 +124,8 @@ def test_two_tabs_share_one_outbox(tab, sea):
         sent_all(page)
     fresh = opened(tab, sea)
     assert texts(fresh) == numbered(8)
-    same_as(one, fresh)
-    same_as(other, fresh)
+    assert_same_tabs(one, fresh)
+    assert_same_tabs(other, fresh)
 
 
 LEFT_BEHIND = """([name, row]) => new Promise((resolve) => {
@@ -169,7 +169,7 @@ def test_a_restart_in_mid_send_loses_and_doubles_nothing(tab, sea, how):
     expect(grace.locator(".hai")).to_have_count(15)
     fresh = opened(tab, sea)
     assert texts(fresh) == numbered(10) + [f"later {number}" for number in range(5)]
-    same_as(ada, fresh)
+    assert_same_tabs(ada, fresh)
     assert texts(grace) == texts(fresh)
 
 
@@ -259,7 +259,7 @@ def test_a_browser_that_refuses_to_store_pictures_says_so_and_keeps_words(tab, s
     online(other)
     sent_all(other)
     assert texts(other) == ["one picture", "kept", "kept too"]
-    same_as(other, opened(tab, sea))
+    assert_same_tabs(other, opened(tab, sea))
 
 
 def test_a_killed_browser_has_kept_it_all(chromium, sea, tmp_path):

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.tabs import live, offline, online, same_as, write
+from tests.browser.tabs import assert_same_tabs, live, offline, online, write
 
 LINE = ".hai__seen"
 
@@ -55,7 +55,7 @@ def test_it_is_there_on_reload_as_it_was(tab, sea):
     expect(under(page, hais[2])).to_have_text("Seen by grace")
     fresh = live(tab("ada", f"/rooms/{sea.den}"))
     expect(under(fresh, hais[2])).to_have_text("Seen by grace")
-    same_as(page, fresh)
+    assert_same_tabs(page, fresh)
     plain = tab("ada", f"/rooms/{sea.den}", java_script_enabled=False)
     expect(under(plain, hais[2])).to_have_text("Seen by grace")
     assert shifts(fresh) == (0, [])

@@ -8,11 +8,11 @@ from playwright.sync_api import expect
 
 from tests.browser.proxy import Proxy
 from tests.browser.tabs import (
+    assert_same_tabs,
     at_rest,
     live,
     offline,
     online,
-    same_as,
     sent_all,
     texts,
     write,
@@ -49,7 +49,7 @@ def test_a_frozen_server_is_waited_for(tab, sea):
     sea.server.process.send_signal(signal.SIGCONT)
     sent_all(ada)
     expect(grace.locator(".hai")).to_have_count(3)
-    same_as(ada, opened(tab, sea))
+    assert_same_tabs(ada, opened(tab, sea))
 
 
 def test_a_dead_line_is_found_on_waking(tab, sea, line):
@@ -61,7 +61,7 @@ def test_a_dead_line_is_found_on_waking(tab, sea, line):
     expect(ada.locator(f"#hai_{hai['id']}")).to_be_visible(timeout=8000)
     write(ada, "awake")
     sent_all(ada)
-    same_as(ada, opened(tab, sea))
+    assert_same_tabs(ada, opened(tab, sea))
 
 
 def test_a_dead_line_is_found_by_what_is_sent(tab, sea, line):
@@ -71,7 +71,7 @@ def test_a_dead_line_is_found_by_what_is_sent(tab, sea, line):
     write(ada, "into the void")
     sent_all(ada)
     expect(ada.locator(".hai")).to_have_count(1)
-    same_as(ada, opened(tab, sea))
+    assert_same_tabs(ada, opened(tab, sea))
 
 
 def test_a_tab_away_for_long_takes_few_bytes_and_ends_up_right(tab, sea):
@@ -93,7 +93,7 @@ def test_a_tab_away_for_long_takes_few_bytes_and_ends_up_right(tab, sea):
     expect(ada.locator(".hai").last).to_contain_text("missed 599")
     ada.wait_for_timeout(500)
     assert sum(sizes) < 200_000
-    same_as(ada, opened(tab, sea))
+    assert_same_tabs(ada, opened(tab, sea))
 
 
 def edit(sea, hai_id, text):
@@ -119,7 +119,7 @@ def test_reading_the_past_stays_where_it_is_after_a_long_sleep(tab, sea):
     ada.click("[data-to-now]")
     expect(ada.locator(".hai").last).to_contain_text("missed 299")
     expect(ada.locator(".hai").last).to_be_in_viewport()
-    same_as(ada, opened(tab, sea))
+    assert_same_tabs(ada, opened(tab, sea))
 
 
 def test_twenty_random_cuts_leave_no_trace(tab, sea, line):
@@ -148,5 +148,5 @@ def test_twenty_random_cuts_leave_no_trace(tab, sea, line):
     assert len(set(texts(ada))) == 50
     assert texts(ada) == texts(grace)
     assert proxy.cut_count >= 10  # 8 of our own; the others need bytes to fall on
-    same_as(ada, opened(tab, sea))
-    same_as(grace, opened(tab, sea, "grace"))
+    assert_same_tabs(ada, opened(tab, sea))
+    assert_same_tabs(grace, opened(tab, sea, "grace"))

@@ -9,7 +9,15 @@ import signal
 
 import pytest
 
-from tests.browser.tabs import live, offline, online, same_as, sent_all, texts, write
+from tests.browser.tabs import (
+    assert_same_tabs,
+    live,
+    offline,
+    online,
+    sent_all,
+    texts,
+    write,
+)
 
 STEPS = 24  # so few that all is on one page in the end
 STORMS = [pytest.param(n, marks=pytest.mark.slow if n else ()) for n in range(20)]
@@ -81,4 +89,4 @@ def test_after_a_storm_all_is_there_once_and_in_order(tab, sea, seed, number):
     for written in storm.written:
         assert [text for text in shown if text in written] == written
     for page in storm.tabs:
-        same_as(page, fresh)
+        assert_same_tabs(page, fresh)

@@ -340,7 +340,7 @@ async def test_discarded_bytes_wake_the_sweeper_for_themselves_alone(core, cast)
         core.bus.publish(uploads.PictureDiscarded())
         await asyncio.sleep(0.01)
     assert is_gone(await see(core, cast.ada, old)) == [False]
-    core.bus.publish(retention.PicturesLeaving())
+    core.bus.publish(retention.PictureRemovalRequested())
     while is_gone(await see(core, cast.ada, old)) != [True]:
         await asyncio.sleep(0.01)
     await sweeper.stop()

@@ -35,7 +35,7 @@ def served(tmp_path):
     assert "Traceback" not in served.log
 
 
-def ask_beside(served, mode, seconds):
+def assert_answered_beside(served, mode, seconds):
     """Ask for something again and again while it attacks for as long as it may."""
     where = ("-u", f"{served.url}/sign_in", "-r", "300", "-i", "1", "-l", "3600")
     command = [SLOW, *MODES[mode], *where]
@@ -51,11 +51,11 @@ def ask_beside(served, mode, seconds):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_slow_clients_keep_nobody_out(served, mode):
-    ask_beside(served, mode, 4)
+    assert_answered_beside(served, mode, 4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_slow_clients_keep_nobody_out_for_a_minute(served, mode):
     """Longer than a first head and a body may take."""
-    ask_beside(served, mode, 60)
+    assert_answered_beside(served, mode, 60)

@@ -74,20 +74,20 @@ class Scene:
         data = big_png(50_000)
         self.draft = await upload(self.http, self.stage.room_id, "p.png", data)
 
-    async def go_on(self):
+    async def check_new_hais(self):
         self.after = await self.send(self.ada, "after")
         assert self.after["id"] > self.before["id"]
         assert await self.send(self.grace, "heard")
         assert self.heard == ["before", "after", "heard"]
 
-    async def look(self):
+    async def check_catch_up(self):
         assert await self.http.ask("GET", "/api/v1/me")
         since = {"since_rev": self.before["rev"]}
         changes = await self.grace.order("get_changes", since)
         assert [hai["text"] for hai in changes["hais"]] == ["after", "heard"]
         assert (await self.send(self.ada, "after"))["id"] == self.after["id"]
 
-    async def take_up(self):
+    async def check_old_upload(self):
         ids = [self.draft["id"]]
         hai = await self.send(self.grace, "at last", picture_ids=ids)
         assert hai["id"] > self.after["id"]
@@ -104,16 +104,16 @@ def test_the_clock_jumps(stage, jump_ms):
         stage.put_clock(jump_ms)
 
     scene = Scene(stage)
-    scene.play(scene.begin, jump, scene.go_on, scene.look)
+    scene.play(scene.begin, jump, scene.check_new_hais, scene.check_catch_up)
     difference_ms = scene.after["sent_at"] - scene.before["sent_at"]
     assert abs(difference_ms - jump_ms) < HOUR_MS / 2  # the test can fail
     stage.stop()
     stage.start()  # it sweeps what is too old, by the wrong clock
-    scene.play(scene.look)
+    scene.play(scene.check_catch_up)
     stage.kill()
     stage.put_clock(0)
     stage.start()
-    scene.play(scene.look, scene.take_up)
+    scene.play(scene.check_catch_up, scene.check_old_upload)
     assert stage.stop() == 0
     query = "SELECT client_id FROM hais ORDER BY id"
     with closing(sqlite3.connect(stage.database)) as db:

@@ -21,7 +21,7 @@ KILLED = Path(__file__).with_name("killed.py")
 CHECKPOINTING = Path(__file__).with_name("checkpointing.py")
 
 
-def die_at(point, data, *arguments):
+def must_die_at(point, data, *arguments):
     """Run a command that kills itself at a point."""
     ran = subprocess.run(
         [sys.executable, KILLED, point, *map(str, arguments), "--data", str(data)],
@@ -63,7 +63,7 @@ def dying(data):
 @pytest.mark.parametrize("point", ["in_first_migration", "between_migrations"])
 @pytest.mark.quick
 def test_killed_in_a_migration(data, serve, point):
-    die_at(point, data, "users", "add", "ada")
+    must_die_at(point, data, "users", "add", "ada")
     serve(data=data).run("users", "add", "ada")
     assert is_whole(data) is True
 
@@ -125,7 +125,7 @@ def test_killed_in_a_backup(data, tmp_path, serve, point):
     """There is no half of a backup under its name, and the next one works."""
     run_command(data, "seed", "--users", "5", "--rooms", "1", "--hais", "500")
     target = tmp_path / "saved.db"
-    die_at(point, data, "backup", target)
+    must_die_at(point, data, "backup", target)
     assert not target.exists()
     assert is_whole(data) is True
     assert run_command(data, "backup", target).returncode == 0
@@ -178,7 +178,9 @@ def run_sql(data, statement):
 def test_killed_in_a_restore_the_old_data_is_there(data, tmp_path):
     run_command(data, "users", "add", "ada")
     run_command(data, "backup", tmp_path / "saved.db")
-    die_at("in_restore_before_the_old_is_aside", data, "restore", tmp_path / "saved.db")
+    must_die_at(
+        "in_restore_before_the_old_is_aside", data, "restore", tmp_path / "saved.db"
+    )
     assert run_command(data, "users", "list").stdout.startswith("ada")
     assert run_command(data, "restore", tmp_path / "saved.db").returncode == 0
     assert not list(data.glob("*.restoring*"))
@@ -191,7 +193,7 @@ def test_killed_in_a_restore_before_the_new_is_named_the_old_data_is_there(
     run_command(data, "backup", tmp_path / "saved.db")
     run_command(data, "users", "add", "grace")
     restore = ("restore", tmp_path / "saved.db", "--force")
-    die_at("in_restore_before_the_new_is_named", data, *restore)
+    must_die_at("in_restore_before_the_new_is_named", data, *restore)
     assert run_command(data, "users", "list").stdout.count("\n") == 2
     assert run_command(data, *restore).returncode == 0
     assert run_command(data, "users", "list").stdout.count("\n") == 1
@@ -204,7 +206,7 @@ def test_killed_in_a_restore_where_the_old_was_moved_nothing_new_is_made(
     """As on a file system without second names: restoring again mends it."""
     run_command(data, "users", "add", "ada")
     run_command(data, "backup", tmp_path / "saved.db")
-    die_at("in_restore_without_links", data, "restore", tmp_path / "saved.db")
+    must_die_at("in_restore_without_links", data, "restore", tmp_path / "saved.db")
     assert run_command(data, "users", "list").returncode == 3
     assert run_command(data, "restore", tmp_path / "saved.db").returncode == 0
     assert run_command(data, "users", "list").stdout.startswith("ada")

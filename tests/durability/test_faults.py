@@ -857,7 +857,7 @@ def test_600_silent_connections_of_one_address_keep_nobody_out(limited, said):
         tokens = [stage.tokens[0]] * 25
         members = [await NativeClient(stage.port, token).start() for token in tokens]
         crowd = await knock(stage, SILENCE[said].encode(), 600)
-        await ask_from(stage, "127.0.0.2")
+        await assert_answered_from(stage, "127.0.0.2")
         assert b"ok" in await health(stage)
         listed = await asyncio.to_thread(stage.served.run, "users", "list")
         assert stage.names[0] in listed
@@ -872,7 +872,7 @@ def test_600_silent_connections_of_one_address_keep_nobody_out(limited, said):
     assert "Traceback" not in stage.served.log
 
 
-async def ask_from(stage, address):
+async def assert_answered_from(stage, address):
     """A member's question from there is answered."""
     http = Http(stage.port, stage.tokens[1])
     local = (address, 0)

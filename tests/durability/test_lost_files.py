@@ -181,7 +181,7 @@ def wait_for_end(stage, lines=1):
     return left[-1]
 
 
-def follow(stage, line):
+def check_advice(stage, line):
     """Do what the line says, as a person would; it is tried without it before."""
     if found := re.search(r"run\.py restore (\S+)$", line):
         assert_refused(run_command(stage.data, "--port", "0"), found[0])
@@ -201,8 +201,8 @@ def test_all_that_was_acked_is_rescued_however_a_file_is_lost(staged, how):
     swarm.run(talk.run(LOSSES[how]))
     line = wait_for_end(stage)
     assert talk.codes <= {"busy"}
-    follow(stage, line)
-    swarm.run(send_again(stage, talk.refused))
+    check_advice(stage, line)
+    swarm.run(check_retries(stage, talk.refused))
     assert stage.stop() == 0
     rows = stored(stage)
     assert len(talk.acked) >= 30
@@ -210,7 +210,7 @@ def test_all_that_was_acked_is_rescued_however_a_file_is_lost(staged, how):
     assert "no problems" in stage.served.run("verify")
 
 
-async def send_again(stage, client_ids):
+async def check_retries(stage, client_ids):
     """What was refused may have been stored all the same: it is not stored twice."""
     client = await NativeClient(stage.port, stage.tokens[0]).start()
     other = await NativeClient(stage.port, stage.tokens[1]).start()
@@ -265,7 +265,7 @@ def test_nothing_is_acked_after_a_file_was_cut_short(staged, how):
     acked = swarm.run(scene())
     line = wait_for_end(stage)
     assert "cut short" in line
-    follow(stage, line)
+    check_advice(stage, line)
     assert stage.stop() == 0
     assert set(acked) <= set(stored(stage))
     assert "no problems" in stage.served.run("verify")
@@ -301,7 +301,7 @@ def test_what_cannot_be_rescued_is_not_said_to_be(staged):
     line = wait_for_end(stage)
     assert "could not be rescued" in line and "all that was acked" not in line
     assert list(stage.data.glob("*rescue*")) == []
-    follow(stage, line)
+    check_advice(stage, line)
     assert stage.stop() == 0
     assert stored(stage) == left
     assert "no problems" in stage.served.run("verify")
@@ -335,7 +335,7 @@ def test_where_no_copy_fits_hai_stays_until_one_does(staged, disk):
         await client.stop()
 
     swarm.run(scene())
-    follow(stage, wait_for_end(stage, lines=2))
+    check_advice(stage, wait_for_end(stage, lines=2))
     assert stage.stop() == 0
     assert stored(stage) == {"before": 1}
 
@@ -358,7 +358,7 @@ def test_another_disk_is_mounted_over_the_folder(staged, disk):
 
     try:
         swarm.run(talk.run(lose))
-        follow(stage, wait_for_end(stage))
+        check_advice(stage, wait_for_end(stage))
         assert stage.stop() == 0
         assert set(talk.acked) <= set(stored(stage))
     finally:

@@ -73,7 +73,7 @@ class Line:
         return json.loads(self.ask("GET", f"{self.room}/hais")[2])["hais"]
 
 
-def until_it_dies(server, act, *args):
+def must_die(server, act, *args):
     """The line breaks, or what comes is no answer."""
     with suppress(OSError, http.client.HTTPException):
         act(*args)
@@ -101,7 +101,7 @@ def killed_in_an_upload(dying, point):
     film, server = large("mp4"), dying(point)
     line = Line(server)
     address = line.begin(film)
-    until_it_dies(server, line.bring, address, film)
+    must_die(server, line.bring, address, film)
     return line, address, film
 
 
@@ -143,7 +143,7 @@ def test_killed_while_a_film_is_sent_it_is_whole_or_absent(data, dying, serve, p
     film, server = large("mp4"), dying(point)
     line = Line(server)
     picture_id = line.bring(line.begin(film), film)
-    until_it_dies(server, line.send, picture_id)
+    must_die(server, line.send, picture_id)
     assert is_whole(data) is True
     line.server = serve(data=data)
     assert [len(hai["pictures"]) for hai in line.hais()] == [1] * SEND_POINTS[point]

@@ -96,10 +96,10 @@ class Page {
     const { list } = this;
     this.state.ask();
     const act = async () => {
-      const { falls } = this.state;
+      const { disconnectCount } = this.state;
       const { first } = await this.socket.order(FIRST_STATE, { room_id: list?.roomId });
       if (!first) return false;
-      this.state.startOver(first, falls);
+      this.state.startOver(first, disconnectCount);
       if (list && list === this.list) list.replace(first);
       return true;
     };

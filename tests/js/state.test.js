@@ -297,10 +297,10 @@ test("who a new first state does not tell of is asked for, and known meanwhile",
   state.addEventListener("unknown_users", ({ detail }) => asked.push(detail));
   const first = firstState({ rooms: [makeRoom()], rev: 300 });
   const others = first.users.filter(({ id }) => id !== grace.id);
-  state.startOver({ ...first, users: others }, state.falls);
+  state.startOver({ ...first, users: others }, state.disconnectCount);
   assert.deepEqual(asked, [[grace.id]]);
   assert.equal(state.user(grace.id).display_name, grace.display_name);
-  state.startOver(first, state.falls);
+  state.startOver(first, state.disconnectCount);
   assert.equal(asked.length, 1);
 });
 

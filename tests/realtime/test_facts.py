@@ -5,7 +5,7 @@ import asyncio
 from tests.factories import make_hai, make_room, make_user, order
 
 
-async def hears(listener, *strangers, name):
+async def assert_heard(listener, *strangers, name):
     """The fact is heard by the listener and, provably, not by the strangers."""
     assert strangers
     payload = await listener.fact(name)
@@ -18,14 +18,14 @@ async def hears(listener, *strangers, name):
 async def test_hai_sent_is_for_members(cast, core, any_socket):
     grace, linus = await any_socket(cast.grace), await any_socket(cast.linus)
     hai = await make_hai(core, cast.ada, cast.lab, "between us")
-    assert await hears(grace, linus, name="hai_sent") == {"hai": hai}
+    assert await assert_heard(grace, linus, name="hai_sent") == {"hai": hai}
 
 
 async def test_hai_changed_is_for_members(cast, core, any_socket):
     grace, linus = await any_socket(cast.grace), await any_socket(cast.linus)
     hai = await make_hai(core, cast.ada, cast.lab)
     await order(core, cast.ada, "edit_hai", {"hai_id": hai["id"], "text": "edited"})
-    payload = await hears(grace, linus, name="hai_changed")
+    payload = await assert_heard(grace, linus, name="hai_changed")
     assert payload["hai"]["text"] == "edited"
 
 
@@ -55,7 +55,7 @@ async def test_emitting_to_a_room_reaches_its_members(app, cast, socket, transpo
     grace = await socket(cast.grace, transport)
     linus = await socket(cast.linus, transport)
     await app.realtime.sio.emit("hello", {"a": 1}, room=f"room:{cast.lab['id']}")
-    assert await hears(grace, linus, name="hello") == {"a": 1}
+    assert await assert_heard(grace, linus, name="hello") == {"a": 1}
 
 
 async def test_a_new_member_hears_from_then_on(cast, core, any_socket):
@@ -74,14 +74,14 @@ async def test_who_leaves_hears_nothing_more(cast, core, any_socket):
     await order(core, cast.linus, "leave_room", {"room_id": cast.lounge["id"]})
     await make_hai(core, cast.ada, cast.lounge)
     await linus.fact("room_removed")
-    await hears(grace, linus, name="hai_sent")
+    await assert_heard(grace, linus, name="hai_sent")
 
 
 async def test_room_removed_is_for_the_removed(cast, core, any_socket):
     ada, linus = await any_socket(cast.ada), await any_socket(cast.linus)
     member = {"room_id": cast.lounge["id"], "user_id": cast.linus.id}
     await order(core, cast.ada, "remove_member", member)
-    assert await hears(linus, ada, name="room_removed") == {
+    assert await assert_heard(linus, ada, name="room_removed") == {
         "room_id": cast.lounge["id"]
     }
 
@@ -89,7 +89,7 @@ async def test_room_removed_is_for_the_removed(cast, core, any_socket):
 async def test_a_new_room_is_told_to_its_members_only(cast, core, any_socket):
     grace, linus = await any_socket(cast.grace), await any_socket(cast.linus)
     room = await make_room(core, cast.ada, cast.grace, kind="closed", name="New")
-    payload = await hears(grace, linus, name="room_changed")
+    payload = await assert_heard(grace, linus, name="room_changed")
     assert payload["room"]["id"] == room["id"]
 
 
@@ -105,7 +105,7 @@ async def test_read_marked_is_for_own_tabs(cast, core, any_socket):
     hai = await make_hai(core, cast.ada, cast.lab)
     mark = {"room_id": cast.lab["id"], "hai_id": hai["id"]}
     await grace.order("mark_read", mark)
-    payload = await hears(other, ada, name="read_marked")
+    payload = await assert_heard(other, ada, name="read_marked")
     assert payload == {**mark, "user_id": cast.grace.id}
 
 
@@ -113,7 +113,7 @@ async def test_typing_started_is_not_for_the_sender(cast, any_socket):
     ada, tab = await any_socket(cast.ada), await any_socket(cast.ada)
     grace, linus = await any_socket(cast.grace), await any_socket(cast.linus)
     await ada.order("start_typing", {"room_id": cast.lab["id"]})
-    payload = await hears(grace, ada, tab, linus, name="typing_started")
+    payload = await assert_heard(grace, ada, tab, linus, name="typing_started")
     assert payload == {"room_id": cast.lab["id"], "user_id": cast.ada.id}
 
 
@@ -196,9 +196,9 @@ class TestSessionEnd:
         [row] = [
             row
             for row in await sessions.list_of(core, cast.ada.id)
-            if row["id"] == await session_id_of(core, cast, any_socket, ending)
+            if row.id == await session_id_of(core, cast, any_socket, ending)
         ]
-        await sessions.end(core, cast.ada.id, row["id"])
+        await sessions.end(core, cast.ada.id, row.id)
         await asyncio.wait_for(ending.closed.wait(), 60)
         assert ending.named("session_ended") in ([{}], [])  # [] over polling
         await other.settle()

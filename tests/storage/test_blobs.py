@@ -1,15 +1,15 @@
 import pytest
 
 from hai.storage import blobs
-from hai.storage.blobs import CHUNK_BYTES, SLICE_CHUNKS, Arrival, Findings
+from hai.storage.blobs import CHUNK_BYTES, SLICE_CHUNKS, NewPicture, PictureProperties
 from hai.storage.models import Chunk, Picture
 
-FOUND = Findings("image/png", CHUNK_BYTES + 1, 4, 3, b"\x00" * 32)
+FOUND = PictureProperties("image/png", CHUNK_BYTES + 1, 4, 3, b"\x00" * 32)
 
 
 async def store(core, cast, chunks=2):
-    arrival = Arrival(cast.lounge["id"], cast.ada.id, "sea.png", None)
-    picture_id = await core.db.write(blobs.begin, arrival)
+    new = NewPicture(cast.lounge["id"], cast.ada.id, "sea.png", None)
+    picture_id = await core.db.write(blobs.begin, new)
     for number in range(chunks):
         data = bytes([number % 256]) * 10
         await core.db.write_chunk(blobs.append, picture_id, number, data)

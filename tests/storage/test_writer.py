@@ -191,7 +191,7 @@ def held_bytes(db):
 
 async def test_while_the_disk_is_full_small_writes_go_on(db, expect_log):
     """The log is written back and begins anew: nothing has to be given for them."""
-    await send_when_full(db, expect_log)
+    await check_send_when_full(db, expect_log)
     assert held_bytes(db) == reserve.RESERVE_BYTES
 
 
@@ -202,11 +202,11 @@ async def test_while_the_disk_is_full_and_the_log_is_read_the_reserve_is_given(
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM users").fetchone()
         await db.write(lambda tx: tx.next_rev())  # which that one does not see
-        await send_when_full(db, expect_log)
+        await check_send_when_full(db, expect_log)
     assert held_bytes(db) == reserve.RESERVE_BYTES - reserve.STEP_BYTES
 
 
-async def send_when_full(db, expect_log):
+async def check_send_when_full(db, expect_log):
     """Small writes in the same batch as the send that finds the disk full."""
     expect_log("the disk is full")
     await limit_pages(db, 1)

@@ -5,7 +5,7 @@ need not do ours.
 """
 
 import json
-from typing import Any
+from collections.abc import Mapping
 
 NO_MASK = b"\0\0\0\0"
 SENT = b'42["hai_sent",'  # how the fact begins that the scenarios count
@@ -39,7 +39,7 @@ PONG_FRAME = client_frame(b"3")
 CONNECT_FRAME = client_frame(b"40")
 
 
-def order_frame(ack_id: int, name: str, payload: dict[str, Any]) -> bytes:
+def order_frame(ack_id: int, name: str, payload: Mapping[str, object]) -> bytes:
     array = json.dumps([name, payload], separators=(",", ":"))
     return client_frame(f"42{ack_id}{array}".encode())
 

@@ -7,7 +7,6 @@ ends its sockets at once, through the fact `session_ended`.
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import Any
 
 from hai import clock, errors, ids
 from hai.core.context import Core
@@ -15,6 +14,7 @@ from hai.core.identity import passwords
 from hai.events import SessionEnded
 from hai.storage import sessions as rows
 from hai.storage import users as user_rows
+from hai.storage.sessions import SessionRow
 from hai.storage.users import Credentials
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
@@ -142,6 +142,6 @@ def end_all(
     return len(theirs)
 
 
-async def list_of(core: Core, user_id: int) -> list[dict[str, Any]]:
-    """`{id, kind, user_agent, created_at, seen_at}`, newest first."""
-    return [row._asdict() for row in await core.db.read(rows.of_user, user_id)]
+async def list_of(core: Core, user_id: int) -> list[SessionRow]:
+    """Most recently used first."""
+    return await core.db.read(rows.of_user, user_id)

@@ -7,19 +7,23 @@ taken away counts; each action writes its audit record in the same transaction.
 """
 
 import asyncio
-from typing import Any
 
 from hai import errors
 from hai.core import audit, retention
 from hai.core.context import Core
 from hai.core.identity import sessions
 from hai.core.identity.sessions import Identity
-from hai.core.objects import Object, user_object
+from hai.core.objects import user_object
 from hai.core.people import accounts, resets
 from hai.core.quotas import size_words
-from hai.core.retention import PicturesLeaving
+from hai.core.retention import PictureRemovalRequested
 from hai.core.talk import rooms
 from hai.events import UserChanged
+from hai.shapes import (
+    PicturesRemovedResponse,
+    SessionsEndedResponse,
+    UserResponse,
+)
 from hai.storage import resets as reset_rows
 from hai.storage import retention as retention_rows
 from hai.storage import rooms as room_rows
@@ -31,15 +35,14 @@ from hai.units import DAY_MS
 MAX_BYTES = 2**50  # a quota above a petabyte is a mistake
 LAST_OWNER = "There must be an owner. Make somebody else one first."
 
-Ack = dict[str, Any]
 Who = Identity | None
 
 
-def is_above(who: Who, user: Object) -> bool:
-    """Whether their role allows them to act on this user."""
+def is_above(who: Who, role: str) -> bool:
+    """Whether their role allows them to act on a user of this one."""
     if who is None or who.role == "owner":
         return True
-    return who.role == "admin" and user["role"] == "member"
+    return who.role == "admin" and role == "member"
 
 
 def _actor(who: Who) -> Who:
@@ -59,7 +62,7 @@ def _target(who: Who, user_id: int) -> UserStatus:
     user = rows.find_status(user_id)
     if user is None:
         raise errors.NotFound()
-    if not is_above(actor, {"role": user.role}):
+    if not is_above(actor, user.role):
         raise errors.Forbidden("Only an owner may do that to an owner or admin.")
     return user
 
@@ -75,7 +78,7 @@ def _id(who: Who) -> int | None:
     return who.user_id if who else None
 
 
-def _told(tx: Transaction, user_id: int) -> Ack:
+def _told(tx: Transaction, user_id: int) -> UserResponse:
     """Publish the user's current state to everyone. (writer thread)"""
     user = user_object(*rows.find([user_id])[0])
     tx.publish(UserChanged(user))
@@ -93,14 +96,14 @@ def _require_another_owner(user: UserStatus) -> None:
 
 def change_role(
     core: Core, who: Who, *, user_id: int, role: str
-) -> "asyncio.Future[Ack]":
+) -> "asyncio.Future[UserResponse]":
     """{user}. Owners only. Raises BadRequest, NotFound, Forbidden."""
     if role not in accounts.ROLES:
         raise errors.BadRequest("A role is owner, admin or member.", field="role")
     return core.db.write(_change_role, who, user_id, role)
 
 
-def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> Ack:
+def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> UserResponse:
     """(writer thread)"""
     actor = _actor(who)
     user = _person(who, user_id)
@@ -119,13 +122,13 @@ def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> Ack:
     return _told(tx, user_id)
 
 
-def deactivate(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[Ack]":
+def deactivate(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[UserResponse]":
     """{user}. Signed out at once and removed from lists and rooms; their name stays on
     their hais, direct rooms stay readable. Raises NotFound, Forbidden."""
     return core.db.write(_deactivate, who, user_id)
 
 
-def _deactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
+def _deactivate(tx: Transaction, who: Who, user_id: int) -> UserResponse:
     """(writer thread)"""
     user = _person(who, user_id)
     if user.deactivated_at is not None:
@@ -140,12 +143,12 @@ def _deactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
     return _told(tx, user_id)
 
 
-def reactivate(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[Ack]":
+def reactivate(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[UserResponse]":
     """{user}, back in the rooms they were in before. Raises NotFound, Forbidden."""
     return core.db.write(_reactivate, who, user_id)
 
 
-def _reactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
+def _reactivate(tx: Transaction, who: Who, user_id: int) -> UserResponse:
     """(writer thread)"""
     user = _person(who, user_id)
     if user.deactivated_at is None:
@@ -159,12 +162,14 @@ def _reactivate(tx: Transaction, who: Who, user_id: int) -> Ack:
     return _told(tx, user_id)
 
 
-def end_sessions(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[Ack]":
+def end_sessions(
+    core: Core, who: Who, *, user_id: int
+) -> "asyncio.Future[SessionsEndedResponse]":
     """{session_count}: all of them, including tokens. Raises NotFound, Forbidden."""
     return core.db.write(_end_sessions, who, user_id)
 
 
-def _end_sessions(tx: Transaction, who: Who, user_id: int) -> Ack:
+def _end_sessions(tx: Transaction, who: Who, user_id: int) -> SessionsEndedResponse:
     """(writer thread)"""
     _target(who, user_id)
     count = sessions.end_all(tx, user_id)
@@ -190,7 +195,7 @@ def _make_reset(tx: Transaction, who: Who, user_id: int) -> str:
 
 def set_quota(
     core: Core, who: Who, *, user_id: int, max_bytes: int | None
-) -> "asyncio.Future[Ack]":
+) -> "asyncio.Future[UserResponse]":
     """{user}: at most so many bytes of pictures; 0: no limit; None: the setting
     applies. Pictures already stored stay. Raises BadRequest, NotFound, Forbidden."""
     if max_bytes is not None and not 0 <= max_bytes <= MAX_BYTES:
@@ -198,7 +203,9 @@ def set_quota(
     return core.db.write(_set_quota, who, user_id, max_bytes)
 
 
-def _set_quota(tx: Transaction, who: Who, user_id: int, max_bytes: int | None) -> Ack:
+def _set_quota(
+    tx: Transaction, who: Who, user_id: int, max_bytes: int | None
+) -> UserResponse:
     """(writer thread)"""
     _target(who, user_id)
     rows.set_max_bytes(tx, user_id, max_bytes)
@@ -211,7 +218,7 @@ def _set_quota(tx: Transaction, who: Who, user_id: int, max_bytes: int | None) -
 
 def remove_pictures_of_user(
     core: Core, who: Who, *, user_id: int, days: int, is_confirmed: bool = False
-) -> "asyncio.Future[Ack]":
+) -> "asyncio.Future[PicturesRemovedResponse]":
     """{picture_count, picture_bytes}: removes what they sent more than `days` ago.
 
     An owner removes all of it, so that a spammer's pictures do not stay in direct
@@ -225,7 +232,7 @@ def remove_pictures_of_user(
 
 def remove_pictures_of_room(
     core: Core, who: Who, *, room_id: int, days: int, is_confirmed: bool = False
-) -> "asyncio.Future[Ack]":
+) -> "asyncio.Future[PicturesRemovedResponse]":
     """The same for a room; for a direct one, owners only."""
     _check_days(days)
     return core.db.write(_remove_pictures, who, "room", room_id, days, is_confirmed)
@@ -240,7 +247,7 @@ def _check_days(days: int) -> None:
 
 def _remove_pictures(
     tx: Transaction, who: Who, owner: str, id_: int, days: int, is_confirmed: bool
-) -> Ack:
+) -> PicturesRemovedResponse:
     """(writer thread)"""
     to = {f"{owner}_id": id_}
     if owner == "user":
@@ -255,7 +262,7 @@ def _remove_pictures(
         retention_rows.add_removal(tx, owner, id_, tx.now_ms - days * DAY_MS)
         which = f"{count:,}, " + (f"older than {days} days" if days else "all of them")
         audit.record(tx, "removed_pictures", _id(who), details=which, **to)
-        tx.publish(PicturesLeaving())
+        tx.publish(PictureRemovalRequested())
     return {"picture_count": count, "picture_bytes": byte_count}
 
 

@@ -7,7 +7,7 @@ nor who is in a direct room. Callers have checked the role.
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from hai import errors
 from hai.core import quotas
 from hai.core.context import Core
+from hai.shapes import RoomUsageObject, UserUsageObject
 from hai.storage import usage as rows
 
 PAGE_LIMIT = 50
@@ -22,8 +23,6 @@ MAX_PAGES = 100_000
 RECENT_S = 60.0  # four scrapes at the usual interval
 USER_ORDERS = tuple(rows.USER_ORDERS)
 ROOM_ORDERS = tuple(rows.ROOM_ORDERS)
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def page_request(
     return PageRequest(order, page, letters)
 
 
-async def users(core: Core, page: PageRequest) -> tuple[list[Object], bool]:
+async def users(core: Core, page: PageRequest) -> tuple[list[UserUsageObject], bool]:
     """(people and bots with what they use, whether there are more)."""
     found = await core.db.read_slow(
         rows.users, page.query, page.order, PAGE_LIMIT + 1, page.offset
@@ -59,7 +58,7 @@ async def users(core: Core, page: PageRequest) -> tuple[list[Object], bool]:
     return [_user(core, row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
 
 
-async def user(core: Core, user_id: int) -> Object:
+async def user(core: Core, user_id: int) -> UserUsageObject:
     """Raises NotFound."""
     row = await core.db.read(rows.user, user_id)
     if row is None:
@@ -67,29 +66,37 @@ async def user(core: Core, user_id: int) -> Object:
     return _user(core, row)
 
 
-def _user(core: Core, row: rows.UserUsage) -> Object:
-    found = _known(row)
-    avatar_rev = found.pop("avatar_rev", None)
-    if avatar_rev is not None and "deactivated_at" not in found:
-        found["avatar_url"] = f"/avatars/{found['id']}/{avatar_rev}"
-    return found | {"presence": core.presence.of(found["id"])}
+def _user(core: Core, row: rows.UserUsage) -> UserUsageObject:
+    known: Any = _known(row)
+    avatar_rev = known.pop("avatar_rev", None)
+    user: UserUsageObject = known
+    if avatar_rev is not None and "deactivated_at" not in user:
+        user["avatar_url"] = f"/avatars/{user['id']}/{avatar_rev}"
+    user["presence"] = core.presence.of(user["id"])
+    return user
 
 
-async def rooms(core: Core, page: PageRequest) -> tuple[list[Object], bool]:
+async def rooms(core: Core, page: PageRequest) -> tuple[list[RoomUsageObject], bool]:
     """(rooms with what they contain, whether there are more)."""
     found = await core.db.read_slow(rows.rooms, page.order, PAGE_LIMIT + 1, page.offset)
-    return [_known(row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
+    return [_room(row) for row in found[:PAGE_LIMIT]], len(found) > PAGE_LIMIT
 
 
-async def room(core: Core, room_id: int) -> Object:
+async def room(core: Core, room_id: int) -> RoomUsageObject:
     """Raises NotFound."""
     row = await core.db.read(rows.room, room_id)
     if row is None:
         raise errors.NotFound()
-    return _known(row)
+    return _room(row)
 
 
-def _known(row: rows.UserUsage | rows.RoomUsage) -> Object:
+def _room(row: rows.RoomUsage) -> RoomUsageObject:
+    known: Any = _known(row)
+    room: RoomUsageObject = known
+    return room
+
+
+def _known(row: rows.UserUsage | rows.RoomUsage) -> dict[str, object]:
     return {key: value for key, value in row._asdict().items() if value is not None}
 
 
@@ -126,7 +133,7 @@ async def totals(core: Core) -> dict[str, int]:
     return sums | rows.file_sizes(core.config.database_path)
 
 
-def quota_state(core: Core, sums: dict[str, int]) -> str:
+def quota_state(core: Core, sums: Mapping[str, Any]) -> str:
     """Why pictures are refused now: "disk" or "full"; "" if they are not."""
     config = core.config
     if sums["disk_free_bytes"] < config.min_free_bytes or core.db.writer.is_full:
@@ -135,6 +142,6 @@ def quota_state(core: Core, sums: dict[str, int]) -> str:
     return "full" if limit and sums["taken_bytes"] >= limit else ""
 
 
-def limit_of(core: Core, one: Object) -> int:
+def limit_of(core: Core, one: UserUsageObject) -> int:
     """How many bytes of pictures this user may have; 0: no limit."""
     return quotas.limit_of(core.config, one.get("max_bytes"))

@@ -116,13 +116,13 @@ class PictureSink:
     def __init__(
         self,
         core: Core,
-        arrival: blobs.Arrival,
+        new: blobs.NewPicture,
         *,
         picture_id: int = 0,
         chunk_count: int = 0,
     ) -> None:
         self.core = core
-        self.arrival = arrival
+        self.new_picture = new
         self.picture_id = picture_id  # 0: nothing of it is stored yet
         self.chunk_count = chunk_count
         # Of the chunks as they are stored; None: to be made of them in the end.
@@ -144,16 +144,16 @@ class PictureSink:
         digest = await self._apply_edits(reader, rest)
         digest.update(rest)
         byte_count = self.chunk_count * blobs.CHUNK_BYTES + len(rest)
-        found = findings(reader, byte_count, digest.digest())
+        found = properties_of(reader, byte_count, digest.digest())
         await self._write(bytes(rest), found, also)
         return picture_object(
             self.picture_id,
-            self.arrival.name,
+            self.new_picture.name,
             found.type,
             found.byte_count,
             found.width,
             found.height,
-            self.arrival.alt,
+            self.new_picture.alt,
             found.is_animated,
             duration_ms=found.duration_ms,
         )
@@ -165,7 +165,7 @@ class PictureSink:
 
         Returns the digest of the chunks as they are then.
         """
-        core, user_id = self.core, self.arrival.user_id
+        core, user_id = self.core, self.new_picture.user_id
         head = Edit(0, len(reader.head), reader.head)
         found = await core.turns.run(user_id, edits.by_chunk([*reader.edits, head]))
         last = found.pop(self.chunk_count, [])
@@ -178,11 +178,11 @@ class PictureSink:
         return self._digest
 
     async def _write(
-        self, chunk: bytes, found: blobs.Findings | None, also: Also | None
+        self, chunk: bytes, found: blobs.PictureProperties | None, also: Also | None
     ) -> None:
         self.picture_id = await self.core.db.write_chunk(
             _store_chunk,
-            self.arrival,
+            self.new_picture,
             self.picture_id,
             self.chunk_count,
             chunk,
@@ -197,22 +197,24 @@ def sink_for(
     core: Core, who: Identity, room_id: int, name: str | None, alt: str | None = None
 ) -> PictureSink:
     """For a new picture of a member of the room."""
-    arrival = blobs.Arrival(room_id, who.user_id, clean_name(name), alt)
-    return PictureSink(core, arrival)
+    new = blobs.NewPicture(room_id, who.user_id, clean_name(name), alt)
+    return PictureSink(core, new)
 
 
 def receiver_to(
     sink: PictureSink, *, keeps_metadata: bool = False
 ) -> Receiver[PictureObject]:
     """Of a picture that comes in one request."""
-    core, user_id = sink.core, sink.arrival.user_id
+    core, user_id = sink.core, sink.new_picture.user_id
     reader = PictureReader(keeps_metadata=keeps_metadata)
     return Receiver(core, user_id, reader, sink, PictureLimits(core, user_id))
 
 
-def findings(reader: PictureReader, byte_count: int, sha256: bytes) -> blobs.Findings:
+def properties_of(
+    reader: PictureReader, byte_count: int, sha256: bytes
+) -> blobs.PictureProperties:
     """Of a whole picture, as it is stored."""
-    return blobs.Findings(
+    return blobs.PictureProperties(
         reader.type,
         byte_count,
         reader.width,
@@ -236,15 +238,15 @@ def wants_thumbnail(reader: PictureReader, byte_count: int) -> bool:
 
 def _store_chunk(
     tx: Transaction,
-    arrival: blobs.Arrival,
+    new: blobs.NewPicture,
     picture_id: int,
     number: int,
     chunk: bytes,
-    found: blobs.Findings | None,
+    found: blobs.PictureProperties | None,
     also: Also | None,
 ) -> int:
     """One commit per chunk: a small picture is stored in one. (writer thread)"""
-    picture_id = _store_bytes(tx, arrival, picture_id, number, chunk, found)
+    picture_id = _store_bytes(tx, new, picture_id, number, chunk, found)
     if also:
         also(tx, picture_id)
     return picture_id
@@ -252,19 +254,19 @@ def _store_chunk(
 
 def _store_bytes(
     tx: Transaction,
-    arrival: blobs.Arrival,
+    new: blobs.NewPicture,
     picture_id: int,
     number: int,
     chunk: bytes,
-    found: blobs.Findings | None,
+    found: blobs.PictureProperties | None,
 ) -> int:
     twin_id = blobs.find_twin(found) if found else None
     if found and twin_id:
         if picture_id:
             blobs.discard(tx, [picture_id])
             tx.publish(PictureDiscarded())
-        return _share(tx, arrival, found, twin_id)
-    picture_id = picture_id or blobs.begin(tx, arrival)
+        return _share(tx, new, found, twin_id)
+    picture_id = picture_id or blobs.begin(tx, new)
     blobs.append(tx, picture_id, number, chunk)
     if found:
         blobs.complete(tx, picture_id, found)
@@ -274,10 +276,10 @@ def _store_bytes(
 
 
 def _share(
-    tx: Transaction, arrival: blobs.Arrival, found: blobs.Findings, twin_id: int
+    tx: Transaction, new: blobs.NewPicture, found: blobs.PictureProperties, twin_id: int
 ) -> int:
     """Nobody is told that these bytes were there already. (writer thread)"""
-    picture_id = blobs.begin(tx, arrival)
+    picture_id = blobs.begin(tx, new)
     blobs.complete(tx, picture_id, found)
     blobs.share(tx, picture_id, twin_id)
     return picture_id

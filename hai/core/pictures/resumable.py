@@ -26,7 +26,6 @@ from hai.config import Config
 from hai.core import quotas
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
-from hai.core.objects import Object
 from hai.core.pictures import arriving, stored
 from hai.core.pictures.arriving import RESUMABLE_MS, PictureSink
 from hai.core.pictures.checksums import Checksum
@@ -34,7 +33,7 @@ from hai.core.pictures.reader import PictureReader
 from hai.core.pictures.receiver import Locate, Position, Receiver
 from hai.core.talk import rooms
 from hai.errors import NotFound, PictureTruncated, TooLarge, UploadChecksum
-from hai.shapes import PictureObject
+from hai.shapes import PictureObject, UploadObject
 from hai.storage import blobs
 from hai.storage import uploads as rows
 from hai.storage.writer import Transaction
@@ -57,11 +56,18 @@ class Progress:
     expires_at: int
     picture: PictureObject | None = None  # when all has come
 
-    def as_dict(self) -> Object:
-        shown: Object = {"offset": self.received, "length": self.length}
+    def shown(self, url: str) -> UploadObject:
+        """As its owner gets it, who finds it at this address."""
+        upload: UploadObject = {
+            "url": url,
+            "offset": self.received,
+            "length": self.length,
+        }
         if self.picture is None:
-            return shown | {"expires_at": self.expires_at}
-        return shown | {"picture": self.picture}
+            upload["expires_at"] = self.expires_at
+        else:
+            upload["picture"] = self.picture
+        return upload
 
 
 class LengthLimits:
@@ -89,12 +95,12 @@ class ResumableSink:
     checksum: of what comes now; nothing of it counts before it was compared.
     """
 
-    def __init__(self, core: Core, row: rows.Row) -> None:
+    def __init__(self, core: Core, row: rows.UploadRow) -> None:
         self.core = core
         self.row = row
         self.picture = PictureSink(
             core,
-            blobs.Arrival(row.room_id, row.user_id, row.name, row.alt),
+            blobs.NewPicture(row.room_id, row.user_id, row.name, row.alt),
             picture_id=row.picture_id or 0,
             chunk_count=row.chunk_count,
         )
@@ -154,7 +160,7 @@ class ResumableUpload:
         self,
         core: Core,
         token: str,
-        row: rows.Row,
+        row: rows.UploadRow,
         reader: PictureReader | None = None,
     ) -> None:
         self.core = core
@@ -278,7 +284,7 @@ async def begin(
     arriving.check_size(core.config, "", length)
     if not length:
         raise PictureTruncated()
-    new = rows.Beginning(
+    new = rows.NewUpload(
         identity.user_id,
         room_id,
         length,
@@ -293,8 +299,8 @@ async def begin(
 
 
 def _begin(
-    tx: Transaction, config: Config, token: str, new: rows.Beginning
-) -> rows.Row:
+    tx: Transaction, config: Config, token: str, new: rows.NewUpload
+) -> rows.UploadRow:
     """(writer thread)"""
     token_hash = ids.token_hash(token)
     unfinished = rows.unfinished_of(new.user_id)
@@ -324,13 +330,13 @@ async def resume(core: Core, identity: Identity, token: str) -> ResumableUpload:
     return upload
 
 
-async def _cut(core: Core, row: rows.Row) -> None:
+async def _cut(core: Core, row: rows.UploadRow) -> None:
     """Off with the chunks that it is not said to have; a slice in a commit."""
     while await core.db.write(blobs.cut, row.picture_id, row.chunk_count):
         pass
 
 
-def _get_unfinished(token: str, user_id: int) -> tuple[rows.Row, bool]:
+def _get_unfinished(token: str, user_id: int) -> tuple[rows.UploadRow, bool]:
     """And whether a request that was killed left chunks whose checksum nobody
     compared. (reader thread)"""
     row, _ = _get_own(token, user_id)
@@ -339,7 +345,7 @@ def _get_unfinished(token: str, user_id: int) -> tuple[rows.Row, bool]:
     return row, blobs.has_chunks_from(row.picture_id or 0, row.chunk_count)
 
 
-def _unread(core: Core, token: str, row: rows.Row) -> bytes:
+def _unread(core: Core, token: str, row: rows.UploadRow) -> bytes:
     """What waits in memory, if it follows what is kept."""
     start, waiting = core.unread.get(ids.token_hash(token), (0, b""))
     return waiting if start == row.received else b""
@@ -361,7 +367,7 @@ async def delete(core: Core, identity: Identity, token: str) -> None:
 
 def _progress(
     token: str,
-    row: rows.Row,
+    row: rows.UploadRow,
     received: int,
     touched_at: int,
     picture: PictureObject | None = None,
@@ -370,7 +376,7 @@ def _progress(
     return Progress(token, received, row.length, row.metadata, expires_at, picture)
 
 
-def _get_own(token: str, user_id: int) -> tuple[rows.Row, PictureObject | None]:
+def _get_own(token: str, user_id: int) -> tuple[rows.UploadRow, PictureObject | None]:
     """Of a room that one is still in. Raises NotFound. (any thread)"""
     row = rows.find(ids.token_hash(token))
     if row is None or row.user_id != user_id:

@@ -314,7 +314,7 @@ class Sweeper:
         self._task: asyncio.Task[None] | None = None
         core.bus.subscribe(HaiChanged, self._hear)
         core.bus.subscribe(arriving.PictureDiscarded, lambda _: self._is_needed.set())
-        core.bus.subscribe(retention.PicturesLeaving, lambda _: self._expire())
+        core.bus.subscribe(retention.PictureRemovalRequested, lambda _: self._expire())
 
     def start(self) -> None:
         """Call before the first upload can begin: it discards the unfinished ones

@@ -11,7 +11,7 @@ from hai.core.context import Core
 from hai.core.identity.sessions import Identity
 from hai.core.objects import user_object
 from hai.core.talk import hais, rooms
-from hai.shapes import UserObject
+from hai.shapes import FirstState, RoomState, UserObject
 from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
 from hai.storage import users as user_rows
@@ -19,11 +19,9 @@ from hai.storage.database import server_row
 
 PAGE_HAIS = 40
 
-State = dict[str, Any]
 
-
-async def for_user(core: Core, who: Identity) -> State:
-    """{me, epoch, rev, rooms, users}: what every signed-in page needs."""
+async def for_user(core: Core, who: Identity) -> FirstState:
+    """What every signed-in page needs."""
     return await core.db.read(_for_user, core, who.user_id)
 
 
@@ -35,19 +33,13 @@ async def for_room(
     around: int | None = None,
     before: int | None = None,
     after: int | None = None,
-) -> State:
-    """The same with {room, hais, has_more_before, has_more_after, can_change,
-    gone_hai_ids, new_after_hai_id?}. Raises NotFound, Forbidden.
-
-    can_change: whether this user may delete others' hais here.
-    gone_hai_ids: deleted hais that these hais reply to.
-    new_after_hai_id: the read marker, if there is something new after it.
-    """
+) -> RoomState:
+    """The same with a page of a room. Raises NotFound, Forbidden."""
     edges = (before, after, around)
     return await core.db.read(_for_room, core, who, room_id, *edges)
 
 
-def _for_user(core: Core, user_id: int) -> State:
+def _for_user(core: Core, user_id: int) -> FirstState:
     """(reader thread)"""
     rev, epoch = server_row()
     my_rooms = room_rows.all_mine(user_id)
@@ -70,26 +62,29 @@ def _for_room(
     before: int | None,
     after: int | None,
     around: int | None,
-) -> State:
+) -> RoomState:
     """(reader thread)"""
     user_id = who.user_id
     rooms.require_member(user_id, room_id)
-    state = _for_user(core, user_id)
+    first = _for_user(core, user_id)
     room = room_rows.find_mine(user_id, room_id)
     page, has_older, has_newer = hais.window(room_id, PAGE_HAIS, before, after, around)
-    known = {user["id"] for user in state["users"]}
+    known = {user["id"] for user in first["users"]}
     wanted = {hai["user_id"] for hai in page} | set(room.get("member_ids", ()))
-    state["users"] += users(core, wanted - known)
-    state.update(
-        room=room,
-        hais=page,
-        has_more_before=has_older,
-        has_more_after=has_newer,
-        can_change=rooms.can_change(who, room_id),
-        gone_hai_ids=hai_rows.deleted_of(
-            {h["reply_to"] for h in page if "reply_to" in h}
-        ),
-    )
+    replied_to = {hai["reply_to"] for hai in page if "reply_to" in hai}
+    state: RoomState = {
+        "me": first["me"],
+        "epoch": first["epoch"],
+        "rev": first["rev"],
+        "rooms": first["rooms"],
+        "users": first["users"] + users(core, wanted - known),
+        "room": room,
+        "hais": page,
+        "has_more_before": has_older,
+        "has_more_after": has_newer,
+        "can_change": rooms.can_change(who, room_id),
+        "gone_hai_ids": hai_rows.deleted_of(replied_to),
+    }
     if room["unread"]:
         state["new_after_hai_id"] = room.get("my_read_hai_id", 0)
     return state

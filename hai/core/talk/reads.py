@@ -5,13 +5,13 @@ Where a room has receipts, its members get each other's markers (core/talk/rooms
 """
 
 import asyncio
-from typing import Any
 
 from hai import errors
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
 from hai.core.talk import rooms
 from hai.events import ReadMarked
+from hai.shapes import EmptyAck
 from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
 from hai.storage.writer import Transaction
@@ -19,12 +19,12 @@ from hai.storage.writer import Transaction
 
 def mark(
     core: Core, who: Identity, *, room_id: int, hai_id: int
-) -> "asyncio.Future[dict[str, Any]]":
+) -> "asyncio.Future[EmptyAck]":
     """{}. Raises NotFound, Forbidden."""
     return core.db.write(_mark, who.user_id, room_id, hai_id)
 
 
-def _mark(tx: Transaction, user_id: int, room_id: int, hai_id: int) -> dict[str, Any]:
+def _mark(tx: Transaction, user_id: int, room_id: int, hai_id: int) -> EmptyAck:
     """(writer thread)"""
     rooms.require_member(user_id, room_id)
     found = hai_rows.find([hai_id])

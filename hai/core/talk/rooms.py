@@ -17,14 +17,14 @@ from hai.core.context import Core
 from hai.core.identity.sessions import Identity
 from hai.core.objects import Created, user_object
 from hai.events import RoomChanged, RoomRemoved
-from hai.shapes import RoomObject, UserObject
+from hai.shapes import EmptyAck, RoomAck, RoomObject, UserObject
 from hai.storage import retention as retention_rows
 from hai.storage import rooms as rows
 from hai.storage import users as user_rows
 from hai.storage.writer import Transaction
 
-Ack = dict[str, Any]
-AckFuture = asyncio.Future[Ack]
+Columns = dict[str, Any]  # of a room: name -> new value
+RoomAckFuture = asyncio.Future[RoomAck]
 
 MAX_DIRECT_MEMBERS = 20
 
@@ -65,21 +65,21 @@ def create(
     name: str,
     kind: str,
     member_ids: list[int] | None = None,
-) -> AckFuture:
+) -> RoomAckFuture:
     """{room}: a new open or closed room with its creator and these members."""
     return core.db.write(_create, who.user_id, name, kind, member_ids or [])
 
 
 def _create(
     tx: Transaction, creator_id: int, name: str, kind: str, member_ids: list[int]
-) -> Ack:
+) -> RoomAck:
     """(writer thread)"""
     room_id = rows.insert(tx, kind, name=name, creator_id=creator_id)
     members = dict.fromkeys([creator_id, *member_ids])
     return _fill(tx, creator_id, room_id, list(members))
 
 
-def _fill(tx: Transaction, asker_id: int, room_id: int, members: list[int]) -> Ack:
+def _fill(tx: Transaction, asker_id: int, room_id: int, members: list[int]) -> RoomAck:
     """Give a new room its members, and publish it. (writer thread)"""
     _require_users(members)
     for user_id in members:
@@ -104,7 +104,7 @@ def change(
     picture_days: int | None = None,
     has_receipts: bool | None = None,
     is_confirmed: bool = False,
-) -> AckFuture:
+) -> RoomAckFuture:
     """{room} with a new name, topic, time to keep pictures, or receipts setting.
 
     has_receipts: for hais sent from then on; not shown while there are more than 100
@@ -124,9 +124,9 @@ def _change(
     tx: Transaction,
     who: Identity,
     room_id: int,
-    columns: dict[str, Any],
+    columns: Columns,
     is_confirmed: bool,
-) -> Ack:
+) -> RoomAck:
     """(writer thread)"""
     require_member(who.user_id, room_id)
     may_change = (
@@ -143,14 +143,14 @@ def _change(
     return {"room": rows.find_mine(who.user_id, room_id)}
 
 
-def _begun_receipts(tx: Transaction, room_id: int, is_on: bool) -> dict[str, Any]:
+def _begun_receipts(tx: Transaction, room_id: int, is_on: bool) -> Columns:
     """The rev from which they apply, if they are turned on now: nobody learns how far
     others had read while they were off. (writer thread)"""
     was_on = "has_receipts" in rows.find(room_id)
     return {"receipts_rev": tx.next_rev()} if is_on and not was_on else {}
 
 
-def _update(tx: Transaction, room_id: int, columns: dict[str, Any]) -> None:
+def _update(tx: Transaction, room_id: int, columns: Columns) -> None:
     """(writer thread)"""
     rows.change(tx, room_id, **columns)
     tx.publish(RoomChanged(rows.find(room_id)))
@@ -178,12 +178,12 @@ def _change_retention(
         return
     if days:
         retention.require_confirmed("room", room_id, days, tx.now_ms, is_confirmed)
-        tx.publish(retention.PicturesLeaving())
+        tx.publish(retention.PictureRemovalRequested())
     what = f"for {days} days" if days else "forever"
     audit.record(tx, "changed_retention", actor_id, room_id=room_id, details=what)
 
 
-def open_direct(core: Core, who: Identity, *, user_ids: list[int]) -> AckFuture:
+def open_direct(core: Core, who: Identity, *, user_ids: list[int]) -> RoomAckFuture:
     """{room}: the direct room of exactly these people and the caller.
 
     With oneself alone it is a room for notes. Raises BadRequest, NotFound.
@@ -197,22 +197,24 @@ def open_direct(core: Core, who: Identity, *, user_ids: list[int]) -> AckFuture:
     return core.db.write(_open_direct, who.user_id, members)
 
 
-def _open_direct(tx: Transaction, asker_id: int, members: list[int]) -> Ack:
+def _open_direct(tx: Transaction, asker_id: int, members: list[int]) -> RoomAck:
     """(writer thread)"""
     direct_key = ",".join(map(str, members))
     known_id = rows.find_direct(direct_key)
     if known_id is not None:
         return {"room": rows.find_mine(asker_id, known_id)}
     room_id = rows.insert(tx, "direct", creator_id=asker_id, direct_key=direct_key)
-    return Created(_fill(tx, asker_id, room_id, members))
+    created: Any = Created(_fill(tx, asker_id, room_id, members))
+    ack: RoomAck = created
+    return ack
 
 
-def join(core: Core, who: Identity, *, room_id: int) -> AckFuture:
+def join(core: Core, who: Identity, *, room_id: int) -> RoomAckFuture:
     """{room}, joined now. Open rooms only; NotFound for all others."""
     return core.db.write(_join, who.user_id, room_id)
 
 
-def _join(tx: Transaction, user_id: int, room_id: int) -> Ack:
+def _join(tx: Transaction, user_id: int, room_id: int) -> RoomAck:
     """(writer thread)"""
     _require_users(
         [user_id]
@@ -232,12 +234,12 @@ def enter(tx: Transaction, room_id: int, user_id: int) -> None:
     tx.publish(RoomChanged(rows.find(room_id), joined=(user_id,)))
 
 
-def leave(core: Core, who: Identity, *, room_id: int) -> AckFuture:
+def leave(core: Core, who: Identity, *, room_id: int) -> "asyncio.Future[EmptyAck]":
     """{}. Raises NotFound, and Forbidden for a direct room."""
     return core.db.write(_leave, who.user_id, room_id)
 
 
-def _leave(tx: Transaction, user_id: int, room_id: int) -> Ack:
+def _leave(tx: Transaction, user_id: int, room_id: int) -> EmptyAck:
     """(writer thread)"""
     kind = require_member(user_id, room_id)
     if kind == "direct":
@@ -254,12 +256,14 @@ def remove(tx: Transaction, room_id: int, user_id: int) -> None:
     tx.publish(RoomChanged(rows.find(room_id), left=(user_id,)))
 
 
-def add_member(core: Core, who: Identity, *, room_id: int, user_id: int) -> AckFuture:
+def add_member(
+    core: Core, who: Identity, *, room_id: int, user_id: int
+) -> RoomAckFuture:
     """{room}. Any member may invite. Raises NotFound, Forbidden."""
     return core.db.write(_add_member, who.user_id, room_id, user_id)
 
 
-def _add_member(tx: Transaction, asker_id: int, room_id: int, user_id: int) -> Ack:
+def _add_member(tx: Transaction, asker_id: int, room_id: int, user_id: int) -> RoomAck:
     """(writer thread)"""
     kind = require_member(asker_id, room_id)
     if kind == "direct":
@@ -272,7 +276,7 @@ def _add_member(tx: Transaction, asker_id: int, room_id: int, user_id: int) -> A
 
 def remove_member(
     core: Core, who: Identity, *, room_id: int, user_id: int
-) -> AckFuture:
+) -> RoomAckFuture:
     """{room} without them. For those who may change the room. To remove oneself is to
     leave. Raises NotFound, Forbidden, BadRequest."""
     if user_id == who.user_id:
@@ -280,7 +284,9 @@ def remove_member(
     return core.db.write(_remove_member, who, room_id, user_id)
 
 
-def _remove_member(tx: Transaction, who: Identity, room_id: int, user_id: int) -> Ack:
+def _remove_member(
+    tx: Transaction, who: Identity, room_id: int, user_id: int
+) -> RoomAck:
     """(writer thread)"""
     _require_removable(who, room_id, user_id)
     remove(tx, room_id, user_id)

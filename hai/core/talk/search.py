@@ -9,12 +9,11 @@ import time
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
 from hai.core.objects import hai_objects, user_object
-from hai.shapes import HaiObject, UserObject
+from hai.shapes import HaiObject, SearchResponse, UserObject
 from hai.storage import search_index
 from hai.storage import users as user_rows
 
@@ -62,7 +61,7 @@ async def search(
     *,
     before: int | None = None,
     limit: int = LIMIT,
-) -> dict[str, Any]:
+) -> SearchResponse:
     """{hais, users, has_more}: newest first, all words, the last as a prefix.
 
     Words of scripts without spaces are found inside others. If its time is over the
@@ -126,12 +125,13 @@ def _next_size(candidates: int, took_s: float) -> int:
     return candidates
 
 
-def _answer(found: SearchResult, limit: int) -> dict[str, Any]:
+def _answer(found: SearchResult, limit: int) -> SearchResponse:
     has_more = len(found.hais) > limit
     hais = found.hais[:limit]
     authors = {hai["user_id"] for hai in hais}
     users = [user for id_, user in found.users.items() if id_ in authors]
-    answer = {"hais": hais, "users": users, "has_more": has_more}
-    if has_more or found.before is None:
-        return answer
-    return {**answer, "has_more": True, "is_partial": True, "before": found.before}
+    answer: SearchResponse = {"hais": hais, "users": users, "has_more": has_more}
+    if not has_more and found.before is not None:
+        answer["has_more"] = answer["is_partial"] = True
+        answer["before"] = found.before
+    return answer

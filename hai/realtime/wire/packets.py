@@ -8,7 +8,7 @@ cannot, become U+FFFD, as in browsers.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from socketio import packet as sio
@@ -51,9 +51,9 @@ class AckCache:
     """
 
     def __init__(self) -> None:
-        self._encoded: dict[int, tuple[dict[str, Any], str]] = {}
+        self._encoded: dict[int, tuple[object, str]] = {}
 
-    def encode(self, payload: dict[str, Any]) -> str:
+    def encode(self, payload: Mapping[str, object]) -> str:
         """Encode a fact's payload, and keep it if an ack will repeat it."""
         text = dumps(payload)
         if "hai" in payload:
@@ -64,7 +64,7 @@ class AckCache:
             )  # kept alive, so that its id stays unique
         return text
 
-    def dumps(self, ack: dict[str, Any]) -> str:
+    def dumps(self, ack: Mapping[str, object]) -> str:
         if len(ack) == 1 and (found := self._encoded.get(id(ack.get("hai")))):
             return found[1]
         return dumps(ack)

@@ -260,18 +260,18 @@ def replies_to_pictures(execute: Execute) -> None:
     execute("ALTER TABLE hais ADD COLUMN reply_to_picture INTEGER")
 
 
-def house_keeping(execute: Execute) -> None:
+def add_retention(execute: Execute) -> None:
     """How long rooms keep pictures, quotas of single users, the audit log."""
     execute(
         "ALTER TABLE rooms ADD COLUMN picture_days INTEGER NOT NULL DEFAULT 0"
         " CHECK (picture_days >= 0)"
     )
     execute("ALTER TABLE users ADD COLUMN max_bytes INTEGER CHECK (max_bytes >= 0)")
-    for statement in HOUSE_KEEPING.split(";\n\n"):
+    for statement in RETENTION.split(";\n\n"):
         execute(statement)
 
 
-HOUSE_KEEPING = """
+RETENTION = """
 CREATE TABLE gone_pictures (
     id INTEGER PRIMARY KEY,
     hai_id INTEGER NOT NULL REFERENCES hais (id),
@@ -376,7 +376,7 @@ MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     epoch_before,
     thumbnail_digests,
     replies_to_pictures,
-    house_keeping,
+    add_retention,
     resumable_uploads,
     receipts,
     removals_that_spare_direct,

@@ -56,7 +56,7 @@ VENDOR = {
 # Fetched when first needed, to keep the first page below 100 KiB.
 LATE_CONTROLLERS = (
     *("ask", "avatar", "copy", "describe", "eliza"),
-    *("lightbox", "lightbox_film", "lightbox_stage", "palette"),
+    *("lightbox", "lightbox_stage", "lightbox_video", "palette"),
     *("players", "receipts", "recorder", "share", "tray_media"),
 )
 LATE = {

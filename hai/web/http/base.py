@@ -29,7 +29,9 @@ from hai.errors import (
     all_errors,
 )
 from hai.ids import MAX_ID
+from hai.shapes import OrderAck
 from hai.storage.database import asker
+from hai.web.http.forms import Fields
 from hai.web.http.responses import RespondingHandler
 
 logger = logging.getLogger(__name__)
@@ -107,7 +109,7 @@ class BaseHandler(RespondingHandler):
         if not self.application.orders.take(self.user.user_id):
             raise RateLimited()
 
-    async def order(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
+    async def order(self, name: str, payload: Fields) -> OrderAck:
         """Run one order as a socket would; returns its ack object."""
         self.take_order()
         return await orders.run(self.core, self.user, name, payload)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tornado.httputil import HTTPFile, HTTPInputError, parse_body_arguments
 
+from hai.core.orders import ORDERS
 from hai.errors import BadRequest
 
 Fields = dict[str, Any]
@@ -47,8 +48,8 @@ class Form:
     def payload(self) -> Fields:
         """The fields as an order's payload.
 
-        A form contains only text: fields named like numbers become numbers if they look
-        like them, `..._ids` becomes a list, and an empty id counts as missing.
+        A form contains only text: the orders' numbers become numbers if they look like
+        them, `..._ids` becomes a list, and an empty id counts as missing.
         """
         if self.is_json:
             return dict(self.fields)
@@ -63,10 +64,12 @@ class Form:
         return found
 
 
-NUMBERS = frozenset(
-    {"room_id", "hai_id", "user_id", "reply_to", "reply_to_picture"}
-    | {"before", "after", "around", "limit", "since_rev", "picture_days", "days"}
-)
+NUMBERS = {"days"} | {
+    name
+    for order in ORDERS.values()
+    for name, field in order.fields.items()
+    if field.schema.get("type") == "integer"
+}
 
 
 def _lines(text: str) -> str:

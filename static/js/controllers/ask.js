@@ -1,4 +1,4 @@
-// Asks before something cannot be taken back. Escape and the first button mean no.
+// Asks before something that cannot be undone. Escape and the first button mean no.
 
 import { on } from "#lib/dom";
 
@@ -18,7 +18,7 @@ export function ask({ title, words, yes = "Delete", no = "Keep it" }) {
   });
 }
 
-/** A form that leads to a page with a question: the question is asked here, and a yes
+/** A form that leads to a page with a question: it is asked here instead, and a yes
     is posted to the same address. */
 export function connect(form) {
   return on(form, "submit", async (event) => {

@@ -7,12 +7,12 @@ import { Crop } from "#models/crop";
 import { postPicture } from "#net/api";
 
 const PATH = "/settings/avatar";
-const DRAWN_PX = 2048; // a larger picture is held in this size while one moves it
+const DRAWN_PX = 2048; // a larger picture is scaled to this size for moving it
 const STEP = 0.02; // of the square, for an arrow key
 const BIG_STEP = 0.1; // with Shift
 const ZOOM_STEP = 1.06;
-const WHEEL_PX = 700; // turned so far, the zoom has changed by a factor of e
-const TYPES = ["image/webp", "image/jpeg"]; // Safari cannot write the first
+const WHEEL_PX = 700; // turning the wheel so far changes the zoom by a factor of e
+const TYPES = ["image/webp", "image/jpeg"]; // Safari cannot encode the first
 const QUALITY = 0.9;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -84,7 +84,7 @@ class Cropper {
     for (const canvas of [this.stage, this.sample]) {
       const pen = canvas.getContext("2d");
       pen.imageSmoothingQuality = "high";
-      pen.fillStyle = "white"; // as the server puts it under what is see-through
+      pen.fillStyle = "white"; // as the server does under transparent parts
       pen.fillRect(0, 0, canvas.width, canvas.height);
       pen.drawImage(this.picture, left, top, side, side, 0, 0, canvas.width, canvas.height);
     }
@@ -200,7 +200,7 @@ async function openPicture(file) {
   }
 }
 
-/** The stage as a file, in the first type that this browser can write. */
+/** The stage as a file, in the first type that this browser can encode. */
 async function squareOf(canvas) {
   for (const type of TYPES) {
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, type, QUALITY));

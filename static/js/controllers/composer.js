@@ -51,7 +51,7 @@ class Composer {
 
   open({ text, reply, edit }) {
     const edited = edit && this.page.list.find(edit.id);
-    const lost = edited ? "" : edit?.text; // its hai is not here: the words still are
+    const lost = edited ? "" : edit?.text; // its hai is not loaded: keep the words
     if (!this.field.value) this.field.value = text || lost || "";
     this.grow();
     this.drawLimit();
@@ -60,7 +60,7 @@ class Composer {
     if (isDesk() && !location.hash) this.focus();
   }
 
-  /** What would be lost without it: the words, whom they answer, a change begun. */
+  /** What would be lost without it: the text, what it replies to, a change begun. */
   get kept() {
     const { editing, replyingTo } = this;
     const draft = { text: editing ? this.draft : this.field.value };
@@ -92,7 +92,7 @@ class Composer {
     }
   }
 
-  /** Typing anywhere goes into the composer; "/" does too, without a mark. */
+  /** Typing anywhere goes into the composer; "/" moves there without being typed. */
   globalKey(event) {
     const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
     const isLetter = isPlain && event.key.length === 1 && event.key !== " ";
@@ -115,7 +115,7 @@ class Composer {
     if (this.field.value && !this.editing) this.page.typing.pressed();
   }
 
-  /** Where `field-sizing: content` is not known yet. */
+  /** For browsers without `field-sizing: content`. */
   grow() {
     if (CSS.supports("field-sizing", "content")) return;
     this.field.style.height = "auto";
@@ -134,7 +134,7 @@ class Composer {
 
   // ---- Replying and editing ----
 
-  /** picture: the one of its pictures that is meant. */
+  /** picture: which of its pictures is replied to. */
   reply(hai, picture = undefined) {
     this.end();
     const name = this.page.state.user(hai.user_id).display_name;
@@ -205,8 +205,8 @@ class Composer {
     if (this.replyingTo) entry.reply_to = this.replyingTo.id;
     if (this.replyingTo?.picture_id) entry.reply_to_picture = this.replyingTo.picture_id;
     const draft = this.kept;
-    // The draft stays until the outbox has it, or the server where this device keeps
-    // nothing more: a crash in between loses nothing.
+    // The draft stays until the outbox has stored it, or the server has, where this device
+    // can store nothing: a crash in between loses nothing.
     outbox
       .add(entry, pictures, tray?.takenId)
       .then((isKept) => isKept || outbox.left(entry.client_id))

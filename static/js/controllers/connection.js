@@ -3,7 +3,7 @@
 import { on } from "#lib/dom";
 import { isSignedIn } from "#net/api";
 
-const PATIENCE_MS = 2500; // shorter gaps are nobody's business
+const PATIENCE_MS = 2500; // shorter interruptions are not shown
 const SAID_MS = 6000;
 
 export function connect(element, page) {

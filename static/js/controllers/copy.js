@@ -1,4 +1,4 @@
-// A line to be copied: selected when reached.
+// A line to be copied: selected on focus.
 
 import { on } from "#lib/dom";
 

@@ -1,5 +1,5 @@
-// Where what a hai shows is described: large, or where a voice is in it, which stays in
-// the talk, by a form with one field each, in the hai's order.
+// Describing what a hai shows: in the large view, or, if it has a voice, which stays in
+// the talk, in a form with one field for each, in the hai's order.
 
 import { on, setText } from "#lib/dom";
 import { smallUrl } from "#lib/picture_sources";

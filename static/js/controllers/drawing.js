@@ -91,8 +91,8 @@ export class Drawing {
     if (this.keeper.isNearEnd) this.list.trim(MOST);
   }
 
-  /** Change the list without moving what is being read. Below the last hai of a
-      stretch of the past there are others: who is there does not go with the end. */
+  /** Change the list without moving what is being read. A reader at the end of an older
+      part of the talk is not at its newest, and does not follow new hais. */
   keep(change, isAtNewest = !this.list.hasMoreAfter) {
     this.keeper.keep(change, this.#anchor(isAtNewest));
   }
@@ -105,7 +105,7 @@ export class Drawing {
     return items.find((item) => item.getBoundingClientRect().top < middle);
   }
 
-  /** Newest first: each is placed above the next, which must be there. */
+  /** Newest first: each is placed above the next, which must exist. */
   #drawAll(hais) {
     const sorted = [...hais].sort((one, other) => other.id - one.id);
     sorted.forEach((hai) => this.#draw(hai));
@@ -125,7 +125,7 @@ export class Drawing {
     return undefined;
   }
 
-  /** A new hai rises into its place; older ones are simply there. */
+  /** A new hai is animated into its place; older ones just appear. */
   #introduce(element, hai) {
     const isNewest = hai === this.list.last;
     if (!isNewest || document.hidden) return;
@@ -174,7 +174,7 @@ export class Drawing {
     answers.forEach((hai) => this.touch(hai));
   }
 
-  /** What the server could not quote, it being further back. */
+  /** Quotes that the server did not draw, because their hais are further back. */
   fillQuotes() {
     const answers = this.list.hais.filter((hai) => hai.reply_to !== undefined);
     answers.forEach((hai) => this.view.find(hai.reply_to));
@@ -195,7 +195,7 @@ export class Drawing {
     else this.element.focus({ preventScroll: true });
   }
 
-  /** Another stretch of the talk: what is in both stays, and stays in its place. */
+  /** Another part of the talk: what is in both stays, and stays in its place. */
   redraw() {
     this.keep(() => {
       const line = this.column.querySelector("[data-new-line]");
@@ -245,8 +245,8 @@ export class Drawing {
     element.addEventListener("animationend", () => delete element.dataset.fresh, { once: true });
   }
 
-  /** Stored: it was replaced in place, unless it had been drawn before, or is not in our
-      stretch. */
+  /** Stored: it was replaced in place, unless it had been drawn before, or is not in the
+      part that is held. */
   settle({ entry }) {
     queueMicrotask(() => this.removePending(entry.client_id));
   }

@@ -9,7 +9,7 @@ const ELIZA = { id: -1, name: "eliza", display_name: "Eliza", kind: "bot" };
 const AWAY = "Eliza is away. Waiting for the network.";
 const UNHEARD = "Eliza is back. Say that once more?";
 
-/** What an answer says: a string, {text}, or {error} with its reason. */
+/** The text of an answer: a string, {text}, or {error} with its reason. */
 export function wordsOf(answer) {
   return answer?.error?.message ?? answer?.text ?? String(answer);
 }
@@ -31,8 +31,8 @@ export function connect(element, page) {
   let lastId = 0;
   let socket = null;
   let isGone = false;
-  let isAsked = false; // said, and not answered yet
-  let isHeld = false; // to be said once she is there
+  let isAsked = false; // sent, and not answered yet
+  let isHeld = false; // to be sent once connected
 
   const show = (userId, text) => {
     const hai = { user_id: userId, text, sent_at: Date.now(), pictures: [], reactions: {} };
@@ -68,7 +68,7 @@ export function connect(element, page) {
       event.preventDefault();
       const { value } = form.elements.text;
       if (!value.trim()) return;
-      isHeld = !socket?.connected; // the words stay where they are
+      isHeld = !socket?.connected; // the text stays in the field
       if (isHeld) {
         waiting.textContent = AWAY;
         return;
@@ -79,7 +79,7 @@ export function connect(element, page) {
       socket.send(value);
       form.reset();
     }),
-    on(form, "input", () => (isHeld = false)), // they think again
+    on(form, "input", () => (isHeld = false)), // they changed their mind
     () => {
       isGone = true;
       socket?.disconnect();

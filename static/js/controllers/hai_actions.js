@@ -78,7 +78,7 @@ class Actions {
     if (emoji) this.toggle(this.page.list.find(hai.id), emoji);
   }
 
-  /** Shown at once; put right by the server's row, or taken back. */
+  /** Shown at once; replaced by the server's row, or undone. */
   async toggle(hai, emoji) {
     if (!hai) return;
     const { list, state } = this.page;
@@ -121,7 +121,7 @@ class Actions {
     return this.look(hai, Number(element.dataset.pictureId), { plays: true });
   }
 
-  /** What the first page came without, and may not be there offline. */
+  /** Code that the first page came without, and that may be missing offline. */
   #fetched(load) {
     return load().catch(() => this.page.tell("This needs the network. Try again later."));
   }
@@ -140,7 +140,7 @@ class Actions {
     return document.getElementById("lightbox").open;
   }
 
-  /** The address of the page names a picture. */
+  /** The page's address names a picture. */
   lookLinked() {
     const pictureId = Number(/^#picture_(\d+)$/.exec(location.hash)?.[1]);
     const hai = pictureId && this.page.list.hais.find((one) => hasLarge(one, pictureId));
@@ -211,7 +211,7 @@ class Actions {
 const isPlain = (event) =>
   !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
 
-/** Whether it is of those that are looked at large: a voice plays where it is. */
+/** Whether it can be shown large: a voice plays where it is. */
 const hasLarge = (hai, pictureId) => seenOf(hai).some(({ id }) => id === pictureId);
 
 const visibleTools = (item) => [...item.querySelectorAll(".hai__tools button:not([hidden])")];

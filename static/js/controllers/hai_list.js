@@ -38,7 +38,7 @@ function watchEdges(element, list) {
       for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
         await load[target.dataset.edge]().catch(() => undefined);
-        watcher.unobserve(target); // observed anew, it speaks again if still in view
+        watcher.unobserve(target); // observed anew, it reports again if still in view
         setTimeout(() => watcher.observe(target), 100);
       }
     },

@@ -1,6 +1,6 @@
-// The pictures and videos of a talk, large, one after the other: turned by keys, buttons and swipes,
-// with what one can do with each. Its address leads back to it, for every member; the
-// browser's Back closes it.
+// The pictures and videos of a talk, large, one after the other, by keys, buttons and
+// swipes, with actions for each. The page's address leads back to it, for every member;
+// the browser's Back closes it.
 
 import { copyText } from "#lib/clipboard";
 import { isField, on, setAttribute, setText } from "#lib/dom";
@@ -15,7 +15,7 @@ import { Stage } from "#controllers/lightbox_stage";
 const NOTE_MS = 4000;
 const TURNS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -1, PageDown: 1 };
 
-/** Before the first is opened: its looks are not the page's first business. */
+/** Before the first is opened: the page starts without these styles. */
 export function prepare() {
   return haveStyles(document.getElementById("lightbox").dataset.styles);
 }
@@ -79,7 +79,7 @@ class Lightbox {
     this.#loadBeside();
   }
 
-  /** The ends are found before somebody presses. */
+  /** Finds out whether there are more, before somebody presses. */
   #loadBeside() {
     [-1, 1].forEach((step) => this.gallery.load(step).catch(() => undefined));
   }
@@ -136,12 +136,12 @@ class Lightbox {
     }
   }
 
-  /** Space plays a video: it shall not press what has the focus since the beginning. */
+  /** Space plays a video: it must not press the button that had the first focus. */
   #clearSpace() {
-    if (this.stage.film && this.dialog.querySelector("[data-do=close]:focus")) this.dialog.focus();
+    if (this.stage.video && this.dialog.querySelector("[data-do=close]:focus")) this.dialog.focus();
   }
 
-  /** A line that goes by itself. */
+  /** A line that disappears by itself. */
   #say(words) {
     clearTimeout(this.#noteTimer);
     const note = this.part("note");
@@ -150,7 +150,7 @@ class Lightbox {
     if (words) this.#noteTimer = setTimeout(() => (note.hidden = true), NOTE_MS);
   }
 
-  // ---- What people do ----
+  // ---- Actions ----
 
   async turn(step) {
     try {
@@ -200,7 +200,7 @@ class Lightbox {
   #key(event) {
     const { key, target } = event;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (isField(target) || target === this.stage.film) return;
+    if (isField(target) || target === this.stage.video) return;
     if (key === " " && target.matches("button, a")) return;
     if (this.stage.key(key)) event.preventDefault();
     else if (key in TURNS) {
@@ -243,7 +243,7 @@ class Lightbox {
     }
   }
 
-  // ---- Going ----
+  // ---- Closing ----
 
   #cancel(event) {
     event.preventDefault();
@@ -251,7 +251,7 @@ class Lightbox {
     else this.close();
   }
 
-  /** By a press: the address goes back to where it was, too. */
+  /** By a button: the address returns to what it was, too. */
   close() {
     if (!this.#isOpen) return;
     if (this.home) history.replaceState(history.state, "", this.home);
@@ -259,7 +259,7 @@ class Lightbox {
     this.leave();
   }
 
-  /** Somebody pressed Back, or went elsewhere. */
+  /** Somebody pressed Back, or left. */
   #popped() {
     this.leave();
   }
@@ -283,20 +283,20 @@ class Lightbox {
     back?.focus({ preventScroll: true });
   }
 
-  /** The talk goes on with the video where it was left here. */
+  /** The video in the talk continues where it was left here. */
   #giveBack() {
-    const film = filmOf(this.shown.id);
-    const at = this.stage.film?.currentTime;
-    if (film && at) film.currentTime = at;
+    const video = videoOf(this.shown.id);
+    const at = this.stage.video?.currentTime;
+    if (video && at) video.currentTime = at;
   }
 }
 
 /** The talk's own player of a video. */
-const filmOf = (pictureId) => document.querySelector(`#picture_${pictureId} video`);
+const videoOf = (pictureId) => document.querySelector(`#picture_${pictureId} video`);
 
 /** Stop it; returns where, in seconds. */
 function halt(pictureId) {
-  const film = filmOf(pictureId);
-  film?.pause();
-  return film?.currentTime;
+  const video = videoOf(pictureId);
+  video?.pause();
+  return video?.currentTime;
 }

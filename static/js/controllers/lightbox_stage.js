@@ -1,13 +1,13 @@
 // One picture on the lightbox's stage: the thumbnail first and then the original, zoomed
-// and moved by wheel, fingers, pointer and keys; or a video (lightbox_film.js), which the
+// and moved by wheel, fingers, pointer and keys; or a video (lightbox_video.js), which the
 // browser's own controls play. Turning is the lightbox's own.
 
 import { on, setAttribute } from "#lib/dom";
 import { kindOf } from "#lib/text";
 import { Zoom } from "#models/zoom";
-import { isOnControls, makeFilm, removeFilm, toggleFilm } from "#controllers/lightbox_film";
+import { isOnControls, makeVideo, removeVideo, toggleVideo } from "#controllers/lightbox_video";
 
-const TAP_PX = 8; // what moved less was a tap
+const TAP_PX = 8; // a movement below this is a tap
 const TAP_MS = 300; // between the two of a double tap
 const SWIPE_PX = 50;
 const DISMISS_PX = 90;
@@ -18,11 +18,11 @@ const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 /** hear: {turn(step), close(), failed(is)}. */
 export class Stage {
   zoom = new Zoom();
-  film = null; // the <video>, while one is looked at
+  video = null; // the <video>, while one is looked at
   #pointers = new Map(); // pointer id -> {x, y}
   #start = null; // of the gesture: {x, y, at}
   #tapped = null; // the last tap
-  #showing = 0; // which picture; what was asked for before it is too late
+  #showing = 0; // counts pictures; what was loaded for an earlier one is ignored
 
   constructor(element, hear) {
     Object.assign(this, { element, hear });
@@ -48,7 +48,7 @@ export class Stage {
   }
 
   get shown() {
-    return this.film ?? this.image;
+    return this.video ?? this.image;
   }
 
   // ---- What is shown ----
@@ -56,16 +56,16 @@ export class Stage {
   /** from: {at, plays}: where a video begins, in seconds, and whether by itself. */
   show(picture, words, from) {
     if (picture.id !== this.picture?.id) this.#change(picture, from);
-    setAttribute(this.shown, this.film ? "aria-label" : "alt", words);
+    setAttribute(this.shown, this.video ? "aria-label" : "alt", words);
   }
 
   #change(picture, from) {
     this.#clear();
     this.picture = picture;
     this.zoom.reset();
-    const isFilm = kindOf(picture) === "video";
-    this.image.hidden = isFilm;
-    if (isFilm) this.#roll(from);
+    const isVideo = kindOf(picture) === "video";
+    this.image.hidden = isVideo;
+    if (isVideo) this.#roll(from);
     else this.#develop();
     this.fit();
   }
@@ -73,8 +73,8 @@ export class Stage {
   #clear() {
     this.#showing += 1;
     this.hear.failed(false);
-    removeFilm(this.film);
-    this.film = null;
+    removeVideo(this.video);
+    this.video = null;
   }
 
   #roll(from) {
@@ -82,12 +82,12 @@ export class Stage {
     this.element.dataset.loading = "";
     this.image.removeAttribute("src");
     const showing = this.#showing;
-    this.film = makeFilm(this.picture, from, (is) => {
+    this.video = makeVideo(this.picture, from, (is) => {
       if (showing !== this.#showing) return;
       this.#settle();
       this.hear.failed(!is);
     });
-    this.image.after(this.film);
+    this.image.after(this.video);
   }
 
   #develop() {
@@ -121,9 +121,9 @@ export class Stage {
   }
 
   retry() {
-    if (!this.film) return this.#load();
+    if (!this.video) return this.#load();
     this.hear.failed(false);
-    return this.film.load();
+    return this.video.load();
   }
 
   #settle() {
@@ -135,7 +135,7 @@ export class Stage {
     const { picture, shown } = this;
     if (!picture) return;
     const stage = { width: this.element.clientWidth, height: this.element.clientHeight };
-    const most = this.film ? Infinity : 1;
+    const most = this.video ? Infinity : 1;
     const scale = Math.min(most, stage.width / picture.width, stage.height / picture.height);
     const box = { width: picture.width * scale, height: picture.height * scale };
     shown.style.inlineSize = `${box.width}px`;
@@ -153,14 +153,14 @@ export class Stage {
   // ---- Zooming ----
 
   zoomBy(step) {
-    if (this.film) return;
+    if (this.video) return;
     this.zoom.by(STEP ** step);
     this.#draw();
   }
 
   /** Returns whether the key was for the stage. */
   key(key) {
-    if (this.film) return key === " " && toggleFilm(this.film);
+    if (this.video) return key === " " && toggleVideo(this.video);
     const steps = { "+": 1, "=": 1, "-": -1, _: -1 };
     const ways = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     if (key in steps) this.zoomBy(steps[key]);
@@ -182,7 +182,7 @@ export class Stage {
 
   #wheel(event) {
     event.preventDefault();
-    if (this.film) return;
+    if (this.video) return;
     const perPx = event.deltaMode === 0 ? 0.002 : 0.06; // pixels, or lines
     this.zoom.by(Math.exp(-event.deltaY * perPx), this.#pointOf(event));
     this.#draw();
@@ -194,12 +194,12 @@ export class Stage {
     return { x: clientX - left - width / 2, y: clientY - top - height / 2 };
   }
 
-  // ---- Fingers and pointers ----
+  // ---- Pointers ----
 
   #down(event) {
     if (event.target.closest("button") || event.button) return;
     if (isOnControls(event)) return;
-    if (event.target !== this.film) this.element.setPointerCapture(event.pointerId);
+    if (event.target !== this.video) this.element.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, this.#pointOf(event));
     const isFirst = this.#pointers.size === 1;
     this.#start = isFirst ? { ...this.#pointOf(event), at: event.timeStamp, far: 0 } : null;
@@ -211,7 +211,7 @@ export class Stage {
     if (!before) return;
     const now = this.#pointOf(event);
     const [x, y] = [now.x - before.x, now.y - before.y];
-    if (this.#pointers.size === 2 && !this.film) this.#pinch(event.pointerId, before, now);
+    if (this.#pointers.size === 2 && !this.video) this.#pinch(event.pointerId, before, now);
     this.#pointers.set(event.pointerId, now);
     if (this.#pointers.size > 1 || !this.#start) return;
     const swipe = { x: now.x - this.#start.x, y: now.y - this.#start.y };
@@ -251,7 +251,7 @@ export class Stage {
     else if (Math.abs(swipe.x) > SWIPE_PX) this.hear.turn(swipe.x < 0 ? 1 : -1);
   }
 
-  /** Twice: nearer, or the whole again. Once beside the picture: enough of it. */
+  /** A double tap zooms in, or out again. A single tap beside the picture closes. */
   #tap(event, now) {
     const last = this.#tapped;
     const isSecond = last && event.timeStamp - last.at < TAP_MS;
@@ -260,14 +260,14 @@ export class Stage {
     const { clientX: x, clientY: y } = event;
     const isOn = x >= left && x <= right && y >= top && y <= bottom;
     if (!isOn && !isSecond) this.hear.close();
-    else if (isSecond && !this.film) {
+    else if (isSecond && !this.video) {
       this.zoom.toggle(now);
       this.#draw();
     }
   }
 }
 
-/** The longer way of a swipe only: sideways to turn, down to close. */
+/** The longer direction of a swipe only: sideways to turn, down to close. */
 function along({ x, y }) {
   return Math.abs(x) > Math.abs(y) ? { x, y: 0 } : { x: 0, y: Math.max(0, y) };
 }

@@ -1,4 +1,4 @@
-// Picks an emoji for a reaction: the usual ones, or any that one can type.
+// Picks an emoji for a reaction: a common one, or any that one can type.
 
 import { haveStyles } from "#lib/styles";
 

@@ -1,4 +1,4 @@
-// How a hai looks that the server has not acked: quieter, and with a word about it.
+// How a hai looks that the server has not acked yet: paler, with a word about its state.
 
 const WORDS = {
   sending: "",

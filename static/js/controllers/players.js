@@ -6,12 +6,12 @@ import { lengthWords, placeWords } from "#lib/text";
 
 const SPEEDS = [1, 1.5, 2];
 const STEP_MS = 5000; // of an arrow key
-const MUTED = "hai.muted"; // people who listen to nothing here want that of the next, too
+const MUTED = "hai.muted"; // people who mute one want the next one muted, too
 
 const voiceOf = (part) => part.closest?.(".voice");
 const soundOf = (voice) => voice.querySelector("audio");
 
-/** Browsers do not know how long a recording is that does not say so; the server does. */
+/** Recordings may not say how long they are; then the server knows, and browsers do not. */
 function lengthMs(voice) {
   const { duration } = soundOf(voice);
   return Number.isFinite(duration) ? duration * 1000 : Number(voice.dataset.durationMs);
@@ -104,7 +104,7 @@ class Players {
   }
 
   muted(one) {
-    if (one.matches(".picture video, .voice audio, .lightbox__film")) keepMuted(one.muted);
+    if (one.matches(".picture video, .voice audio, .lightbox__video")) keepMuted(one.muted);
   }
 
   draw(one) {
@@ -151,6 +151,6 @@ function keepMuted(is) {
     if (is) localStorage.setItem(MUTED, "yes");
     else localStorage.removeItem(MUTED);
   } catch {
-    // It is remembered by what plays itself.
+    // The element itself remembers it.
   }
 }

@@ -1,6 +1,6 @@
-// What has been seen: marks it read, shows the line where the new begins, and the way
-// back to now for those who read above. When the new begins above what is here, nothing
-// is marked until one has been there, or said that it need not be.
+// Marks what was seen as read, shows the line above the first new hai, and a button back
+// to the newest for those who read older ones. While the first new one is above what is
+// loaded, nothing is marked until the reader has been there, or has skipped it.
 
 import { on, setAttribute, setText } from "#lib/dom";
 import { countWords, mediaWords, wordsOf } from "#lib/text";
@@ -39,9 +39,9 @@ export function connect(element, page) {
 
 class Reading {
   #marked = 0; // the highest id the server has acked as read
-  #isNewAbove = false; // what is new begins above what is here, or was ever in view
+  #isNewAbove = false; // the first new one is above what is loaded, or was ever in view
   #isLineUnseen = false;
-  #isLeaving = false; // for now, from where it begins
+  #isLeaving = false; // from the first new one to the newest
 
   constructor(element, page) {
     Object.assign(this, { element, page, list: page.list });
@@ -63,7 +63,7 @@ class Reading {
     this.judge();
   }
 
-  /** Another stretch of the talk is here. */
+  /** Another part of the talk is loaded. */
   begin() {
     const { page, list } = this;
     const isNew = !this.line && !this.#isLeaving && page.room?.unread;
@@ -72,7 +72,7 @@ class Reading {
     this.judge();
   }
 
-  /** Where the new begins: the line goes there, or it is above all that is here. */
+  /** The line goes above the first new one, unless that is above all that is loaded. */
   judge() {
     const first = this.line ? undefined : this.list.firstNew;
     const isAbove = Boolean(first && this.list.hasMoreBefore && first === this.list.first);
@@ -80,12 +80,12 @@ class Reading {
       this.#drawLine(first.id);
       this.#isLineUnseen = true;
     }
-    if (this.line) this.list.newAfterId = undefined; // it is found; later ones are no news
+    if (this.line) this.list.newAfterId = undefined; // it is found; later ones do not move the line
     this.#isNewAbove = isAbove || this.#isLineAbove();
     this.drawUnseen();
   }
 
-  /** Whether the line came in above the reader, who has not been there since. */
+  /** Whether the line appeared above the reader, who has not been there since. */
   #isLineAbove() {
     const { line, element } = this;
     const top = element.getBoundingClientRect().top;
@@ -94,7 +94,7 @@ class Reading {
   }
 
   toLine(event) {
-    if (!this.line) return; // then it is a page of its own
+    if (!this.line) return; // it is on a page of its own
     event.preventDefault();
     this.line.scrollIntoView({ block: "center" });
   }
@@ -111,7 +111,7 @@ class Reading {
     setAttribute(this.unseen.querySelector("a"), "href", `/rooms/${this.list.roomId}${first}`);
   }
 
-  /** It need not be seen. */
+  /** The reader skips it. */
   dismiss(event) {
     event.preventDefault();
     this.#letGo();
@@ -127,7 +127,7 @@ class Reading {
     this.judge();
   }
 
-  /** Counts came; read in another tab, it is read here. */
+  /** Counts changed: what was read in another tab is read here. */
   counted() {
     this.drawButton();
     if (this.#isNewAbove && !this.page.room?.unread) this.#letGo();
@@ -189,7 +189,7 @@ class Reading {
     });
   }
 
-  /** What was new is not, once one has looked and turned away, or answered. */
+  /** New ones are new no more after one has seen them and left, or replied. */
   #dropLine() {
     const next = this.line?.nextElementSibling;
     this.page.drawing.keep(() => this.line?.remove());
@@ -218,7 +218,7 @@ class Reading {
     if (place.textContent !== words) place.textContent = words;
   }
 
-  /** Who was where the new begins leaves out the rest by their own will. */
+  /** A reader who was at the first new one skips the rest on purpose. */
   async toNow() {
     this.#isLeaving = Boolean(this.line);
     await this.list.toNow().catch(() => undefined);

@@ -1,5 +1,5 @@
-// The quiet line under the newest hai of mine that somebody has read. It stands in a place
-// that is kept free for it, so nothing moves when it comes. Fetched where a room tells.
+// The quiet line under the newest hai of mine that somebody has read. Its place is
+// reserved, so nothing moves when it appears. Loaded in rooms with receipts only.
 
 import { on, setAttribute, setText } from "#lib/dom";
 import { haveStyles } from "#lib/styles";

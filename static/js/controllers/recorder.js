@@ -1,11 +1,11 @@
-// Records a voice: level and time are shown, and what was said goes to the tray, where it
-// is listened to, removed or sent like a picture, kept through reloads and a lost network.
+// Records a voice: level and time are shown, and the recording goes to the tray, where it
+// can be played, removed or sent like a picture, and survives reloads and a lost network.
 
 import { on, setText } from "#lib/dom";
 import { haveStyles } from "#lib/styles";
 import { placeWords } from "#lib/text";
 
-// AAC plays everywhere; what a browser does not offer, it does not record.
+// AAC plays everywhere; a browser records only in what it supports.
 const FORMATS = [
   ["audio/mp4;codecs=mp4a.40.2", "m4a"],
   ["audio/webm;codecs=opus", "webm"],
@@ -15,9 +15,9 @@ const FORMATS = [
 const BITS_PER_S = 48_000; // clear speech; an hour is 21 MB
 const PIECE_MS = 1000;
 const SPARE_BYTES = 256 * 1024; // kept free below the limit
-const SHORTEST_MS = 300; // less is a slip of the finger
+const SHORTEST_MS = 300; // a shorter one was an accident
 const DRAW_MS = 80;
-const LOUD = 0.35; // of full swing: what speech near a microphone reaches
+const LOUD = 0.35; // of full scale: what speech near a microphone reaches
 
 const PROBLEMS = {
   NotAllowedError:
@@ -86,7 +86,7 @@ class Recording {
     page.say("Recording.");
   }
 
-  /** Going to another room keeps what was said, in the tray of this one. */
+  /** Going to another room keeps the recording, in the tray of this one. */
   #watchRoom() {
     const watcher = new MutationObserver(() => !this.form.isConnected && this.stop());
     watcher.observe(document.body, { childList: true, subtree: true });
@@ -140,7 +140,7 @@ class Level {
     this.bars = [...box.children];
     this.heights = this.bars.map(() => 0);
     this.context = new AudioContext();
-    this.context.resume(); // some browsers begin it asleep
+    this.context.resume(); // some browsers start it suspended
     this.analyser = this.context.createAnalyser();
     this.analyser.fftSize = 1024;
     this.swing = new Float32Array(this.analyser.fftSize);

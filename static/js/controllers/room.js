@@ -1,4 +1,4 @@
-// The open room's head, kept true; and the way out when one is no longer in it.
+// The open room's header, kept up to date; leaves the page when one is removed from it.
 
 import { on, setText } from "#lib/dom";
 import { daysWords, titleOf } from "#lib/text";
@@ -8,7 +8,7 @@ export function connect(element, page) {
   const roomId = page.list.roomId;
   const rule = element.querySelector("[data-rule]");
   let isHere = true;
-  let receipts; // resolves to what lets go of them
+  let receipts; // resolves to the function that disconnects them
   const watch = ({ has_receipts: isOn }) => {
     rule.hidden = !isOn;
     if (isOn)

@@ -1,4 +1,4 @@
-// The list of rooms: names, presence, coral counts, finding one, moving by keys.
+// The list of rooms: names, presence, unread counts, search, and moving by keys.
 
 import { copyOf, isField, on, setText } from "#lib/dom";
 import { countWords, titleOf } from "#lib/text";
@@ -89,7 +89,7 @@ class Sidebar {
     setText(count.querySelector("[data-count]"), countWords(unread));
   }
 
-  /** Where something was said last comes first, but not under a pointer or focus. */
+  /** The most recent room comes first; nothing moves under a pointer or the focus. */
   #sort() {
     if (this.element.matches(":hover, :focus-within")) return;
     for (const group of this.element.querySelectorAll("[data-group]")) {
@@ -112,7 +112,7 @@ class Sidebar {
     navigator.setAppBadge?.(count).catch(() => undefined);
   }
 
-  /** Wherever on the page they stand: here, in the talk, in a list of people. */
+  /** Wherever they are on the page: here, in the talk, in a list of people. */
   drawUser(user) {
     fillAvatarsOf(document, user);
     this.touch();

@@ -46,7 +46,7 @@ function listen(form, page, composer, tray) {
     input.value = "";
     composer.focus();
   };
-  // Chosen before the page was live.
+  // Chosen before the scripts were loaded.
   inputs.filter(({ files }) => files.length).forEach(take);
   return [
     on(tray, "changed", () => drawing.draw()),
@@ -77,7 +77,7 @@ function every(pauseMs, act) {
 
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
-/** Dropped before Dropzone had come; later ones it takes itself. */
+/** Dropped before Dropzone was loaded; it takes later ones itself. */
 function dropEarly(event, add) {
   if (!hasFiles(event) || event.defaultPrevented) return;
   event.preventDefault();
@@ -164,14 +164,14 @@ class TrayDrawing {
     return element;
   }
 
-  /** To its neighbour, or to the words; on a phone that would open the keyboard. */
+  /** To its neighbour, or to the text field; on a phone that would open the keyboard. */
   #passFocusFrom(element) {
     const next = element.nextElementSibling ?? element.previousElementSibling;
     const other = next?.querySelector("[data-remove]") ?? (isDesk() ? this.field : null);
     other?.focus();
   }
 
-  /** Without the network that fetches how, it is there and cannot be seen. */
+  /** Offline, the code that draws it may be missing: it is kept, but not shown. */
   async #show(element, item) {
     element.dataset.kind = kindOf(item);
     const { showMedia } = await import("#controllers/tray_media").catch(() => ({}));
@@ -187,7 +187,7 @@ class TrayDrawing {
     element.querySelector("[data-alt]").hidden = item.state === "refused";
     const problem = element.querySelector("[data-problem]");
     problem.hidden = !item.error;
-    const isPassing = item.error?.code === "offline"; // it goes on by itself
+    const isPassing = item.error?.code === "offline"; // it is retried by itself
     problem.toggleAttribute("data-quiet", isPassing);
     setText(problem.querySelector("[data-words]"), item.error?.message ?? "");
     element.querySelector("[data-retry]").hidden = item.state !== "failed" || isPassing;

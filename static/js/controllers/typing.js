@@ -1,4 +1,4 @@
-// "Ada is writing", in three quiet words below the talk: one line, however long the names.
+// "Ada is writing", below the talk: one line, however long the names.
 
 import { on, setText } from "#lib/dom";
 import { whoWrites } from "#lib/text";

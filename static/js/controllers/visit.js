@@ -1,13 +1,13 @@
-// Going from page to page without letting go of the socket: the next page is fetched as
-// the server draws it, and only its <main> changes. Anything unusual is left to the
-// browser; but without a network the page that is here stays, and the next one waits.
+// Going from page to page while the socket stays open: the next page is fetched as the
+// server draws it, and only <main> is replaced. Anything unusual is left to the browser;
+// but offline the present page stays, and the next one waits.
 
 import { on } from "#lib/dom";
 import { serverHtml } from "#lib/trusted";
 import { getPage } from "#net/api";
 
 const AGAIN_MS = 2000;
-const SLOW_MS = 400; // what takes longer shows that it is under way
+const SLOW_MS = 400; // after this the page shows that it is loading
 const OURS =
   /^\/(rooms(\/\d+(\/edit)?)?|people|search|settings|admin(\/(users|rooms)(\/\d+)?|\/deeds)?)$/;
 
@@ -82,7 +82,7 @@ class Visits {
     return fetched;
   }
 
-  /** No answer came: what is written here is worth more than an error page. */
+  /** No response: what is written here is worth more than an error page. */
   #wait(url, arrived) {
     const what = /^\/rooms\/\d+$/.test(url.pathname) ? "This room" : "That page";
     const why = navigator.onLine ? "Hai does not answer." : "You are offline.";
@@ -129,7 +129,7 @@ function parse(html) {
   return next.querySelector(".frame") && next.getElementById("page") ? next : null;
 }
 
-/** What this page alone needs is here before it is shown. */
+/** Loads what only this page needs before it is shown. */
 async function styled(next) {
   const links = [...next.querySelectorAll('main link[rel="stylesheet"]')];
   if (!links.length) return;

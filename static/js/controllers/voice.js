@@ -1,12 +1,12 @@
-// Voices and videos: what plays them (players.js) and what records them (recorder.js) is
-// fetched at the first sign that somebody is here, and not for the first page.
+// Voices and videos: the code that plays (players.js) and records them (recorder.js) is
+// loaded at the first sign of use, not with the first page.
 
 import { on } from "#lib/dom";
 
 const SIGNS = ["pointerdown", "keydown", "play"];
 const PLAYERS = ".voice, .picture--video";
 
-/** Browsers offer the microphone on https and on the machine itself. */
+/** Browsers offer the microphone on https and on localhost only. */
 const canRecord = () => Boolean(globalThis.MediaRecorder && navigator.mediaDevices?.getUserMedia);
 
 export function connect(element, page) {
@@ -33,7 +33,7 @@ class Parts {
     this.page = page;
   }
 
-  /** Resolves with {players, recorder, stop}; null while they cannot be had. */
+  /** Resolves with {players, recorder, stop}; null while they cannot be loaded. */
   load() {
     this.#loading ??= this.#fetch().catch(() => {
       this.#loading = null;

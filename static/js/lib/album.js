@@ -1,5 +1,5 @@
-// How up to ten pictures of one hai lie together, as hai/web/views/albums.py lays them out:
-// what is said there holds here. Both are held to tests/js/albums.json.
+// The layout of up to ten pictures of one hai, as in hai/web/views/albums.py, which
+// explains it. Both are tested with tests/js/albums.json.
 
 const WIDTH_PX = 608;
 const GAP_PX = 4;
@@ -77,7 +77,7 @@ function waysOf(count) {
   return ways.get(count);
 }
 
-/** judge(start, count): how far from good that row is, and its height; found once. */
+/** judge(start, count): how bad that row is, and its height; memoized. */
 function judgeOf(shapes) {
   const judged = new Map();
   return (start, count) => {

@@ -1,5 +1,5 @@
-/** Copy a text, also where the page is not secure (http on a home network): there by a
-    field within `element` that is there for that moment. Resolves with whether it did. */
+/** Copy a text, also where the page is not secure (http on a home network): there by
+    means of a temporary field within `element`. Resolves with whether it worked. */
 export async function copyText(text, element) {
   if (navigator.clipboard) {
     return navigator.clipboard.writeText(text).then(

@@ -1,4 +1,4 @@
-// Small helpers for elements that are handed in.
+// Small helpers for elements that are passed in.
 
 /** Listen; returns the function that stops listening. */
 export function on(target, type, listen, options) {
@@ -6,7 +6,7 @@ export function on(target, type, listen, options) {
   return () => target.removeEventListener(type, listen, options);
 }
 
-/** A copy of what stands in a <template>. */
+/** A copy of the content of a <template>. */
 export function copyOf(template) {
   return template.content.firstElementChild.cloneNode(true);
 }
@@ -20,7 +20,7 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Whether keys typed here belong to a field. */
+/** Whether keys typed here go to a field. */
 export function isField(element) {
   return Boolean(element?.closest?.("input, textarea, select, [contenteditable]"));
 }

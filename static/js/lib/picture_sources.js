@@ -1,4 +1,4 @@
-// Which file of a picture to show where, as hai/web/views/ui.py decides.
+// Which file of a picture to show where, as in hai/web/views/pictures.py.
 
 const LIGHT_BYTES = 300 * 1024; // an original that a dense screen may have at once
 
@@ -24,7 +24,7 @@ export function smallUrl({ url, type = "", bytes, thumbnail }) {
   return type.startsWith("image/") && bytes <= LIGHT_BYTES ? url : "";
 }
 
-/** What is said of a picture that nobody described; its file's name says less.
+/** The words for a picture that nobody described; its file's name says less.
     kind: "picture" or "video". */
 export function pictureWords(kind, name, number, count) {
   const what = kind === "video" ? "Video" : "Picture";

@@ -1,11 +1,11 @@
-// What a file is before a byte of it has left, as well as its name and type tell.
+// What kind a file is, before any of it is sent, as far as its name and type tell.
 
 const TYPES = {
   picture: ["image/png", "image/jpeg", "image/gif", "image/webp"],
   video: ["video/mp4", "video/webm", "video/quicktime", "video/x-m4v"],
   voice: ["audio/mp4", "audio/x-m4a", "audio/m4a", "audio/ogg", "audio/opus", "audio/webm"],
 };
-// Some systems do not know what these are.
+// Some systems know no type for these.
 const ENDINGS = { m4a: "voice", opus: "voice", ogg: "voice", mov: "video" };
 
 export const HEIC =
@@ -18,20 +18,20 @@ const KNOWN = [
   [/^image\/avif|\.avif$/i, AVIF],
 ];
 
-/** What a chosen file is to the server; undefined: it will not take it. */
+/** The server's kind of a chosen file; undefined: it is not accepted. */
 export function kindOfFile({ type, name = "" }) {
   const [plain] = type.split(";");
   const found = Object.keys(TYPES).find((kind) => TYPES[kind].includes(plain));
   return found ?? (plain ? undefined : ENDINGS[name.split(".").at(-1).toLowerCase()]);
 }
 
-/** What the file is to be drawn as; some systems do not say. */
+/** The type to draw a file as; some systems give none. */
 export function typeOfFile(file) {
   const prefixes = { picture: "image/", video: "video/", voice: "audio/" };
   return file.type || prefixes[kindOfFile(file)] || "";
 }
 
-/** Of a picture, video or voice; then, if not taken, there are words to say about it. */
+/** Whether it is an image, a video or sound: if it is refused, `refusalOf` says why. */
 export const isMedia = ({ type }) => /^(image|video|audio)\//.test(type);
 
 /** Why a file cannot be sent, in words that say what to do; "" when it may be. */

@@ -1,8 +1,8 @@
-// Rows that this browser keeps through reloads, crashes and restarts: IndexedDB in plain
-// words, and a smaller stand-in where that is refused.
+// Rows that this browser keeps through reloads, crashes and restarts: a small interface
+// to IndexedDB, and a smaller substitute where that is refused.
 //
-// Both have the same two functions. `change(act)` hands `act` the rows of one read-write
-// transaction, which no other tab is in at the same time: `get(table, key)`,
+// Both have the same two functions. `change(act)` calls `act` with the rows in one
+// read-write transaction, which no other tab is in at the same time: `get(table, key)`,
 // `all(table)`, `put(table, row)` and `remove(table, key)`. It resolves once all is
 // stored, and rejects with a QuotaExceededError, nothing changed, when the disk is full.
 
@@ -61,13 +61,13 @@ export class Store {
 
   async change(act) {
     const database = await this.open();
-    // strict: what was written here outlives a power cut, as on the server.
+    // strict: what was written survives a power cut, as on the server.
     const transaction = database.transaction(NAMES, "readwrite", { durability: "strict" });
     const ended = new Promise((resolve, reject) => {
       transaction.oncomplete = resolve;
       transaction.onabort = () => reject(transaction.error);
     });
-    ended.catch(() => undefined); // the first to fail is the one who says so
+    ended.catch(() => undefined); // reported by the first error
     try {
       const result = await act(rowsOf(transaction));
       await ended;
@@ -83,7 +83,7 @@ function abort(transaction) {
   try {
     transaction.abort();
   } catch {
-    // It has ended by itself.
+    // It has already ended.
   }
 }
 
@@ -139,8 +139,7 @@ export class WordStore {
   }
 }
 
-/** The best store that this browser allows; what is asked of it waits until it is known
-    which that is. */
+/** The best store that this browser allows; calls wait until it is known which. */
 class FoundStore {
   keepsFiles = true;
 

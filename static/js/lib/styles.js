@@ -1,5 +1,5 @@
-/** Have a style sheet that the page began without. Resolves when it holds, or cannot be
-    had: what it is for works plainly then. */
+/** Load a style sheet that the page started without. Resolves when it applies, or failed
+    to load: what it is for works without it. */
 export function haveStyles(url) {
   if (document.querySelector(`link[href="${url}"]`)) return Promise.resolve();
   const link = document.createElement("link");
@@ -7,7 +7,7 @@ export function haveStyles(url) {
   return new Promise((resolve) => {
     link.onload = resolve;
     link.onerror = () => {
-      link.remove(); // asked for again the next time
+      link.remove(); // fetched again the next time
       resolve();
     };
     document.head.append(link);

@@ -1,19 +1,19 @@
-// The tabs of one browser: what they tell one another, and who is still there.
+// The tabs of one browser: their messages to one another, and which are still open.
 
 const ROLL_CALL_MS = 300;
 
 /** Run `act` while no other tab runs anything under that name.
 
     Over plain http browsers have no locks; then several tabs may act at once, and what
-    they do must bear being done twice. */
+    they do must be safe to do twice. */
 export async function inTurn(name, act, locks = globalThis.navigator?.locks) {
   return locks ? locks.request(name, act) : act();
 }
 
-/** Events: "told" (detail: what another tab said). */
+/** Events: "told" (detail: another tab's message). */
 export class Tabs extends EventTarget {
-  /** id: of this tab, through its reloads. `ready` tells when it is sure: the copy of
-      a tab begins with the other's. */
+  /** id: of this tab, through its reloads. `ready` resolves when it is certain: a
+      duplicated tab begins with the id of the other. */
   constructor(name, { storage, newId }) {
     super();
     Object.assign(this, { name, storage, newId });

@@ -1,4 +1,5 @@
-// Words and letters, told apart as hai/web/views/ui.py does.
+// Text: letters, excerpts, lengths and names, as in hai/web/views/ (words.py, people.py,
+// pictures.py, rooms.py).
 
 const WAVE = "hai!";
 const MAX_BIG_EMOJI = 6;
@@ -32,7 +33,7 @@ export function sizeOf(hai) {
 const BLOCK_TAG = /<\/?(?:p|blockquote|[uo]l|li|pre)\b[^>]*>|<br>/gu;
 const ESCAPES = { lt: "<", gt: ">", quot: '"', "#x27": "'", amp: "&" };
 
-/** What a hai says, without the marks of its formatting. */
+/** The text of a hai, without the marks of its formatting. */
 export function wordsOf({ text, html }) {
   if (html === undefined) return text;
   const lines = html
@@ -50,7 +51,7 @@ export function excerpt(hai) {
   return mediaWords(hai.pictures);
 }
 
-/** Of a picture of a hai, on its way or stored. */
+/** The kind of a picture of a hai, stored or not yet. */
 export function kindOf({ type = "" }) {
   if (type.startsWith("video/")) return "video";
   return type.startsWith("audio/") ? "voice" : "picture";
@@ -79,7 +80,7 @@ export function lengthWords(ms) {
   return clock(seconds);
 }
 
-/** A place in it: "0:00" is one, too. */
+/** A position within it, where "0:00" is one, too. */
 export function placeWords(ms) {
   return clock(Math.floor(ms / 1000));
 }
@@ -96,7 +97,7 @@ export function cut(words) {
   return [...words].slice(0, QUOTE_CHARS).join("");
 }
 
-/** What stands where pictures were that are not kept; empty where none were. */
+/** The words in place of pictures that were not kept; empty where there were none. */
 export function goneWords(hai) {
   const gone = hai.pictures.filter((picture) => picture.gone_at !== undefined);
   if (gone.length > 1) return `${gone.length} ${mediaWords(gone).toLowerCase()}, no longer kept`;
@@ -117,7 +118,7 @@ export function countChars(text) {
   return [...text].length;
 }
 
-/** Who is writing, and the verb to it: "Ada", "Ada and Grace", "Several people". */
+/** Who is writing, and the verb for it: "Ada", "Ada and Grace", "Several people". */
 export function whoWrites(names) {
   if (!names.length) return { who: "", verb: "" };
   const who = names.length > 2 ? "Several people" : names.join(" and ");
@@ -135,7 +136,7 @@ export function byteWords(bytes) {
   return `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB`;
 }
 
-/** How a room is called for the one who looks: hai/web/views/ui.py says the same. */
+/** What a room is called for its viewer, as in hai/web/views/rooms.py. */
 export function titleOf(room, state) {
   if (room.kind !== "direct") return room.name ?? "";
   const others = othersOf(room, state).map((user) => user.display_name);

@@ -1,4 +1,4 @@
-// Times in the reader's own zone, in the words of hai/web/views/ui.py.
+// Times in the reader's own zone, in the words of hai/web/views/times.py.
 
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"].concat([

@@ -1,6 +1,6 @@
-// When to do things.
+// Throttling, debouncing, noticing sleep, and delays between retries.
 
-/** At most once per `ms`, the last call always. */
+/** Runs at most once per `ms`, and always after the last call. */
 export function throttle(ms, run) {
   let timer = null;
   let again = false;
@@ -20,8 +20,8 @@ export function throttle(ms, run) {
   };
 }
 
-/** Once, `ms` after the last call. */
-export function afterwards(ms, run) {
+/** Runs once, `ms` after the last call. */
+export function debounce(ms, run) {
   let timer = null;
   return () => {
     clearTimeout(timer);
@@ -30,7 +30,7 @@ export function afterwards(ms, run) {
 }
 
 const TICK_MS = 5000;
-const SLEPT_MS = 15_000; // a tick so late was slept through
+const SLEPT_MS = 15_000; // a timer this late means that the machine slept
 
 /** Call `wake` after the machine slept under a visible page, which no event tells. */
 export function watchSleep(wake, isHidden, now = Date.now) {
@@ -44,8 +44,8 @@ export function watchSleep(wake, isHidden, now = Date.now) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Milliseconds before try number `count`: 1, 2, 4 and 5, and a little by chance, so
-    that a thousand tabs do not come back in the same moment. */
+/** Milliseconds before retry number `count`: 1, 2, 4 and 5 s with some jitter, so that a
+    thousand tabs do not return at the same moment. */
 export function backOffMs(count, random = Math.random()) {
   return Math.min(1000 * 2 ** count, 5000) * (0.5 + random);
 }

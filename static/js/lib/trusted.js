@@ -15,7 +15,7 @@ export function registerWorker(workers = globalThis.navigator?.serviceWorker) {
   return workers?.register(workerUrl).catch(() => undefined); // then nothing is shared to us
 }
 
-/** `html` of a hai, or a page of ours, as a value that innerHTML and DOMParser take. */
+/** `html` of a hai, or a page of ours, as a value that innerHTML and DOMParser accept. */
 export function serverHtml(html) {
   return policy ? policy.createHTML(html) : html;
 }

@@ -1,5 +1,5 @@
-// Draws what stands for somebody, or for a room, into templates/_avatar.html: what
-// hai/web/views/ui.py prepares is prepared here again. A test compares them.
+// Draws the avatar of a user or room into templates/_avatar.html, as hai/web/views/
+// people.py and rooms.py do. A test compares them.
 
 import { setAttribute, setText } from "#lib/dom";
 import { letter, othersOf, titleOf } from "#lib/text";
@@ -8,7 +8,7 @@ const HUES = 8;
 
 const hueOf = (id) => Number(id) % HUES;
 
-/** isPresent: with the dot that says whether they are here. */
+/** isPresent: with the dot that shows whether they are online. */
 export function userAvatar(user, isPresent = false) {
   return {
     letter: letter(user.display_name),
@@ -37,7 +37,7 @@ export function fillAvatar(element, { letter, hue, url, userId, presence, isRoom
   putAttribute(element, "data-presence", presence);
   setText(element.querySelector(".avatar__letter"), letter);
   const picture = element.querySelector(".avatar__picture");
-  // The same one stays as it is: it may be hidden for it did not come.
+  // The same one stays as it is: it may be hidden because it failed to load.
   if ((picture.getAttribute("src") ?? undefined) === url) return;
   putAttribute(picture, "src", url);
   picture.hidden = !url;
@@ -48,7 +48,7 @@ function putAttribute(element, name, value) {
   else setAttribute(element, name, value);
 }
 
-/** All that stands for a user within an element. */
+/** All avatars of a user within an element. */
 export function fillAvatarsOf(root, user) {
   for (const element of root.querySelectorAll(`.avatar[data-user-id="${user.id}"]`)) {
     fillAvatar(element, userAvatar(user, element.hasAttribute("data-presence")));

@@ -6,7 +6,7 @@ import { ORDERS } from "#net/events";
 import { isPassing } from "#net/refusal";
 
 const LIMIT = 200;
-const AWAY_LIMIT = 20; // after long there is most likely more than a page, let go then
+const AWAY_LIMIT = 20; // after long there is most likely more than a page, which is then dropped
 const AWAY_MS = 3_600_000;
 const AGAIN_MS = 2000;
 
@@ -20,7 +20,7 @@ export class CatchUp {
     Object.assign(this, { state, socket, list, startOver, startAfresh });
   }
 
-  /** One at a time; asked for meanwhile, it runs once more. */
+  /** One run at a time; one asked for meanwhile follows it. */
   run() {
     if (this.#running) {
       this.#again = true;
@@ -58,8 +58,8 @@ export class CatchUp {
     const roomIds = this.state.catchUp(page);
     const found = { roomIds, removedIds: page.removed_room_ids };
     if (!page.has_more) return found;
-    // A first state if it can be had, else the long way. What is newer than it, and who
-    // is here, comes on the last page.
+    // A first state if possible, else all pages. What is newer than it, and who is
+    // online, comes on the last page.
     const hasBegunAnew = await this.startOver();
     const rest = await this.#page();
     if (hasBegunAnew) return rest;

@@ -1,9 +1,9 @@
-// What was typed and not sent, for each room, through reloads and crashes. Every key is
-// written at once to this tab's own storage and to the one that tabs share; those reach
+// What was typed and not sent, for each room, through reloads and crashes. Every keystroke
+// is written at once to this tab's own storage and to the one that tabs share; those reach
 // the disk only after seconds, so a moment later it goes to the store too. (Pictures
 // about to be sent are kept by models/tray.js.)
 
-import { afterwards } from "#lib/timing";
+import { debounce } from "#lib/timing";
 
 const STORE_MS = 300;
 
@@ -15,7 +15,7 @@ export class Drafts {
     this.storages = [own, shared];
     this.store = store;
     this.prefix = `hai.draft.${meId}.`;
-    this.later = afterwards(storeMs, () => this.#keepAll());
+    this.later = debounce(storeMs, () => this.#keepAll());
   }
 
   of(roomId) {

@@ -1,6 +1,6 @@
-// All pictures and videos of a talk in their order, and the one that is looked at. It begins with
-// one hai and asks for more with pictures at its ends, so it does not matter how much
-// was said between them, nor what the page holds. Videos are among them; voices play in
+// All pictures and videos of a talk in their order, and the one that is shown. It begins
+// with one hai and fetches more with pictures at its ends, however much was said between
+// them, and whatever the page holds. Videos are among them; voices play in
 // the talk and are passed over.
 
 import { seenOf } from "#models/media_view";
@@ -45,19 +45,19 @@ export class Gallery extends EventTarget {
     return this.#all[this.#place + step]?.picture;
   }
 
-  /** Whether there is one to turn to; true while nobody knows. */
+  /** Whether there is another one; true while that is not known. */
   mayTurn(step) {
     return Boolean(this.beside(step)) || !this.#ended[step < 0 ? "before" : "after"];
   }
 
-  /** Resolves with whether it turned; rejects when what is beside cannot be had. */
+  /** Resolves with whether it turned; rejects when the next one cannot be fetched. */
   async turn(step) {
     if (!this.beside(step)) await this.load(step);
     const next = this.#all[this.#place + step];
     if (!next) return false;
     this.#look(next);
     this.#tell("changed");
-    this.load(step).catch(() => undefined); // so that the next is here in time
+    this.load(step).catch(() => undefined); // so that the next is loaded in time
     return true;
   }
 
@@ -66,7 +66,7 @@ export class Gallery extends EventTarget {
     this.#pictureId = picture.id;
   }
 
-  /** Have the picture beside, if there is one. */
+  /** Load the neighbouring picture, if there is one. */
   load(step) {
     const side = step < 0 ? "before" : "after";
     if (this.#ended[side] || this.beside(step)) return Promise.resolve();

@@ -20,8 +20,8 @@ function placeOf(hais, id) {
 export class HaiList extends EventTarget {
   #gone = new Map(); // id -> rev of a tombstone: an older row must not bring it back
   #isLoading = false;
-  #flights = new Set(); // of each page that is on its way: the rows merged meanwhile
-  #stretch = 0; // another number, another place of the first one held
+  #flights = new Set(); // for each page in flight: the rows merged meanwhile
+  #stretch = 0; // changes whenever the oldest held hai does
 
   /** rev: what it was drawn at. newAfterId: the hai after which the new ones begin;
       undefined: nothing is new, or where it begins has been found. */
@@ -86,12 +86,13 @@ export class HaiList extends EventTarget {
     else if (this.#isNews(hai)) this.#add(place, hai);
   }
 
-  /** Old news of one that is not here is of one that was deleted since. */
+  /** An old row of a hai that is not held is of one that was deleted since. */
   #isNews(hai) {
     return hai.rev > this.rev && this.#isInStretch(hai.id);
   }
 
-  /** A guess shown before the server's answer: same rev, so any row replaces it. */
+  /** Shown optimistically, before the server's answer: its rev is the same, so any row
+      replaces it. */
   guess(hai) {
     const place = placeOf(this.hais, hai.id);
     if (this.hais[place]?.id === hai.id) this.#change(place, hai);
@@ -163,7 +164,7 @@ export class HaiList extends EventTarget {
   async #adjoin(query, setEdge) {
     const stretch = this.#stretch;
     const page = await this.get(query);
-    if (stretch !== this.#stretch) return; // it adjoins what is no longer held
+    if (stretch !== this.#stretch) return; // what it adjoins is no longer held
     page.hais.forEach((hai) => this.#take(hai));
     setEdge(page);
     this.#tell("edges");
@@ -176,7 +177,7 @@ export class HaiList extends EventTarget {
     else if (!this.#isGone(hai)) this.#add(place, hai);
   }
 
-  /** Look at the newest again: rows may be missing that no fact will bring. */
+  /** Fetch the newest again: rows may be missing that no fact will bring. */
   async refresh() {
     if (!this.hasMoreAfter) await this.during(() => this.#lookAgain());
   }
@@ -231,7 +232,7 @@ export class HaiList extends EventTarget {
     if (this.hasMoreAfter) await this.renew();
   }
 
-  /** Let go of all that is held, for the newest hais. */
+  /** Drop all that is held, for the newest hais. */
   async renew() {
     await this.during(async () => this.#reset(await this.get({ limit: PAGE })));
   }

@@ -1,5 +1,5 @@
-// Draws a hai into a copy of templates/hais/_hai.html: what hai/web/views/ui.py prepares
-// and the template writes is prepared and written here again. A test compares them.
+// Draws a hai into a copy of templates/hais/_hai.html, as hai/web/views/hais.py and the
+// template do on the server. A test compares them.
 
 import { copyOf, setAttribute, setText } from "#lib/dom";
 import { smallUrl } from "#lib/picture_sources";
@@ -12,7 +12,7 @@ import { fillPictures } from "#models/picture_view";
 
 const RUN_MS = 5 * 60_000;
 
-/** Whether a hai goes on where the same person just was. */
+/** Whether a hai continues a run of the same person's. */
 export function isRun(before, hai) {
   return Boolean(
     before &&
@@ -117,7 +117,7 @@ export class HaiView {
 
   #fillReaction(button, emoji, userIds) {
     const names = userIds.map((id) => this.user(id).display_name).join(", ");
-    button.disabled = false; // as the server draws it, for nobody could answer a press
+    button.disabled = false; // the server draws it disabled: nothing would react to a press yet
     setAttribute(button, "data-emoji", emoji);
     setAttribute(button, "aria-pressed", userIds.includes(this.meId));
     setAttribute(button, "title", names);

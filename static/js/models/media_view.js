@@ -1,18 +1,18 @@
-// Draws videos and voices into copies of templates/hais/_video.html and _voice.html: what
-// hai/web/views/ui.py prepares is prepared here again. A test compares them.
+// Draws videos and voices into copies of templates/hais/_video.html and _voice.html: as
+// hai/web/views/pictures.py does. A test compares them.
 
 import { copyOf, setAttribute, setText } from "#lib/dom";
 import { kindOf, lengthWords } from "#lib/text";
 
 export const isVoice = (picture) => kindOf(picture) === "voice";
 
-/** Of a hai: what is laid out as an album. Voices stand below. */
+/** What of a hai is laid out as an album; voices are shown below it. */
 export const seenOf = (hai) => keptOf(hai).filter((picture) => !isVoice(picture));
 
-/** Without those whose time in the room is over. */
+/** Without those that the room no longer keeps. */
 export const keptOf = ({ pictures }) => pictures.filter((picture) => picture.gone_at === undefined);
 
-/** Have a child of a box for each, made from the template of its kind, and draw it by
+/** Keep one child of a box for each, made from the template of its kind, and draw it by
     fill(element, picture, index). */
 export function fillMedia(box, pictures, templates, fill) {
   box.hidden = !pictures.length;

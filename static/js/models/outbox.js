@@ -23,8 +23,8 @@ const TOO_OLD = "It has waited for weeks. Does it still fit?";
  */
 export class Outbox extends EventTarget {
   entries = new Map(); // client_id -> entry, in the order sent
-  #flushing = new Map(); // room_id -> whether to go round once more
-  #gone = new Set(); // client_ids that left: a look begun earlier must not bring them back
+  #flushing = new Map(); // room_id -> whether to run once more
+  #gone = new Set(); // client_ids that left: a read begun earlier must not bring them back
 
   /** tabs: lib/tabs.js, or null; epoch(): that of the server's database. */
   constructor({ store, socket, uploads, tabs, meId, epoch, takeTurn = inTurn, now = Date.now }) {
@@ -71,7 +71,7 @@ export class Outbox extends EventTarget {
       return keep(false).catch(() => false);
     });
     if (this.entries.has(entry.client_id)) return isKept;
-    this.#drop(entry); // settled meanwhile
+    this.#drop(entry); // stored or discarded meanwhile
     return true;
   }
 
@@ -259,7 +259,7 @@ export class Outbox extends EventTarget {
 
   // ---- Leaving ----
 
-  /** The hai is stored: by its ack, its fact, or another tab's word. */
+  /** The hai is stored: by its ack, its fact, or a message of another tab. */
   settle(clientId, hai, isFirst = true) {
     const entry = this.entries.get(clientId);
     this.#gone.add(clientId);
@@ -273,7 +273,7 @@ export class Outbox extends EventTarget {
     const entry = this.entries.get(clientId);
     if (!entry) return;
     this.#change(entry, { state: this.#ready(), words: undefined, isAgain: false });
-    // As new: what was too old may be sent now.
+    // As if new: what was too old may be sent now.
     const fresh = { failed: undefined, sent_at: this.now() };
     await this.#update(clientId, (row) => ({ ...row, ...fresh }));
     this.flush();

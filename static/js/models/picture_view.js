@@ -1,6 +1,6 @@
 // Draws the pictures and videos of a hai, laid out as an album, into copies of
 // templates/hais/_picture.html and _video.html, and lets each picture fade in from its
-// blur once it is there.
+// blur once it has loaded.
 
 import { setAttribute, setText } from "#lib/dom";
 import { album } from "#lib/album";
@@ -58,7 +58,7 @@ function fillBlur(element, { blur: url }) {
   if (url) setAttribute(blur, "src", url);
 }
 
-/** It may come after the picture was shown: those who want stillness get it then. */
+/** It may come after the picture was shown: with reduced motion it replaces it then. */
 function fillStill(element, still) {
   const play = element.querySelector("[data-play]");
   play.hidden = !still;
@@ -66,7 +66,7 @@ function fillStill(element, still) {
   if (!isPlaying) setAttribute(element.querySelector("source"), "srcset", still);
 }
 
-/** What is on the screen stays there: neither my own preview nor the original is
+/** What is on the screen stays: neither my own preview nor the original is
     fetched again as its thumbnail, which would flicker. */
 function shows(element, image, picture) {
   const isPreview = image.getAttribute("src").startsWith("blob:");
@@ -98,7 +98,7 @@ export function arrived(image) {
   element.setAttribute("data-shown", "");
 }
 
-/** Let what moves play for those who asked for stillness, or stand still again. */
+/** Where reduced motion is preferred: play an animation, or stop it again. */
 export function togglePlay(element) {
   const { source } = partsOf(element);
   const button = element.querySelector("[data-play]");

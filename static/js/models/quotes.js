@@ -1,4 +1,4 @@
-// Hais that are quoted but not in the talk's stretch: asked for once each.
+// Hais that are quoted but not held by the list: fetched once each.
 
 /** Events: "found" (detail: a hai whose quotes are to be drawn anew).
     get(query): get_hais in the room. */
@@ -30,7 +30,7 @@ export class Quotes extends EventTarget {
     }
   }
 
-  /** A row came: what is quoted of it may be no more, or other words. */
+  /** A row arrived: quotes of it may have to show other words, or that it is deleted. */
   hear(hai) {
     if (hai.deleted_at) this.gone([hai.id]);
     else if (!(this.#known.get(hai.id)?.rev < hai.rev)) return;

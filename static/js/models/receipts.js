@@ -1,9 +1,9 @@
-// Who has read how far, in rooms that tell: by the room's row, and by what was heard that
-// is newer than the row. hai/web/views/receipts.py says the same of a first state.
+// Who has read how far, in rooms with receipts: by the room's row, and by facts that are
+// newer than the row. hai/web/views/receipts.py does the same for a first state.
 
 const MOST_MEMBERS = 100; // above, marks stay their reader's own
 
-/** Map(user_id -> hai_id), or null where the room does not tell. newer: State's marks. */
+/** Map(user_id -> hai_id), or null where the room has no receipts. newer: State's marks. */
 export function readsOf(room, newer = new Map()) {
   if (!room?.has_receipts || room.member_count > MOST_MEMBERS) return null;
   const rows = Object.entries(room.read_hai_ids ?? {});

@@ -1,6 +1,6 @@
-// Keeps what is read where it is. The talk is a reversed column: its scrollTop is 0 at
-// the newest hai and negative above it, so hais that come in above move nothing, and
-// those below are made up for here.
+// Scroll anchoring: keeps what is being read where it is. The talk is a reversed column: its scrollTop is 0 at
+// the newest hai and negative above it, so hais added above move nothing; those
+// added below are compensated for here.
 
 const NEAR_PX = 100;
 
@@ -17,7 +17,7 @@ export class ScrollKeeper {
     this.element.scrollTo({ top: 0, behavior });
   }
 
-  /** Change the list; what is read, the anchor, stays. Without one: the end stays. */
+  /** Change the list; the anchor, which is being read, stays. Without one the end does. */
   keep(change, anchor) {
     if (!anchor) return change();
     const before = anchor.getBoundingClientRect().top;

@@ -1,5 +1,5 @@
-// Puts what was shared from another app into a room's tray and draft, as if it had been
-// chosen there by a tab that is gone: the next tab that opens the room takes it over.
+// Puts what was shared from another app into a room's tray and draft, as if a tab that
+// is gone had chosen it there: the next tab that opens the room takes it over.
 
 import { typeOfFile } from "#lib/picture_types";
 

@@ -7,8 +7,9 @@ import { FACTS } from "#net/events";
 
 /**
  * `rev` is what we ask from when we catch up: all rows up to it are here. Facts raise it
- * only while `isWhole`, that is from the end of a catch-up until the socket falls, or until
- * a fact shows that there is more to ask for: before, it says nothing of what we missed.
+ * only while `isWhole`, that is from the end of a catch-up until the socket disconnects, or
+ * a fact shows that there is more to ask for: otherwise a fact says nothing of what we
+ * missed.
  *
  * Events: "rooms" (any room or its unread count), "users" (detail: user), "hai"
  * (detail: hai, of any room), "marks" (somebody has read on), "removed" (detail:
@@ -28,17 +29,17 @@ export class State extends EventTarget {
     this.marks = new Map(); // room_id -> Map(user_id -> {hai_id, rev}): see #mark
     this.counts = new Map(); // room_id -> Unread
     for (const room of rooms) this.#countOf(room.id).take(room);
-    this.guesses = new Map(); // room_id -> my marker, as a fact made us think
+    this.guesses = new Map(); // room_id -> my marker, as derived from a fact
     this.left = new Map(); // room_id -> the rev at which it was known not to be ours
     this.countHeld = () => undefined; // (room, haiId) -> unread, if the open list has all
     this.toldReads = new Map(); // room_id -> my marker, as the server last told it
     this.uncounted = new Set(); // room_ids whose unread only the server can count
     this.isWhole = false;
     this.isBehind = false; // we know that there is more to catch up with
-    this.falls = 0; // how often the socket fell
-    this.lowered = Infinity; // since the last ask: what is to be asked from once more
+    this.disconnectCount = 0; // of the socket
+    this.lowered = Infinity; // since the last request: the rev from which to ask once more
     this.newest = 0; // the highest rev that a fact had
-    this.toldPresence = new Map(); // by user_id, since the last ask: newer than its answer
+    this.toldPresence = new Map(); // by user_id, since the last request: newer than its answer
     this.heardAt = Date.now();
     this.askedFor = new Set(); // user ids once asked for
   }
@@ -49,7 +50,7 @@ export class State extends EventTarget {
     return user ?? { id, name: "", display_name: "Somebody", kind: "person" };
   }
 
-  /** Large rooms' members come by and by: many are asked for at once. */
+  /** Members of large rooms are met one by one; they are asked for together. */
   #miss(id) {
     if (this.askedFor.has(id)) return;
     this.askedFor.add(id);
@@ -93,13 +94,13 @@ export class State extends EventTarget {
   }
 
   /** A first state drawn while the socket was up is as good as catching up.
-      falls: as it was when that state was asked for. */
-  startOver(first, falls) {
+      disconnectCount: as it was when that state was requested. */
+  startOver(first, disconnectCount) {
     this.enter(first);
-    this.#reach(first.rev, falls !== this.falls);
+    this.#reach(first.rev, disconnectCount !== this.disconnectCount);
     const told = new Set(first.users.map(({ id }) => id));
     const ids = [...this.users.keys()].filter((id) => !told.has(id));
-    if (ids.length) this.#tell("unknown_users", ids); // what became of them was skipped
+    if (ids.length) this.#tell("unknown_users", ids); // their changes were skipped
   }
 
   /** All rows up to there are here, but for what was to be asked once more meanwhile. */
@@ -118,10 +119,10 @@ export class State extends EventTarget {
     this.#tell("gap");
   }
 
-  /** The socket fell: from here on something may be missing. */
+  /** The socket is down: from here on something may be missing. */
   fell() {
     this.isWhole = false;
-    this.falls += 1;
+    this.disconnectCount += 1;
   }
 
   hear(name, payload) {
@@ -189,8 +190,8 @@ export class State extends EventTarget {
     this.#tell("hai", hai);
   }
 
-  /** Not old news of somebody who is not here: what came after it may have been told to
-      nobody. Who they are now is asked for when they are met. */
+  /** Not an old row of a user whom we do not have: later changes may not have been told
+      to us. They are asked for when they are met. */
   #hearUser(user) {
     if (this.users.has(user.id) || user.rev > this.rev) this.#mergeUser(user);
     this.#raise(user.rev);
@@ -252,7 +253,7 @@ export class State extends EventTarget {
     return this.counts.get(roomId);
   }
 
-  /** Hais of rooms that we are in; of others they are old news. */
+  /** Hais of rooms that we are in; those of others are out of date. */
   #count(hais) {
     for (const { id, room_id, user_id } of hais)
       this.#mark({ room_id, user_id, hai_id: id, rev: id });
@@ -288,8 +289,8 @@ export class State extends EventTarget {
     return this.#setRoom({ ...withNewest(room, known), my_read_hai_id, unread });
   }
 
-  /** Nothing before my joining is unread. It may be old news, of a room that I had left
-      and come back to when we caught up: then what came after it is asked for again. */
+  /** Nothing before my joining is unread. It may be out of date, of a room that I had
+      left and rejoined when we caught up: then what came after it is asked for again. */
   #join(room) {
     const own = { ...room, my_read_hai_id: room.last_hai_id, unread: 0 };
     this.left.delete(room.id);
@@ -345,7 +346,7 @@ export class State extends EventTarget {
     this.#tell("users", this.users.get(user_id));
   }
 
-  /** What I have read since counts, not what a fact made us guess. */
+  /** What I have read since counts, not what was derived from a fact. */
   #knownMarker(known) {
     const marker = known?.my_read_hai_id ?? 0;
     const isGuess = known && this.guesses.get(known.id) === known.my_read_hai_id;
@@ -353,7 +354,7 @@ export class State extends EventTarget {
     return isGuess ? 0 : marker;
   }
 
-  /** Who is here of those we hear of, as the server knows it; newer facts stand. */
+  /** Who is online, as the server knew it; newer facts stay. */
   #present(onlineIds) {
     for (const { id, presence } of [...this.users.values()]) {
       const now = onlineIds.has(id) ? "online" : "offline";

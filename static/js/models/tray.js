@@ -1,6 +1,6 @@
 // The pictures about to be sent, in the order chosen: up to ten, each uploading, done or
 // failed. They are stored in the browser as they come in, so that they are still here
-// after a reload; what is sent leaves for the outbox and goes on uploading there.
+// after a reload; what is sent moves to the outbox and goes on uploading there.
 
 import { kindOfFile, refusalOf, typeOfFile } from "#lib/picture_types";
 import { byteWords, kindOf } from "#lib/text";
@@ -94,7 +94,7 @@ export class Tray extends EventTarget {
     try {
       const { id } = await this.uploads.start(item.key, this.roomId, item.file, item);
       if (item.attempt !== attempt) {
-        this.uploads.discard(id); // begun anew meanwhile
+        this.uploads.discard(id); // started again meanwhile
         return;
       }
       const uploaded = { id, epoch: this.epoch(), at: Date.now() };
@@ -195,7 +195,7 @@ export class Tray extends EventTarget {
     return this.#writing;
   }
 
-  // ---- What people do with them ----
+  // ---- Actions ----
 
   /** found: {width, height, duration_ms?} */
   measured(key, found) {
@@ -212,7 +212,7 @@ export class Tray extends EventTarget {
     this.#keep();
   }
 
-  /** For all of one hai. What is on its way goes again, the other way. */
+  /** For all of one hai. Uploads under way start again, with the other choice. */
   get keepsMetadata() {
     return this.items.some((item) => item.keepsMetadata);
   }
@@ -245,7 +245,7 @@ export class Tray extends EventTarget {
     this.#upload(item);
   }
 
-  /** The network is back: what it failed is tried again by itself. */
+  /** The network is back: what failed for lack of it is retried by itself. */
   retryOffline() {
     const lost = this.items.filter(
       ({ state, error }) => state === "failed" && error.code === "offline",

@@ -1,4 +1,4 @@
-// Who is writing in the open room, and telling others that I am.
+// Who is typing in the open room, and telling others that I am.
 
 const LASTS_MS = 5000;
 const TELL_MS = 3000;
@@ -34,7 +34,7 @@ export class Typing extends EventTarget {
     this.#changed();
   }
 
-  /** I pressed a key: said at most every 3 s. */
+  /** I pressed a key: sent at most every 3 s. */
   pressed() {
     if (this.now() - this.#toldAt < TELL_MS) return;
     this.#toldAt = this.now();

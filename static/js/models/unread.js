@@ -3,14 +3,14 @@
 
 const MOST = 1000; // the server counts no further
 
-/** The row of a room is one moment of it: it had counted the living hais of others above
+/** The row of a room is a snapshot: it had counted the living hais of others above
     my marker that were sent up to its last_hai_id, less those deleted up to its rev. */
 export class Unread {
   #row = { rev: -1, lastId: -1, readId: 0, unread: 0 };
   #seen = new Map(); // id -> {rev, isLiving}: hais of others above the row's marker
 
   take({ rev, last_hai_id: lastId = 0, my_read_hai_id: readId = 0, unread = 0 }) {
-    if (rev < this.#row.rev || lastId < this.#row.lastId) return; // of an earlier moment
+    if (rev < this.#row.rev || lastId < this.#row.lastId) return; // an earlier version
     this.#row = { rev, lastId, readId, unread };
     this.#forget();
   }

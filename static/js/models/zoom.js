@@ -1,6 +1,6 @@
 // How far a picture is zoomed in and moved, as numbers: it draws nothing.
 
-const MOST = 4; // times the fitting size, unless its own pixels are further away
+const MOST = 4; // times the fitting size, unless its own pixels are larger still
 
 /** `x`, `y`: CSS pixels from the middle of the stage to the middle of the picture. */
 export class Zoom {
@@ -33,7 +33,7 @@ export class Zoom {
     this.#settle();
   }
 
-  /** Near at the point, or the whole again. */
+  /** Zoom in at the point, or out to the whole again. */
   toggle(point, near = 2.5) {
     if (this.isZoomed) this.reset();
     else this.by(near, point);
@@ -49,7 +49,7 @@ export class Zoom {
     Object.assign(this, { scale: 1, x: 0, y: 0 });
   }
 
-  /** No further than to the picture's edges. */
+  /** Limit it to the picture's edges. */
   #settle() {
     if (this.scale < 1.01) this.scale = 1;
     const room = (side) => Math.max(0, (this.#box[side] * this.scale - this.#stage[side]) / 2);

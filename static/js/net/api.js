@@ -41,7 +41,7 @@ export async function postPicture(path, blob) {
   return answerOf(response);
 }
 
-/** Users by their ids, those that are there. */
+/** Users by their ids, those that exist. */
 export async function getUsers(ids) {
   const query = new URLSearchParams({ ids: ids.join(",") });
   const response = await ask(`/people?${query}`, { headers: { Accept: "application/json" } });
@@ -73,7 +73,7 @@ export async function getPage(path, signal) {
   return { url: response.url, html };
 }
 
-/** Whether we are still signed in; true when nobody can tell. */
+/** Whether we are still signed in; true if that cannot be found out. */
 export async function isSignedIn() {
   try {
     const response = await fetch("/api/v1/me", { headers: { Accept: "application/json" } });

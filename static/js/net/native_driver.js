@@ -4,7 +4,7 @@
 
 import { backOffMs } from "#lib/timing";
 
-export function openNative(ears, WebSocketClass = WebSocket) {
+export function openNative(handlers, WebSocketClass = WebSocket) {
   const address = new URL("/ws", location.href.replace(/^http/, "ws"));
   const acks = new Map(); // id -> function
   let socket = null;
@@ -13,16 +13,16 @@ export function openNative(ears, WebSocketClass = WebSocket) {
   let lastId = 0;
   let isClosed = false;
 
-  function hear({ data }) {
+  function receive({ data }) {
     const [name, first, second] = JSON.parse(data);
-    if (name !== "ack") return ears.fact(name, first);
+    if (name !== "ack") return handlers.fact(name, first);
     acks.get(first)?.(second);
     acks.delete(first);
   }
 
-  function fall() {
+  function closed() {
     acks.clear();
-    ears.down();
+    handlers.down();
     if (isClosed) return;
     clearTimeout(timer);
     timer = setTimeout(connect, backOffMs(tries++));
@@ -32,10 +32,10 @@ export function openNative(ears, WebSocketClass = WebSocket) {
     socket = new WebSocketClass(address);
     socket.onopen = () => {
       tries = 0;
-      ears.up();
+      handlers.up();
     };
-    socket.onmessage = hear;
-    socket.onclose = fall;
+    socket.onmessage = receive;
+    socket.onclose = closed;
   }
 
   connect();
@@ -44,13 +44,13 @@ export function openNative(ears, WebSocketClass = WebSocket) {
       acks.set(++lastId, ack);
       socket.send(JSON.stringify([name, payload, lastId]));
     },
-    /** Not by its onclose: a dead line takes a minute to close. */
+    /** Does not wait for onclose: a dead connection takes a minute to close. */
     renew() {
       clearTimeout(timer);
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
       acks.clear();
-      ears.down();
+      handlers.down();
       connect();
     },
     close() {

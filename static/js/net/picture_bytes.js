@@ -1,4 +1,4 @@
-// What a file is by its first bytes, whatever it is called: phones and programs rename
+// The type of a file by its first bytes, whatever its name: phones and programs rename
 // HEIC to .jpg. The server looks likewise (hai/core/pictures/reader.py), but only after
 // bytes were sent.
 

@@ -1,6 +1,6 @@
-// What goes wrong between here and the server.
+// The errors of requests and orders.
 
-/** The server said no: `code` and `message` of its error object. */
+/** The server refused: `code` and `message` of its error object. */
 export class Refusal extends Error {
   constructor({ code, message, details = {} }) {
     super(message);
@@ -9,7 +9,7 @@ export class Refusal extends Error {
   }
 }
 
-/** The network did not carry it; whether it arrived is not known. */
+/** The network failed; whether the request arrived is not known. */
 export class Offline extends Error {
   constructor(message = "Waiting for the network.") {
     super(message);
@@ -17,7 +17,7 @@ export class Offline extends Error {
   }
 }
 
-// unauthorized: signed out; what was written goes once one has signed in again.
+// unauthorized: signed out; what was written is sent after signing in again.
 const PASSING = new Set(["offline", "busy", "rate_limited", "unauthorized"]);
 
 /** Whether trying again later, unchanged, can succeed. */

@@ -1,7 +1,7 @@
 // The one live connection of a tab. Orders go in and are acked; facts come out.
 //
 // Over Socket.IO, or over the plain WebSocket at /ws when its client did not load:
-// both are drivers with the same few functions, so nobody else can tell them apart.
+// both are drivers with the same few functions, so no other module can tell them apart.
 
 import { FACTS } from "#net/events";
 import { Offline, ackOrThrow } from "#net/refusal";
@@ -10,13 +10,13 @@ import { openSocketIo } from "#net/socketio_driver";
 const ACK_MS = 10_000;
 const PROOF_MS = 4000; // half of what people wait before they reload
 
-async function openDriver(ears) {
+async function openDriver(handlers) {
   try {
     const { io } = await import("socket.io-client");
-    return openSocketIo(io, ears);
+    return openSocketIo(io, handlers);
   } catch {
     const { openNative } = await import("#net/native_driver");
-    return openNative(ears);
+    return openNative(handlers);
   }
 }
 
@@ -25,28 +25,28 @@ export class LiveSocket extends EventTarget {
   isUp = false;
   isDown = false; // tried, and not up: before the first try it is neither
   #driver = null;
-  #heardAt = 0;
+  #receivedAt = 0;
   #waiting = new Set(); // the reject functions of orders not yet acked
   #names = new Set(Object.values(FACTS));
 
   async open() {
     this.#driver = await openDriver({
-      up: () => this.#rise(),
-      down: () => this.#fall(),
-      fact: (name, payload) => this.#hear(name, payload),
+      up: () => this.#connected(),
+      down: () => this.#disconnected(),
+      fact: (name, payload) => this.#receive(name, payload),
     });
     return this;
   }
 
-  /** Send one order. Rejects with a Refusal, or with Offline when no ack came: if nothing
-      else did either, the line is dead without knowing, and another is opened. */
+  /** Send one order. Rejects with a Refusal, or with Offline when no ack came; if nothing
+      else arrived either, the connection is dead, and another is opened. */
   async order(name, payload, patienceMs = ACK_MS) {
     if (!this.isUp) throw new Offline();
     const askedAt = performance.now();
     const ack = await new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         refuse(new Offline());
-        if (this.isUp && this.#heardAt < askedAt) this.#driver.renew();
+        if (this.isUp && this.#receivedAt < askedAt) this.#driver.renew();
       }, patienceMs);
       const settle = (act) => (value) => {
         clearTimeout(timer);
@@ -57,12 +57,12 @@ export class LiveSocket extends EventTarget {
       this.#waiting.add(refuse);
       this.#driver.send(name, payload, settle(resolve));
     });
-    this.#heardAt = performance.now();
+    this.#receivedAt = performance.now();
     return ackOrThrow(ack);
   }
 
-  /** We may have slept, or the network is back: no waiting for timers. A connection
-      that looks open may be dead; a cheap order finds out. */
+  /** After sleep, or when the network is back: do not wait for timers. A connection that
+      looks open may be dead; a cheap order finds out. */
   async wake(name, payload) {
     if (!this.isUp) return this.#driver?.renew();
     return this.order(name, payload, PROOF_MS).catch(() => undefined);
@@ -72,21 +72,21 @@ export class LiveSocket extends EventTarget {
     this.#driver?.close();
   }
 
-  #rise() {
+  #connected() {
     this.isUp = true;
     this.isDown = false;
     this.dispatchEvent(new Event("up"));
   }
 
-  #fall() {
+  #disconnected() {
     this.isUp = false;
     this.isDown = true;
     for (const refuse of [...this.#waiting]) refuse(new Offline());
     this.dispatchEvent(new Event("down"));
   }
 
-  #hear(name, payload) {
-    this.#heardAt = performance.now();
+  #receive(name, payload) {
+    this.#receivedAt = performance.now();
     if (!this.#names.has(name)) return;
     this.dispatchEvent(new CustomEvent("fact", { detail: { name, payload } }));
   }

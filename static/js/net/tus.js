@@ -1,9 +1,9 @@
-// One file's way to the server by tus 1.0.0, an open protocol for uploads that finish:
-// whatever cuts the line, the next request goes on where the server says that it is.
+// Uploads one file by tus 1.0.0, an open protocol for resumable uploads: after a broken
+// connection the next request goes on at the offset that the server has.
 //
-// The bytes go in slices, each of some seconds at the line's own speed. So what is shown
-// as sent has arrived, a dead line is told from a slow one, and none is given up that
-// moves. A small file goes with the request that begins it.
+// The bytes go in slices, each of some seconds at the speed of the connection. So what is
+// shown as sent has arrived, a dead connection can be told from a slow one, and no
+// upload that makes progress is given up. A small file goes with the request that begins it.
 
 import { refusalOfBytes } from "#net/picture_bytes";
 import { Offline, Refusal } from "#net/refusal";
@@ -14,13 +14,13 @@ const SMALL_BYTES = 256 * 1024;
 const SLICE_BYTES = { first: 64 * 1024, most: 8 * 1024 * 1024 }; // 13 s at 5 KB/s
 const QUICK_MS = 2000; // a slice that took less is followed by a larger one
 const SLOW_MS = 10_000;
-const STALLED_MS = 45_000; // a line that moves nothing for so long is dead
-const PAUSES_MS = [300, 1000, 3000, 8000, 15_000]; // then others try again, later
-const UNKNOWN = [400, 403, 404, 405, 501]; // without a word of tus: it is not spoken here
+const STALLED_MS = 45_000; // a connection without progress for so long is dead
+const PAUSES_MS = [300, 1000, 3000, 8000, 15_000]; // then callers try again, later
+const UNKNOWN = [400, 403, 404, 405, 501]; // without a header of tus: the server does not speak it
 const GONE = [404, 410];
 const WORTH_AGAIN = ["offline", "busy", "rate_limited"];
 
-/** The server, or something between, does not speak it. */
+/** The server, or a proxy, does not speak tus. */
 export class NoTus extends Error {}
 
 /** keepsMetadata: with what its camera wrote; keepUrl(url or null): remember where the
@@ -84,7 +84,7 @@ export class TusUpload {
     });
     if (answer.status !== 201) throw errorOf(answer);
     this.url = answer.header("Location");
-    if (!isSmall) await this.keepUrl(this.url); // before the first byte: it may be the last
+    if (!isSmall) await this.keepUrl(this.url); // before the first byte: the page may end at any time
     return this.#read(answer);
   }
 
@@ -93,7 +93,7 @@ export class TusUpload {
     return `filename ${base64(this.file.name)}${kept}`;
   }
 
-  /** Ask where it is. A dead line that still holds it is ended by that. */
+  /** Ask for the offset. That ends a dead connection which still holds the upload. */
   async #look() {
     const answer = await this.ask("HEAD", this.url, { headers: HEADERS });
     if (answer.status === 200) return this.#read(answer);
@@ -136,7 +136,7 @@ export class TusUpload {
     return id ? { id } : null;
   }
 
-  /** A pause, which the network's return ends. */
+  /** A pause, which ends early when the network returns. */
   #rest(pauseMs) {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, pauseMs * (0.5 + Math.random()));
@@ -150,15 +150,15 @@ export class TusUpload {
   }
 }
 
-/** Take an upload back; a whole one too, unless it was sent. */
+/** Cancel an upload; a complete one too, unless it was sent. */
 export function erase(url) {
   return send("DELETE", url, { headers: HEADERS }).catch(() => undefined);
 }
 
-/** In one piece, as a form would: where tus is not spoken. */
+/** In one request, like a form: for servers without tus. */
 export async function uploadWhole({ roomId, file, keepsMetadata }, progress) {
   const body = new FormData();
-  if (keepsMetadata) body.append("keep_metadata", "on"); // before what it is meant for
+  if (keepsMetadata) body.append("keep_metadata", "on"); // must come before the file
   body.append("picture", file);
   const answer = await send("POST", `/rooms/${roomId}/pictures`, {
     headers: { Accept: "application/json" },
@@ -185,7 +185,7 @@ function errorOf({ status, json, speaksTus }) {
   return new Offline();
 }
 
-/** One request that tells its progress: {status, json?, header(name), speaksTus}. */
+/** One request that reports its progress: {status, json?, header(name), speaksTus}. */
 function send(method, path, { headers, body = null, progress, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -230,6 +230,6 @@ function parsed({ responseText }) {
   try {
     return JSON.parse(responseText);
   } catch {
-    return undefined; // no JSON: a proxy's own words, or none
+    return undefined; // no JSON: a proxy's response, or none
   }
 }

@@ -2,19 +2,19 @@
 // queues, two at a time; the bytes go by tus (net/tus.js). It draws nothing
 // (`disablePreviews`: its own previews do not pass Trusted Types); the tray is ours.
 //
-// Where an upload has got to stands in the store under the picture's key, so that after
-// a reload, in another tab or on another day it goes on there. One tab at a time brings
-// a picture; the next one finds it whole.
+// The address of an upload is stored under the picture's key, so that it goes on after a
+// reload, in another tab or on another day. One tab at a time
+// uploads a picture; the next one finds it complete.
 
 import { inTurn } from "#lib/tabs";
 import { post } from "#net/api";
 import { Offline, Refusal } from "#net/refusal";
 
 const AT_ONCE = 2;
-// The server has thrown away what came of such a one.
+// After these the server has discarded what it had.
 const HOPELESS = ["picture_type", "picture_truncated", "too_large", "not_found"];
 
-/** What carries the bytes; like Dropzone fetched at the first sign of a picture. */
+/** The transport; fetched, like Dropzone, at the first sign of a picture. */
 const getTus = () => import("#net/tus").catch(() => Promise.reject(new Offline()));
 
 const stopped = () => new Refusal({ code: "stopped", message: "" });
@@ -23,7 +23,7 @@ const stopped = () => new Refusal({ code: "stopped", message: "" });
 export class Uploads extends EventTarget {
   #flights = new Map(); // key -> {key, file, roomId, keepsMetadata, promise, resolve, reject, upload?}
   #arrived = new Map(); // key -> promise of a picture: the outbox asks after the tray
-  #leaving = new Map(); // key -> promise: what was stopped is being taken back
+  #leaving = new Map(); // key -> promise: what was stopped is being cancelled
   #loading = null;
 
   constructor(element, { store, takeTurn = inTurn }) {
@@ -75,14 +75,14 @@ export class Uploads extends EventTarget {
     return post(`/pictures/${id}`, { alt });
   }
 
-  /** Take back one that no hai will have. */
+  /** Delete one that no hai will have. */
   discard(id) {
     return post(`/pictures/${id}/discard`, {}).catch(() => undefined);
   }
 
   // ---- The bytes ----
 
-  /** In turn with other tabs, which may have the same picture to bring. */
+  /** In turn with other tabs, which may have the same picture to upload. */
   #carry(flight) {
     return this.takeTurn(`hai.upload.${flight.key}`, () => this.#bring(flight));
   }
@@ -118,7 +118,7 @@ export class Uploads extends EventTarget {
   async #keepUrl({ key }, url) {
     const row = { key, url, at: Date.now() };
     const write = (rows) => (url ? rows.put("uploads", row) : rows.remove("uploads", key));
-    await this.store.change(write).catch(() => undefined); // then it begins anew after a reload
+    await this.store.change(write).catch(() => undefined); // then it starts again after a reload
   }
 
   async #takeBack(key) {
@@ -143,7 +143,7 @@ export class Uploads extends EventTarget {
   // ---- Dropzone ----
 
   /** Dropzone is fetched at the first sign of a picture: nobody else pays its 19 KB.
-      null when it cannot be had. */
+      null when it cannot be loaded. */
   load() {
     this.#loading ??= this.#open().catch(() => {
       this.#loading = null;
@@ -153,7 +153,7 @@ export class Uploads extends EventTarget {
   }
 
   async #open() {
-    this.#sweep(); // and with it net/tus.js is here
+    this.#sweep(); // and with it net/tus.js is loaded
     const { Dropzone } = await import("dropzone");
     const zone = new Dropzone(this.element, {
       url: "/", // not used: see uploadFiles
@@ -169,7 +169,7 @@ export class Uploads extends EventTarget {
     return zone;
   }
 
-  /** Dropzone says whose turn it is, and is told when that is over. */
+  /** Dropzone calls it for the next in its queue, and is told when that is done. */
   async #send(zone, file, { UPLOADING }) {
     const flight = this.#flightOf(file);
     file.xhr = { abort: () => flight?.upload?.abort() }; // it tells files apart by these

@@ -1,12 +1,12 @@
-// What this browser still knows of uploads that are over: those to be taken back, tried
-// again until the server has heard of it, and rows whose upload it has forgotten.
+// What this browser still stores of uploads that are over: those to be cancelled, retried
+// until the server knows, and rows whose upload the server has forgotten.
 
 import { erase } from "#net/tus";
 
 const GONE = [204, 404, 410];
 const FORGOTTEN_MS = 4 * 24 * 3_600_000; // the server: three days after the last byte
 
-/** Rows: {key, url, at} of an upload, {key: url, url, is_left: true} of one to take back.
+/** Rows: {key, url, at} of an upload, {key: url, url, is_left: true} of one to cancel.
     ask(url) resolves with the answer, or nothing when there was none. */
 export async function sweep(store, { ask = erase, now = Date.now() } = {}) {
   const left = await store.change((rows) => takeStock(rows, now)).catch(() => []);
@@ -15,13 +15,13 @@ export async function sweep(store, { ask = erase, now = Date.now() } = {}) {
   const remove = async (rows) => {
     for (const { key } of done) await rows.remove("uploads", key);
   };
-  await store.change(remove).catch(() => undefined); // then they are asked for again
+  await store.change(remove).catch(() => undefined); // then they are tried again
   if (done.length < left.length) again(store);
 }
 
 let isWaiting = false;
 
-/** Once the network is back; one look serves however many were given up meanwhile. */
+/** Once the network is back; one run covers all that were given up meanwhile. */
 function again(store) {
   if (isWaiting) return;
   isWaiting = true;
@@ -32,7 +32,7 @@ function again(store) {
   globalThis.addEventListener?.("online", look, { once: true });
 }
 
-/** Those to take back. Old ones go; of an earlier version, a time is noted. */
+/** Those to cancel. Old ones go; rows of an earlier version get a time. */
 async function takeStock(rows, now) {
   const left = [];
   for (const row of await rows.all("uploads")) {

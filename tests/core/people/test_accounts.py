@@ -50,7 +50,7 @@ async def test_signing_in(core):
     who = sessions.find(core, token)
     assert who is not None
     listed = await sessions.list_of(core, who.user_id)
-    assert "A browser" in {session["user_agent"] for session in listed}
+    assert "A browser" in {session.user_agent for session in listed}
 
 
 @pytest.mark.parametrize(

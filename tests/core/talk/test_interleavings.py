@@ -213,17 +213,17 @@ def stages(core, cast):
 
 @pytest.mark.parametrize("fact", ACTS, ids=lambda fact: fact.name)
 async def test_few_interleavings(stages, seed, fact):
-    await interleave(stages, fact, FEW, seed)
+    await check_interleavings(stages, fact, FEW, seed)
 
 
 @pytest.mark.slow
 @pytest.mark.gen_test(timeout=900)
 @pytest.mark.parametrize("fact", ACTS, ids=lambda fact: fact.name)
 async def test_many_interleavings(stages, seed, fact):
-    await interleave(stages, fact, MANY, seed)
+    await check_interleavings(stages, fact, MANY, seed)
 
 
-async def interleave(stages, fact, count, seed):
+async def check_interleavings(stages, fact, count, seed):
     told_count = 0
     for number in range(count):
         name = f"{seed}{fact.name} {number}"
@@ -255,7 +255,7 @@ async def one_interleaving(stage, act, seed):
             await catch_up(stage, view)
     await hear_some(stage, view, len(stage.untold))
     await catch_up(stage, view)
-    await compare(stage, view, seed)
+    await assert_same_view(stage, view, seed)
 
 
 async def snapshot(stage):
@@ -299,7 +299,7 @@ async def get_history(stage, view, room_id):
         view.merge_hai(hai)
 
 
-async def compare(stage, view, seed):
+async def assert_same_view(stage, view, seed):
     """Presence is known of those with whom one is in a small room: with a stranger it
     is as it was when they were met.
     """

@@ -167,17 +167,17 @@ class Journey:
 
 @pytest.mark.parametrize("fact", ACTS, ids=lambda fact: fact.name)
 async def test_few_interleavings(stages, peer, seed, fact):
-    await interleave(stages, peer, fact, FEW, seed)
+    await check_interleavings(stages, peer, fact, FEW, seed)
 
 
 @pytest.mark.slow
 @pytest.mark.gen_test(timeout=1800)
 @pytest.mark.parametrize("fact", ACTS, ids=lambda fact: fact.name)
 async def test_many_interleavings(stages, peer, seed, fact):
-    await interleave(stages, peer, fact, MANY, seed)
+    await check_interleavings(stages, peer, fact, MANY, seed)
 
 
-async def interleave(stages, peer, fact, count, seed):
+async def check_interleavings(stages, peer, fact, count, seed):
     told_count = 0
     for number in range(count):
         name = f"{seed} page {fact.name} {number}"
@@ -210,10 +210,10 @@ async def one_interleaving(stage, journey, act, name):
         if away and number == away.stop - 1 and not journey.is_up:
             await journey.rise()
     await journey.end()
-    await compare(stage, journey, name)
+    await assert_same_view(stage, journey, name)
 
 
-async def compare(stage, journey, name):
+async def assert_same_view(stage, journey, name):
     shown, fresh = journey.peer.show(), await snapshot(stage)
     assert shown["isWhole"], name
     rooms = {room["id"]: comparable(room) for room in shown["rooms"]}

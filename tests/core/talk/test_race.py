@@ -46,7 +46,7 @@ def _members(core, room_id):
     return set(core.db.read_now(rooms.member_ids, room_id, -1))
 
 
-async def agree(core, heard, person, room, act):
+async def assert_agreement(core, heard, person, room, act):
     """Act; then both ways of keeping up must equal a page opened afresh."""
     by_facts = await fresh_view(core, person, room)
     by_changes = await fresh_view(core, person, room)
@@ -78,8 +78,8 @@ async def test_a_sent_hai(core, cast, heard):
     async def act():
         await make_hai(core, cast.ada, cast.lab)
 
-    await agree(core, heard, cast.grace, cast.lab, act)
-    await agree(core, heard, cast.ada, cast.lab, act)
+    await assert_agreement(core, heard, cast.grace, cast.lab, act)
+    await assert_agreement(core, heard, cast.ada, cast.lab, act)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ async def test_a_changed_hai(core, cast, heard, name, payload):
     async def act():
         await order(core, cast.ada, name, {"hai_id": hai["id"], **payload})
 
-    await agree(core, heard, cast.grace, cast.lab, act)
+    await assert_agreement(core, heard, cast.grace, cast.lab, act)
 
 
 async def test_a_picture_described_later_and_replied_to(core, cast, heard):
@@ -112,7 +112,7 @@ async def test_a_picture_described_later_and_replied_to(core, cast, heard):
         await make_hai(core, cast.grace, cast.lab, "Where?", **answered)
 
     for act in (describe, reply):
-        await agree(core, heard, cast.grace, cast.lab, act)
+        await assert_agreement(core, heard, cast.grace, cast.lab, act)
         assert heard
 
 
@@ -124,7 +124,7 @@ async def test_a_reaction_taken_back(core, cast, heard):
     async def act():
         await order(core, cast.grace, "remove_reaction", payload)
 
-    await agree(core, heard, cast.ada, cast.lab, act)
+    await assert_agreement(core, heard, cast.ada, cast.lab, act)
 
 
 async def test_a_read_marker(core, cast, heard):
@@ -135,7 +135,7 @@ async def test_a_read_marker(core, cast, heard):
     async def act():
         await order(core, cast.grace, "mark_read", payload)
 
-    await agree(core, heard, cast.grace, cast.lab, act)
+    await assert_agreement(core, heard, cast.grace, cast.lab, act)
     assert (await fresh_view(core, cast.grace)).rooms[cast.lab["id"]]["unread"] == 1
 
 
@@ -149,7 +149,7 @@ async def test_a_read_marker_that_the_room_is_told(core, cast, heard):
         async def act(hai_id=hai["id"]):
             await order(core, cast.grace, "mark_read", place | {"hai_id": hai_id})
 
-        await agree(core, heard, cast.ada, cast.lab, act)
+        await assert_agreement(core, heard, cast.ada, cast.lab, act)
         fresh = await fresh_view(core, cast.ada, cast.lab)
         assert fresh.receipts(cast.lab["id"])[cast.grace.id] == hai["id"]
 
@@ -163,7 +163,7 @@ async def test_receipts_switched(core, cast, heard, is_on):
     async def act():
         await order(core, cast.ada, "change_room", payload | {"has_receipts": is_on})
 
-    await agree(core, heard, cast.grace, cast.lab, act)
+    await assert_agreement(core, heard, cast.grace, cast.lab, act)
     fresh = await fresh_view(core, cast.grace, cast.lab)
     assert fresh.receipts(cast.lab["id"]) == ({} if is_on else None)
 
@@ -176,7 +176,7 @@ async def test_a_read_marker_below_more_than_a_page_holds(core, cast, heard):
     async def act():
         await order(core, cast.grace, "mark_read", payload)
 
-    await agree(core, heard, cast.grace, cast.lab, act)
+    await assert_agreement(core, heard, cast.grace, cast.lab, act)
     assert (await fresh_view(core, cast.grace)).rooms[cast.lab["id"]]["unread"] == 50
 
 
@@ -186,7 +186,7 @@ async def test_a_changed_room(core, cast, heard):
     async def act():
         await order(core, cast.ada, "change_room", payload)
 
-    await agree(core, heard, cast.grace, cast.lab, act)
+    await assert_agreement(core, heard, cast.grace, cast.lab, act)
 
 
 async def test_pictures_that_are_not_kept(core, cast, heard):
@@ -198,10 +198,10 @@ async def test_pictures_that_are_not_kept(core, cast, heard):
         await order(core, cast.ada, "change_room", payload)
         assert await expiry.run(core) == len(hais)
 
-    await agree(core, heard, cast.linus, cast.lounge, act)
+    await assert_agreement(core, heard, cast.linus, cast.lounge, act)
     await order(core, cast.ada, "change_room", payload | {"picture_days": 0})
     hais = [await send_old(core, cast.grace, cast.lab, days=31) for _ in "12"]
-    await agree(core, heard, cast.grace, cast.lab, act)
+    await assert_agreement(core, heard, cast.grace, cast.lab, act)
     fresh = await fresh_view(core, cast.grace, cast.lab)
     gone = [p for hai in fresh.hais.values() for p in hai["pictures"]]
     assert len(gone) == 5 and all("gone_at" in picture for picture in gone)
@@ -217,7 +217,7 @@ async def test_pictures_that_an_admin_removed(core, cast, heard):
         await admin.remove_pictures_of_user(core, cast.ada.identity, **given)
         assert await expiry.run(core) == 2
 
-    await agree(core, heard, cast.ada, cast.lab, act)
+    await assert_agreement(core, heard, cast.ada, cast.lab, act)
 
 
 async def test_a_user_who_is_deactivated_and_let_back_in(core, cast, heard):
@@ -229,7 +229,7 @@ async def test_a_user_who_is_deactivated_and_let_back_in(core, cast, heard):
 
     await make_hai(core, cast.grace, cast.lounge)
     for act, is_there in ((deactivate, False), (reactivate, True)):
-        await agree(core, heard, cast.linus, cast.lounge, act)
+        await assert_agreement(core, heard, cast.linus, cast.lounge, act)
         view = await fresh_view(core, cast.linus, cast.lounge)
         told = [f.payload()["user"] for f in heard if f.name == "user_changed"]
         assert told[-1].items() <= view.users[cast.grace.id].items()
@@ -258,8 +258,8 @@ async def test_a_member_more_and_a_member_less(core, cast, heard):
     async def remove():
         await order(core, cast.ada, "remove_member", payload)
 
-    await agree(core, heard, cast.grace, cast.lab, add)
-    await agree(core, heard, cast.grace, cast.lab, remove)
+    await assert_agreement(core, heard, cast.grace, cast.lab, add)
+    await assert_agreement(core, heard, cast.grace, cast.lab, remove)
 
 
 async def test_a_room_that_is_new_to_its_reader(core, cast, heard):

@@ -41,7 +41,7 @@ def bearer(person):
     return {"Authorization": f"Bearer {person.token}"}
 
 
-async def refused(app, raw, path, headers, status, **options):
+async def check_refusal(app, raw, path, headers, status, **options):
     """The answer is no 101, a connection that might become a WebSocket ends, and no
     session came of it."""
     one = await raw()
@@ -68,26 +68,28 @@ class TestRefusals:
     async def test_a_foreign_origin(self, app, cast, raw, path):
         for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "x"):
             headers = {**cookie(cast.ada), "Origin": origin}
-            assert await refused(app, raw, path, headers, 403) == "forbidden"
+            assert await check_refusal(app, raw, path, headers, 403) == "forbidden"
 
     async def test_another_sites_page(self, app, cast, raw, path):
         headers = {**cookie(cast.ada), "Sec-Fetch-Site": "cross-site"}
-        assert await refused(app, raw, path, headers, 403) == "forbidden"
+        assert await check_refusal(app, raw, path, headers, 403) == "forbidden"
 
     async def test_a_bad_cookie(self, app, cast, raw, path):
-        assert await refused(app, raw, path, BAD, 401) == "unauthorized"
+        assert await check_refusal(app, raw, path, BAD, 401) == "unauthorized"
 
     async def test_a_bad_bearer(self, app, cast, raw, path):
         headers = {"Authorization": "Bearer nonsense"}
-        assert await refused(app, raw, path, headers, 401) == "unauthorized"
+        assert await check_refusal(app, raw, path, headers, 401) == "unauthorized"
 
     async def test_a_bad_cookie_beside_a_good_bearer(self, app, cast, raw, path):
-        assert await refused(app, raw, path, BAD | bearer(cast.ada), 401)
+        assert await check_refusal(app, raw, path, BAD | bearer(cast.ada), 401)
 
     async def test_an_ended_session(self, app, cast, core, raw, path):
         identity = sessions.find(core, cast.ada.cookie)
         await sessions.end(core, identity.user_id, identity.session_id)
-        assert await refused(app, raw, path, cookie(cast.ada), 401) == "unauthorized"
+        assert (
+            await check_refusal(app, raw, path, cookie(cast.ada), 401) == "unauthorized"
+        )
 
     async def test_one_socket_too_many(self, app, cast, raw, socket, path):
         app.realtime.handshake.config = with_limit(app.config, 1)
@@ -102,14 +104,14 @@ class TestRefusals:
 
     async def test_a_server_that_stops(self, app, cast, raw, path):
         app.realtime.handshake.is_closed = True
-        assert await refused(app, raw, path, cookie(cast.ada), 503) == "busy"
+        assert await check_refusal(app, raw, path, cookie(cast.ada), 503) == "busy"
 
     async def test_guessing_tokens(self, app, cast, raw, path):
         app.realtime.handshake._bad_tokens.burst = 3
         app.realtime.handshake._bad_tokens.per_second = 0
         for _ in range(3):
-            assert await refused(app, raw, path, BAD, 401) == "unauthorized"
-        assert await refused(app, raw, path, BAD, 429) == "rate_limited"
+            assert await check_refusal(app, raw, path, BAD, 401) == "unauthorized"
+        assert await check_refusal(app, raw, path, BAD, 429) == "rate_limited"
         one = await raw()
         assert await one.upgrade(PATHS[0], cookie(cast.ada)) == 101
 
@@ -148,7 +150,7 @@ def with_limit(config, limit):
 )
 async def test_what_is_no_handshake(app, cast, raw, path, header):
     headers = cookie(cast.ada) | header
-    assert await refused(app, raw, path, headers, 400) == "bad_request"
+    assert await check_refusal(app, raw, path, headers, 400) == "bad_request"
 
 
 @pytest.mark.parametrize("path", [ENGINE + "websocket", "/ws"])
@@ -206,11 +208,11 @@ async def test_ws_is_no_place_to_post_to(raw, caplog):
 )
 async def test_a_wrong_query_with_a_good_cookie(app, cast, raw, query):
     path = f"/socket.io/?{query}"
-    assert await refused(app, raw, path, cookie(cast.ada), 400) == "bad_request"
+    assert await check_refusal(app, raw, path, cookie(cast.ada), 400) == "bad_request"
 
 
 async def test_the_native_endpoint_needs_a_session(app, raw):
-    assert await refused(app, raw, "/ws", {}, 401) == "unauthorized"
+    assert await check_refusal(app, raw, "/ws", {}, 401) == "unauthorized"
 
 
 class TestSidsBelongToTheirSession:

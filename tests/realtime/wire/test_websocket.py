@@ -36,7 +36,7 @@ async def test_no_compression_is_agreed_on(app, cast, path):
     one.close()
 
 
-async def lives(raw):
+async def assert_alive(raw):
     """The connection answers orders still."""
     raw.send('["unknown", {}, "alive"]')
     while '"alive"' not in (text := await raw.text()):
@@ -50,12 +50,12 @@ async def test_a_ping_is_answered_with_its_bytes(raw, size):
     while (frame := await raw.frame())[0] != PONG:
         pass
     assert frame[1] == b"x" * size
-    await lives(raw)
+    await assert_alive(raw)
 
 
 async def test_an_unasked_pong_is_harmless(raw):
     raw.send(b"hello", opcode=PONG)
-    await lives(raw)
+    await assert_alive(raw)
 
 
 BROKEN = {  # the same names in each run, though masks are random

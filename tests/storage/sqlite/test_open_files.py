@@ -31,7 +31,7 @@ def opened(path):
     return closing(sqlite3.connect(path, isolation_level=None))
 
 
-async def write_all(db, what, count=30):
+async def check_writes(db, what, count=30):
     for number in range(count):
         await db.write(insert, f"{what} {number}")
         assert db.writer.files.find_loss() is None
@@ -77,10 +77,10 @@ NO_LOSSES = [write_back, write_too, shrink, give_another_name, back_up]
 
 @pytest.mark.parametrize("do", NO_LOSSES, ids=lambda do: do.__name__)
 async def test_what_another_program_may_do_is_no_loss(db, do):
-    await write_all(db, "before")
+    await check_writes(db, "before")
     do(db)
     assert db.writer.files.find_loss() is None
-    await write_all(db, "after")
+    await check_writes(db, "after")
     assert db.writer.failure is None
 
 
@@ -89,6 +89,6 @@ async def test_our_own_care_for_the_log_is_no_loss(db, monkeypatch):
     monkeypatch.setattr(wal, "DUE_PAGES", 5)
     monkeypatch.setattr(wal, "WAITED_FOR_BYTES", 50_000)
     monkeypatch.setattr(wal, "RETRY_S", 0)
-    await write_all(db, "one", 300)
+    await check_writes(db, "one", 300)
     assert db.writer.failure is None
     assert os.stat(db.writer.files.log.path).st_size < 200_000

@@ -82,8 +82,8 @@ OTHER_CODEC = (
 )
 
 
-class Known(NamedTuple):
-    """What is to be known of a track after the header."""
+class KnownTrack(NamedTuple):
+    """What is kept of a track after the header."""
 
     id: int
     is_kept: bool
@@ -109,7 +109,7 @@ class Movie:
     def __init__(self, picture: WalkedPicture) -> None:
         self.picture = picture
         self.budget = Budget()
-        self.tracks: list[Known] = []
+        self.tracks: list[KnownTrack] = []
         self.has_header = False
         self.is_fragmented = False
         self.holes: list[Span] = []  # what tracks that go have in the samples
@@ -139,7 +139,7 @@ class Movie:
         """From a mark on, to the end of the box with samples if it was in one."""
         self.packed_holes = packed_holes
         self.holes = yield from unpacked(packed_holes)
-        self.tracks = [Known(*track) for track in tracks]
+        self.tracks = [KnownTrack(*track) for track in tracks]
         self.data = tuple((start, end) for start, end in data)
         self.durations, self.ends = dict(durations), dict(ends)
         for name, number in zip(self.NUMBERS, numbers, strict=True):
@@ -304,7 +304,7 @@ class Movie:
         refuse_unless(not self.holes or self.holes[-1][1] < MAX_PLACE)
         self.packed_holes = yield from packed(self.holes)
         self.tracks = [
-            Known(track.id, track.is_kept, track.timescale, track.duration)
+            KnownTrack(track.id, track.is_kept, track.timescale, track.duration)
             for track in tracks
         ]
         if VIDEO not in kept_kinds:

@@ -38,8 +38,8 @@ class Box(NamedTuple):
         return len(self.header) + self.length
 
 
-class Held:
-    """Keeps what is put until it is known whether it stays."""
+class BufferedOutput:
+    """Buffers what is put until it is known whether it is stored."""
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -49,8 +49,8 @@ class Held:
         self.content += data
 
 
-class Blank:
-    """Puts zeros instead."""
+class ZeroOutput:
+    """Writes zeros instead."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -80,13 +80,13 @@ def next_box(left: int) -> Generator[Request, bytes, Box]:
 
 def keep(output: Output, length: int) -> Walk:
     """Put the next so many bytes as they are."""
-    if isinstance(output, Held):
+    if isinstance(output, BufferedOutput):
         refuse_unless(length <= HELD_BYTES)
         while length:
             part = yield Take(min(length, MAX_HELD_BYTES))
             output.put(part)
             length -= len(part)
-    elif isinstance(output, Blank):
+    elif isinstance(output, ZeroOutput):
         yield from blank(output.output, length)
     else:
         yield Pass(length, KEEP)

@@ -11,9 +11,9 @@ from collections.abc import Generator, Iterator
 
 from hai.core.pictures.formats.mp4_box import (
     FREE,
-    Blank,
     Box,
-    Held,
+    BufferedOutput,
+    ZeroOutput,
     freed,
     keep,
     kept,
@@ -77,7 +77,7 @@ class Track:
     def __init__(self, picture: WalkedPicture, budget: Budget) -> None:
         self.picture = picture
         self.budget = budget
-        self.output: Output = Held()
+        self.output: Output = BufferedOutput()
         self.kind = b""
         self.is_decided = False
         self.is_kept = False
@@ -193,14 +193,14 @@ class Track:
             self._decide(False)
 
     def _decide(self, is_kept: bool) -> None:
-        assert isinstance(self.output, Held) and self._box is not None
+        assert isinstance(self.output, BufferedOutput) and self._box is not None
         held, header = bytes(self.output.content), self._box.header
         self.is_decided, self.is_kept = True, is_kept
         if is_kept:
             self.output = self.picture
             self.picture.put(held)
         else:
-            self.output = Blank(self.picture)
+            self.output = ZeroOutput(self.picture)
             self.picture.put(header[:4] + FREE + header[8:])
             self.output.put(held[len(header) :])
 

@@ -55,8 +55,8 @@ class Page(NamedTuple):
         return self.segments[-1:] != bytes([FULL_SEGMENT])
 
 
-class Place(NamedTuple):
-    """Where one is between two pages, and what is to be known of those before."""
+class StreamState(NamedTuple):
+    """The parser's state between two pages."""
 
     serial: int
     skipped: int  # granules that come before the sound
@@ -66,14 +66,14 @@ class Place(NamedTuple):
 
 
 def walk(picture: WalkedPicture, *state: int) -> Walk:
-    place = Place(*state) if state else (yield from _head(picture))
-    if not place.is_sound:
-        yield from _comments(picture, place)
-    last_granule = yield from _sound(picture, place)
-    picture.duration_ms = in_ms(last_granule - place.skipped, GRANULES_PER_S)
+    stream = StreamState(*state) if state else (yield from _head(picture))
+    if not stream.is_sound:
+        yield from _comments(picture, stream)
+    last_granule = yield from _sound(picture, stream)
+    picture.duration_ms = in_ms(last_granule - stream.skipped, GRANULES_PER_S)
 
 
-def _head(picture: WalkedPicture) -> Generator[Request, bytes, Place]:
+def _head(picture: WalkedPicture) -> Generator[Request, bytes, StreamState]:
     page = yield from _page((yield Take(HEADER_BYTES)))
     refuse_unless(bool(page.kind & IS_FIRST) and page.length <= 4096)
     head = yield Take(page.length)
@@ -81,7 +81,7 @@ def _head(picture: WalkedPicture) -> Generator[Request, bytes, Place]:
         raise PictureType(OTHER_CODEC)
     refuse_unless(len(head) >= 19)
     picture.put(page.start + head)
-    return Place(page.serial, *struct.unpack_from("<H", head, 10))
+    return StreamState(page.serial, *struct.unpack_from("<H", head, 10))
 
 
 def _page(header: bytes) -> Generator[Request, bytes, Page]:
@@ -91,12 +91,12 @@ def _page(header: bytes) -> Generator[Request, bytes, Page]:
     return Page(header + segments, kind, granule, serial, segments)
 
 
-def _comments(picture: WalkedPicture, place: Place) -> Walk:
-    is_begun, is_over = bool(place.has_comments), False
+def _comments(picture: WalkedPicture, stream: StreamState) -> Walk:
+    is_begun, is_over = bool(stream.has_comments), False
     while not is_over:
-        picture.mark(*place._replace(has_comments=is_begun))
+        picture.mark(*stream._replace(has_comments=is_begun))
         page = yield from _page((yield Take(HEADER_BYTES)))
-        if page.serial != place.serial:
+        if page.serial != stream.serial:
             yield Pass(page.length, DROP)
             continue
         refuse_unless(bool(page.kind & IS_CONTINUED) == is_begun)
@@ -116,16 +116,18 @@ def _comments(picture: WalkedPicture, place: Place) -> Walk:
         is_begun = True
 
 
-def _sound(picture: WalkedPicture, place: Place) -> Generator[Request, bytes, int]:
+def _sound(
+    picture: WalkedPicture, stream: StreamState
+) -> Generator[Request, bytes, int]:
     """Returns the granule at which it ends."""
-    pages = Pages(picture, place.serial, place.last_granule)
+    pages = Pages(picture, stream.serial, stream.last_granule)
     while True:
-        picture.mark(place.serial, place.skipped, True, True, pages.last_granule)
+        picture.mark(stream.serial, stream.skipped, True, True, pages.last_granule)
         header = yield Next(HEADER_BYTES)
         if not header:  # some recorders do not say which page is the last
             break
         page = yield from _page(header)
-        if page.serial != place.serial:
+        if page.serial != stream.serial:
             yield Pass(page.length, DROP)
         else:
             refuse_unless(not page.kind & IS_FIRST)

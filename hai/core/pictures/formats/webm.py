@@ -198,8 +198,8 @@ def void_start(all_bytes: int) -> bytes:
     raise PictureType()
 
 
-class HeldElement:
-    """Keeps what is put until it is known whether it stays."""
+class BufferedElement:
+    """Buffers what is put until it is known whether it is stored."""
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -399,7 +399,7 @@ class WebmTrack:
     """One entry of Tracks: what stays of it, and what it says."""
 
     def __init__(self) -> None:
-        self.held = HeldElement()
+        self.held = BufferedElement()
         self.codec = b""
         self.values: dict[int, int] = {}
 
