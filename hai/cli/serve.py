@@ -22,6 +22,7 @@ from hai.cli.control import server_lock
 from hai.cli.control_server import serve_control
 from hai.config import Config, ConfigError
 from hai.core.people import accounts
+from hai.core.pictures import decoders
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ async def _serve(config: Config) -> int:
                 link = f"{app.url}/setup?token={app.core.set_up_token}"
                 print(f"Make the first account, once: {link}")
             print(f"Hai is at {app.url}", flush=True)
+            await decoders.report(app.core)
             await _wait_for_any(told, app.core.db.failed)
     finally:
         logger.info("stopping")

@@ -26,6 +26,8 @@ class Core:
     that their readers have not parsed yet) (core/pictures/resumable.py).
     picture_cache: small pictures that were served recently.
     turns: long work on the loop, a slice at a time (core/turns.py).
+    confinement: what decoders are denied here; None: not known yet
+    (core/pictures/decoders.py).
     """
 
     config: Config
@@ -40,3 +42,4 @@ class Core:
     unread: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     picture_cache: PictureCache = field(default_factory=PictureCache)
     turns: Turns = field(default_factory=Turns)
+    confinement: dict[str, bool] | None = None

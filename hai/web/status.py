@@ -1,6 +1,9 @@
 """For operators: is Hai alive, and how is it doing."""
 
+from typing import Any
+
 from hai import __version__
+from hai.core.pictures import decoders
 from hai.errors import NotFound
 from hai.storage.database import server_row
 from hai.web.accounts import is_local_request
@@ -23,7 +26,7 @@ class HealthHandler(BaseHandler):
 
     503 after a failure, when nothing is acked any more, and `failing` while the
     writer's last batch was refused; `storage_full` while hais are refused because the
-    disk is full.
+    disk is full. `?deep` also tells what the processes that decode pictures are denied.
     """
 
     is_public = True
@@ -37,7 +40,9 @@ class HealthHandler(BaseHandler):
         status = "storage_full" if writer.is_full else "ok"
         status = "failing" if writer.outage.is_on else status
         status = "failed" if writer.failure else status
-        answer = {"status": status, "version": __version__}
+        answer: dict[str, Any] = {"status": status, "version": __version__}
+        if "deep" in self.request.query_arguments or self.request.query == "deep":
+            answer["denied_to_decoders"] = await decoders.check(self.core)
         self.write_json(answer, 503 if status in ("failed", "failing") else 200)
 
 

@@ -1,24 +1,22 @@
 """Becomes ffmpeg, to show one frame: `python -m hai.core.pictures.poster_child ...`.
 
 Decoding is where hostile videos strike, so before ffmpeg begins this process
-gives up all but a little memory and time, the network where the system lets it,
-and any right to write files. It is handed an open file and told its format;
-ffmpeg may read from nothing else, and the frame goes to standard output as PNG.
+gives up all but a little memory and time, and all but reading its program, its
+libraries and one open file (confinement.py). It is told the format of that file,
+and the frame goes to standard output as PNG.
 """
 
-import contextlib
-import ctypes
 import os
 import resource
 import signal
 import sys
 
+from hai.core.pictures import confinement
 from hai.core.pictures.thumbnails import NICENESS, SIDE_PX
 
 MEMORY_BYTES = 1024 * 1024 * 1024  # of addresses: its libraries alone take 250 MiB
 CPU_S = 20  # a frame of 4K takes 0.5 s, on a small board 5 s
 FILES = 64
-NEW_USERS, NEW_NETWORK = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET
 FORMATS = {"video/mp4": "mov", "video/webm": "matroska"}  # as ffmpeg calls them
 
 
@@ -49,18 +47,10 @@ def limit_process() -> None:
     os.nice(NICENESS)
 
 
-def leave_network() -> None:
-    """Into a network of its own with nothing in it. Some systems forbid that."""
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        if libc.unshare(NEW_NETWORK) != 0:
-            libc.unshare(NEW_USERS | NEW_NETWORK)
-
-
 def main() -> None:
-    leave_network()
-    limit_process()
     ffmpeg, format_, at_s, file = sys.argv[1:]
+    limit_process()
+    confinement.confine_program(ffmpeg, file=int(file))
     os.execv(ffmpeg, command(ffmpeg, format_, at_s, file))
 
 
