@@ -23,6 +23,7 @@ PACKAGES = ("engineio", "socketio", "tornado")
 # Made to be subclassed: of these only what begins with an underscore is private.
 OPEN_CLASSES = re.compile(r"tornado\.|socketio\.(async|base)_namespace\.")
 OURSELVES = ("self", "cls", "super()")
+OF_NAMED_TUPLES = ("_asdict", "_make", "_replace")  # documented, for all that
 
 # class -> name -> (a method's parameters or None, the files of hai/ that use it)
 TABLE = {
@@ -254,6 +255,7 @@ def taken_from_others():
         for node in ast.walk(tree_of(module))
         if isinstance(node, ast.Attribute)
         and is_private(node.attr)
+        and node.attr not in OF_NAMED_TUPLES
         and ast.unparse(node.value) not in OURSELVES
         and not any(node.attr in names_of(cls) for cls in classes_of(module))
     }
