@@ -1,10 +1,12 @@
-"""Power cuts in what happens once: a first start, and a restore.
+"""Power cuts in what happens once: a first start, a restore, and all migrations.
 
     python -m tests.durability.power_once --cuts 1000 --seed 1
 
 Recorded and played back as in power.py. After each cut Hai starts on what is there: a
 first start goes on or begins again, and keeps whoever it has said to be added; a
-restore leaves the old data or the restored, whole, and the restored once it said so.
+restore leaves the old data or the restored, whole, and the restored once it said so; a
+database of the first version has all its rows, whichever of the migrations were done,
+and the rest of them succeeds.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from hai.bus import Bus
 from hai.storage.database import Database
 from hai.storage.sqlite import verify
 from hai.storage.sqlite.faults import Unusable
+from hai.storage.sqlite.migrations import MIGRATIONS
 from hai.storage.sqlite.reserve import RESERVE_NAME
 from tests.durability.power import (
     Disk,
@@ -33,6 +36,7 @@ from tests.durability.power import (
     strace,
 )
 from tests.served import ROOT, RUN, Served, clean_environment, run_command
+from tests.storage.sqlite.first_version import ROWS, make_first_version
 
 CUTS_AT_END = 10  # when all has been promised
 JOURNALS = ("hai.db-wal", "hai.db-journal")
@@ -86,6 +90,23 @@ def record_restore(folder):
     return Disk(before, data), steps, restored_s
 
 
+def record_migrations(folder):
+    """Returns (Disk before, steps, when the server had said its address)."""
+    served = Served(Path(folder) / "data")
+    served.data.mkdir()
+    path = make_first_version(served.data / "hai.db")
+    before = {str(path): path.read_bytes()}
+    trace = Path(folder) / "trace.txt"
+    served.wrapper = strace(trace, served.data, names=STARTING)
+    try:
+        served.start()
+        started_s = time.time()
+    finally:
+        kill_under(served.process)
+        served.stop()
+    return Disk(before, served.data), list(steps_of(trace, before)), started_s
+
+
 def is_kept(path):
     return path.name.startswith("hai.db") and not path.name.endswith("-shm")
 
@@ -114,6 +135,35 @@ def after_restore(restored_s):
         yield from problems
 
     return look
+
+
+def after_migrations(started_s):
+    def look(folder, at_s, number):
+        with problem_of(folder) as problems:
+            version = version_of(folder)
+            if at_s > started_s and version < len(MIGRATIONS):
+                problems.append(f"it was at the last version, and is at {version}")
+            if (names := names_after_start(folder)) != ["ada"]:
+                problems.append(f"there is {names}")
+            problems += changed_rows(folder)
+        yield from problems
+
+    return look
+
+
+def version_of(folder):
+    with closing(sqlite3.connect(folder / "hai.db")) as db:
+        return db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def changed_rows(folder):
+    """The tables of the first version whose rows are not as they were."""
+    with closing(sqlite3.connect(folder / "hai.db")) as db:
+        for table, was in ROWS.items():
+            if table != "server":  # whose mark of a run changes
+                rows = db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+                if [row[: len(was[0])] for row in rows] != was:
+                    yield f"{table} has changed"
 
 
 @contextmanager
@@ -146,6 +196,7 @@ async def start_and_stop(path):
 RECORDINGS = {
     "first start": (record_first_start, after_first_start),
     "restore": (record_restore, after_restore),
+    "migrations": (record_migrations, after_migrations),
 }
 
 
