@@ -64,8 +64,9 @@ class Talk:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def run(backups=3, seed=1):
-    """Return (problems, what was said meanwhile)."""
+async def run(backups=3, seed=1, hais=100):
+    """Return (problems, what was said meanwhile). hais: the last backup begins when so
+    many are acked."""
     problems = []
     with stage(people=SENDERS) as staged:
         talk = Talk(staged, Random(seed))
@@ -73,6 +74,8 @@ async def run(backups=3, seed=1):
         tasks = [asyncio.ensure_future(one) for one in work]
         await asyncio.sleep(1)
         for number in range(backups):
+            while number == backups - 1 and len(talk.acked) < hais:
+                await asyncio.sleep(0.01)
             before = dict(talk.acked)
             target = staged.data.parent / f"saved{number}.db"
             await asyncio.to_thread(staged.served.run, "backup", target)

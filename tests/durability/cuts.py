@@ -354,6 +354,8 @@ async def direct(scene, proxy, cuts, tasks):
     await asyncio.to_thread(how)
     await asyncio.to_thread(scene.staged.start)
     await until_cut(proxy, cuts, tasks)
+    while len(scene.acked) < cuts // 3:
+        await until_cut(proxy, proxy.cut_count + 1, tasks)
     proxy.is_calm = scene.is_over = True
 
 

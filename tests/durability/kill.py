@@ -123,8 +123,9 @@ class Sender:
         return payload
 
 
-async def run(kills=5, seed=1, log=lambda line: None):
-    """Kill that often; return the Acked with all problems found."""
+async def run(kills=5, seed=1, log=lambda line: None, hais=0, pictures=0):
+    """Kill that often, and until so much was acked: a busy machine takes longer.
+    Return the Acked with all problems found."""
     dice, acked = random.Random(seed), Acked()
     with stage(people=CLIENTS) as staged:
         senders = [
@@ -136,6 +137,8 @@ async def run(kills=5, seed=1, log=lambda line: None):
         for _ in range(kills):
             await one_life(staged, acked, dice)
             log(f"{acked.kills} kills, {len(acked.hais)} acks")
+        while len(acked.hais) < hais or len(acked.pictures) < pictures:
+            await asyncio.sleep(0.01)
         for sender in senders:
             sender.is_over = True
         await asyncio.gather(*tasks)

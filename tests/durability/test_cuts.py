@@ -12,7 +12,7 @@ def test_after_many_cuts_every_client_has_the_same_picture():
     scene, proxy = swarm.run(cuts.run(cuts=150, seed=7))
     assert scene.problems == []
     assert min(proxy.cut_counts.values()) > 20
-    assert len(scene.acked) > 50
+    assert len(scene.acked) >= 50
 
 
 def test_a_view_that_missed_something_would_be_found_out():
