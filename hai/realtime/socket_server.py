@@ -196,6 +196,11 @@ class SocketServer(socketio.AsyncServer):
             socket.refused_connect()
             return
         socket.joined_namespace()
+        if socket.wire is not None:
+            # Some clients listen for events only when they have seen the answer: what
+            # they read together with it is lost to them.
+            socket.flush()
+            socket.wire.hold()
         handler = self.namespace_handlers.get(namespace)
         if isinstance(handler, HaiNamespace) and not socket.closed:
             handler.joined(socket)

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tests.realtime.raw import PING, PONG
+from hai.realtime.wire import websocket
+from tests.realtime.raw import CLOSE, PING, PONG
 
 
 async def test_connecting_gives_a_sid(socket_io):
@@ -34,6 +35,40 @@ async def test_connecting_to_another_namespace(socket_io, packet, auth):
     assert answer.startswith("40/custom,")
     assert json.loads(answer[10:]).keys() == {"sid"}
     assert await raw.text() == f'42/custom,["auth",{auth}]'
+
+
+@pytest.mark.parametrize("packet", ["40", "40/custom,"])
+async def test_what_follows_the_answer_to_connect_comes_in_a_write_of_its_own(
+    socket_io, packet
+):
+    """Some clients listen for events only when they have seen the answer."""
+    raw = await socket_io.open_websocket()
+    raw.send(packet)
+    await raw.frame()
+    assert not raw.is_more_here
+    assert "auth" in await raw.text()
+
+
+async def test_a_client_that_goes_on_waits_no_longer_for_what_follows(
+    socket_io, monkeypatch
+):
+    monkeypatch.setattr(websocket, "HOLD_S", 3600)
+    raw = await socket_io.open_websocket()
+    raw.send("40")
+    assert (await raw.text()).startswith("40")
+    raw.send('42["message",1]')
+    assert await raw.text() == '42["auth",{}]'
+    assert await raw.text() == '42["message-back",1]'
+
+
+async def test_a_client_that_leaves_meanwhile_is_let_go(socket_io, monkeypatch):
+    monkeypatch.setattr(websocket, "HOLD_S", 3600)
+    raw = await socket_io.open_websocket()
+    raw.send("40")
+    assert (await raw.text()).startswith("40")
+    raw.send((1000).to_bytes(2, "big"), opcode=CLOSE)
+    assert await raw.close_code() == 1000
+    assert await raw.is_ended()
 
 
 async def test_an_unknown_namespace_is_refused_and_the_connection_lives(socket_io):

@@ -25,7 +25,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 from hai import errors
 from hai.realtime.wire import frames
 from hai.realtime.wire.backlog import packets_for
-from hai.realtime.wire.engine import Engine, EngineSocket
+from hai.realtime.wire.engine import NOOP, Engine, EngineSocket
 from hai.realtime.wire.handshake import Requester
 from hai.realtime.wire.packets import Malformed
 from hai.realtime.wire.upgrade import Probe
@@ -37,6 +37,7 @@ SWITCHING = (
     b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
 )
 EARLY_BYTES = 64 * 1024  # frames that arrived together with the handshake
+PAYLOAD_TYPE = "text/plain; charset=UTF-8"
 # A polling response this long does not fit the first TCP packets of a connection.
 WATCHED_BYTES = 16 * 1024
 WATCH_S = 0.02  # between two checks
@@ -215,7 +216,9 @@ class EngineHandler(SocketHandler):
         if sid is None:
             return
         found = self.engine.find(sid)
-        if found is None:
+        if found is not None:
+            found.check_heart()
+        if found is None or found.closed:
             raise errors.BadRequest("Unknown session.")
         # The Python client sends its headers with the first request only. A client that
         # sends the cookie or token again, as browsers do, must do so from then on, so
@@ -298,7 +301,7 @@ class EngineHandler(SocketHandler):
     async def _poll(self, found: EngineSocket) -> None:
         """Respond with what is pending, or wait for it."""
         if found.closed:  # since `prepare` found it: it would wait forever
-            self.refuse(errors.BadRequest("Unknown session."))
+            self._answer_closed(found)
             return
         if found.poll is not None:
             self.socket = found
@@ -310,8 +313,17 @@ class EngineHandler(SocketHandler):
             payload = await found.wait_poll(packets_for(user_agent))
         finally:
             found.poll, self.is_polling = None, False
-        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.set_header("Content-Type", PAYLOAD_TYPE)
         await self._send_payload(found, payload)
+
+    def _answer_closed(self, found: EngineSocket) -> None:
+        """A client that leaves polls at the same time; that GET ends as if it had been
+        waiting."""
+        if found.is_left:
+            self.set_header("Content-Type", PAYLOAD_TYPE)
+            self.finish(NOOP.packet)
+        else:
+            self.refuse(errors.BadRequest("Unknown session."))
 
     async def _send_payload(self, found: EngineSocket, payload: bytes) -> None:
         """A response that was cut short ends the session, because its packets are lost.

@@ -61,6 +61,7 @@ CONTROL_WINDOW_S = 10.0
 # Frames of any kind, including fragments and empty ones (2 us each): more than a
 # session's burst of orders; then the socket is not read for the rest of the window.
 MAX_FRAMES, FRAMES_WINDOW_S = 2000, 2.0
+HOLD_S = 0.05  # after which even a busy client has read what came before
 LINGER_S = 5.0  # for the other side's close frame, then the socket is dropped
 # Unsent bytes that the kernel may hold: limits the kernel memory of a stalled reader
 # without limiting the bytes in flight on a slow network.
@@ -101,6 +102,7 @@ class WebSocket:
         "_fragment_count",
         "_frame_count",
         "_frames_since_s",
+        "_hold",
         "_is_full",
         "_is_paced",
         "_linger",
@@ -153,6 +155,7 @@ class WebSocket:
         self.unsent_bytes = 0
         self._progress_s = 0.0  # when the kernel last accepted bytes after a delay
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._hold: asyncio.TimerHandle | None = None
         self._is_full = False  # not read until the client has read enough
         self._linger: asyncio.TimerHandle | None = None
         self._control_count = 0
@@ -179,6 +182,8 @@ class WebSocket:
             return
         except OSError:
             size = 0
+        if self._hold is not None:
+            self._end_hold()
         if size == 0:
             self._lost()
         elif self.state == DRAINING:
@@ -391,6 +396,23 @@ class WebSocket:
         if self.state == OPEN:
             self._write(frames)
 
+    def hold(self) -> None:
+        """Send nothing more until the client has had time to read what was sent.
+
+        Its next frame, or HOLD_S, ends this. What comes meanwhile waits as it does for
+        a slow reader.
+        """
+        if self.state == OPEN and self._unsent is None:
+            self._unsent, self._progress_s = [], self._loop.time()
+            self._hold = self._loop.call_later(HOLD_S, self._end_hold)
+
+    def _end_hold(self) -> None:
+        if self._hold is not None:
+            self._hold.cancel()
+            self._hold = None
+            self._progress_s = self._loop.time()
+            self._loop.add_writer(self._fd, self._writable)
+
     def _write(self, frames: bytes) -> None:
         if self._unsent is not None:
             self._unsent.append(frames)
@@ -516,10 +538,10 @@ class WebSocket:
             return
         self.state = CLOSED
         self._wires.discard(self)
-        for timer in (self._linger, self._stall_timer):
+        for timer in (self._linger, self._stall_timer, self._hold):
             if timer is not None:
                 timer.cancel()
-        self._linger = self._stall_timer = None
+        self._linger = self._stall_timer = self._hold = None
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
         self._sock.close()
