@@ -266,7 +266,7 @@ async def refused_in_many_ways(browser, room_id):
         ("/nowhere", "POST", {}, b"x"),
         ("/nowhere", "GET", {}, None),
         ("/socket.io/?EIO=4&transport=polling&sid=x", "POST", {}, b"x" * 10),
-        ("/socket.io/?EIO=3&transport=polling", "GET", {}, None),
+        ("/socket.io/?EIO=5&transport=polling", "GET", {}, None),
         ("/ws", "POST", {}, b"x" * 70_000),
     ):
         yield (await browser.request(method, path, headers=headers, body=body)).status

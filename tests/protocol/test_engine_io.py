@@ -38,7 +38,7 @@ async def test_a_handshake_says_all_that_a_client_must_know(either, transport):
     [
         "transport=polling",
         "EIO=abc&transport=polling",
-        "EIO=3&transport=polling",
+        "EIO=2&transport=polling",
         "EIO=4",
         "EIO=4&transport=abc",
         "EIO=4&transport=websocket",

@@ -42,7 +42,25 @@ PAYLOAD_TYPE = "text/plain; charset=UTF-8"
 WATCHED_BYTES = 16 * 1024
 WATCH_S = 0.02  # between two checks
 
+OLD_CLIENT = (
+    "This is a client of Socket.IO 2 (Engine.IO 3): take socket.io-client 3 or newer,"
+    " or a library for Socket.IO protocol 5."
+)
+# In Engine.IO 3: OPEN, Socket.IO's ERROR, and CLOSE; each with its length before it.
+OLD_PAYLOAD = "".join(
+    f"{len(packet)}:{packet}"
+    for packet in (
+        '0{"sid":"0","upgrades":[],"pingInterval":25000,"pingTimeout":20000}',
+        f"44{json.dumps(OLD_CLIENT)}",
+        "1",
+    )
+)
+
 logger = logging.getLogger(__name__)
+
+
+class OldClient(errors.BadRequest):
+    """It speaks Engine.IO 3."""
 
 
 class SocketHandler(RequestHandler):
@@ -188,8 +206,20 @@ class EngineHandler(SocketHandler):
             self._find_session()
             if self.request.method == "POST":
                 self._expect_body()
+        except OldClient as error:
+            self._refuse_old_client(error)
         except errors.HaiError as error:
             self.refuse(error)
+
+    def _refuse_old_client(self, error: errors.HaiError) -> None:
+        """A Socket.IO 2 client shows of a refusal its status at most, so over polling
+        it gets a session of its own version that says why and ends."""
+        if self.request.method != "GET" or self._query("transport") != "polling":
+            self.refuse(error)
+            return
+        self.is_refused = True
+        self.set_header("Content-Type", PAYLOAD_TYPE)
+        self.finish(OLD_PAYLOAD)
 
     def _query(self, name: str) -> str | None:
         values = self.request.query_arguments.get(name)
@@ -200,6 +230,8 @@ class EngineHandler(SocketHandler):
         version = self._query("EIO")
         if transport not in self.TRANSPORTS:
             raise errors.BadRequest("Unknown transport.")
+        if version == "3":
+            raise OldClient(OLD_CLIENT)
         if version != "4" and (sid is None or version is not None):
             raise errors.BadRequest("Only Engine.IO version 4.")
         if transport == "websocket" or self.is_upgrade:
