@@ -32,6 +32,7 @@ from hai.errors import (
     PictureTruncated,
     PictureType,
     TooLarge,
+    Unauthorized,
     UploadChecksum,
     UploadOffset,
     UploadType,
@@ -196,6 +197,14 @@ class TusHandler(ReceivingHandler):
         self.application.receiving[token] = self
         self._token = token
 
+    def has_ended(self) -> bool:
+        """Whether the session has, since the request began. To be asked after
+        `take_over`: only from then on its end is heard."""
+        try:
+            return self.find_identity() is None
+        except Unauthorized:  # of a bearer token
+            return True
+
     async def end_others(self, token: str) -> None:
         while (other := self.application.receiving.get(token)) is not None:
             await other.end()
@@ -276,8 +285,11 @@ class UploadsHandler(TusHandler):
             metadata=text,
         )
         await self.take_over(upload.token)
-        if self.is_gone:
+        has_ended = self.has_ended()
+        if self.is_gone or has_ended:
             await self._drop(upload, "cut")
+        if has_ended:
+            raise Unauthorized()
         upload.expect(checksum)
         self.receive(upload)
 
@@ -318,6 +330,8 @@ class TusUploadHandler(TusHandler):
         offset = self.header_number("Upload-Offset")
         checksum = parse_checksum(self.request.headers.get("Upload-Checksum"))
         await self.take_over(token)
+        if self.has_ended():
+            raise Unauthorized()
         self.begin_upload()
         try:
             upload = await resumable.resume(self.core, self.user, token)

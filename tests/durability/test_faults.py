@@ -138,6 +138,21 @@ async def send_until_taken(client, stage, client_id):
     raise AssertionError("it is still refused")
 
 
+async def send_until_full(client, stage, ballast):
+    """(client_ids acked, the one refused), with a disk that another program fills anew
+    before each: Hai gives room back by itself when it writes its log back."""
+    acked = []
+    for number in range(100):
+        fill(ballast)
+        client_id = f"no {number}"
+        ack = await send(client, stage, client_id)
+        if "error" in ack:
+            assert ack["error"]["code"] == "storage_full"
+            return acked, client_id
+        acked.append(client_id)
+    raise AssertionError("it was never refused")
+
+
 async def health(stage):
     http = Http(stage.port, "")
     try:
@@ -189,12 +204,12 @@ def test_on_a_full_disk_one_can_read_and_sign_in_but_not_send(staged, small_disk
             await sign_in(stage, "guest")
         page = {"room_id": stage.room_id}
         assert len((await client.order("get_hais", page))["hais"]) > 0
-        assert (await send(client, stage, "no"))["error"]["code"] == "storage_full"
+        more, refused = await send_until_full(client, stage, ballast)
         assert b"storage_full" in await health(stage)
         ballast.unlink()
-        await send_until_taken(client, stage, "no")
+        await send_until_taken(client, stage, refused)
         await client.stop()
-        return ["before", *acked, "no"]
+        return ["before", *acked, *more, refused]
 
     acked = swarm.run(scene())
     assert stage.stop() == 0
@@ -303,19 +318,20 @@ def test_after_a_stop_it_starts_again_on_a_full_disk(staged, small_disk):
         client = await NativeClient(stage.port, stage.tokens[1]).start()
         page = {"room_id": stage.room_id}
         assert len((await client.order("get_hais", page))["hais"]) > 0
-        assert (await send(client, stage, "no"))["error"]["code"] == "storage_full"
+        more, refused = await send_until_full(client, stage, ballast)
         ballast.unlink()
-        await send_until_taken(client, stage, "no")
+        await send_until_taken(client, stage, refused)
         await client.stop()
+        return [*more, refused]
 
     acked = swarm.run(fill_up())
     for stop in (stage.stop, stage.kill):
         stop()
         fill(ballast)
         stage.start()
-    swarm.run(look())
+    acked += swarm.run(look())
     assert stage.stop() == 0
-    assert_stored_once(stage, [*acked, "no"])
+    assert_stored_once(stage, acked)
 
 
 def test_when_nothing_is_held_a_start_on_a_full_disk_says_so(staged, small_disk):
@@ -337,11 +353,11 @@ def test_somebody_has_removed_the_room_that_is_held(staged, small_disk):
         fill(ballast)
         acked, error = await send_until_refused(client, stage)
         assert error["code"] == "storage_full"
-        assert (await send(client, stage, "no"))["error"]["code"] == "storage_full"
+        more, refused = await send_until_full(client, stage, ballast)
         ballast.unlink()
-        await send_until_taken(client, stage, "no")
+        await send_until_taken(client, stage, refused)
         await client.stop()
-        return [*acked, "no"]
+        return [*acked, *more, refused]
 
     acked = swarm.run(scene())
     assert stage.stop() == 0
