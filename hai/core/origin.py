@@ -6,6 +6,8 @@ counts only when the peer is one of `trusted_proxies`.
 """
 
 import ipaddress
+import logging
+import time
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -13,7 +15,12 @@ from urllib.parse import urlsplit
 from hai.config import Config
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+SAY_EVERY_S = 60.0  # about all that do not fit: anybody may send any Origin
+SHOWN_CHARS = 200  # of what somebody sent
 MAX_FORWARDS = 20  # proxies in a row; a longer list is not genuine
+
+
+logger = logging.getLogger(__name__)
 
 
 class Headers(Protocol):
@@ -52,6 +59,37 @@ def is_cross_site(config: Config, headers: Headers, peer: str) -> bool:
     place = _place(origin, with_scheme)
     own = own_origin(config, headers, peer)
     return place is None or place != _place(own, with_scheme)
+
+
+class Misfits:
+    """Tells the operator, once a minute, of a page that is perhaps Hai's own and whose
+    Origin is not what Hai takes for its own: mostly a web server that changes Host."""
+
+    def __init__(self) -> None:
+        self._say_at_s = 0.0
+
+    def tell(self, config: Config, headers: Headers, peer: str) -> None:
+        """For a refused request. Browsers know what is another site; that is no fault
+        of the configuration."""
+        if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            return
+        if time.monotonic() < self._say_at_s:
+            return
+        self._say_at_s = time.monotonic() + SAY_EVERY_S
+        place = headers.get("Origin", "")[:SHOWN_CHARS]
+        own = own_origin(config, headers, peer)[:SHOWN_CHARS]
+        reason = "as --public-url says" if config.public_url else "by the Host header"
+        logger.info(
+            "refused what a page at %a asked for: Hai is at %a, %s. If that page is"
+            " Hai's own, --public-url must be what people open, or the web server"
+            " must pass on Host",
+            place,
+            own,
+            reason,
+        )
+
+
+misfits = Misfits()
 
 
 def client_address(config: Config, peer: str, forwarded_for: str) -> str:

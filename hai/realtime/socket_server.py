@@ -25,6 +25,8 @@ from hai.realtime.wire.frames import POLICY
 from hai.realtime.wire.handshake import HandshakeChecks
 from hai.realtime.wire.outbox import Fact
 from hai.realtime.wire.packets import (
+    MSGPACK_PACKET,
+    MSGPACK_REFUSAL,
     AckCache,
     Malformed,
     Packet,
@@ -111,6 +113,10 @@ class SocketServer(socketio.AsyncServer):
         """The packet with its attachments; None while some are still to come."""
         packet: Packet = socket.partial
         if isinstance(message, bytes):
+            if packet is None and MSGPACK_PACKET.match(message):
+                socket.push(Fact(MSGPACK_REFUSAL, is_binary=True))
+                socket.hang_up(POLICY)
+                return None
             if packet is None:
                 raise Malformed("unexpected attachment")
             if not packet.add_attachment(message):
@@ -196,6 +202,11 @@ class SocketServer(socketio.AsyncServer):
             socket.refused_connect()
             return
         socket.joined_namespace()
+        if socket.wire is not None:
+            # Some clients listen for events only when they have seen the answer: what
+            # they read together with it is lost to them.
+            socket.flush()
+            socket.wire.hold()
         handler = self.namespace_handlers.get(namespace)
         if isinstance(handler, HaiNamespace) and not socket.closed:
             handler.joined(socket)

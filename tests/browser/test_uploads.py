@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.proxy import Proxy
 from tests.browser.tabs import PHONE, drop, live, offline, online, sent_all, until
+from tests.deploy.conftest import Nginx
 from tests.pictures import picture
 from tests.videos import made
 
@@ -177,6 +178,34 @@ def test_where_tus_does_not_get_through_the_form_s_way_does(tab, sea, missing):
     ada.click("[data-send]")
     sent_all(ada)
     assert rows(sea, "SELECT count(*) FROM pictures WHERE hai_id > 0") == [(1,)]
+
+
+@pytest.fixture
+def nginx(sea, tmp_path):
+    """As deploy/ has it, but for one line that newcomers forget: then it takes 1 MB."""
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    tmp_path.chmod(0o755)
+    server = Nginx(folder, int(sea.url.rpartition(":")[2]))
+    server.left_out = "client_max_body_size 520m;"
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_web_server_that_takes_1_mb_at_once_takes_larger_pictures_all_the_same(
+    tab, sea, nginx
+):
+    small = "Failed to load resource: the server responded with a status of 413"
+    ada = live(tab("ada", f"/rooms/{sea.lounge}", url=nginx.url, allow=small))
+    offsets = watch_offsets(ada)
+    drop(ada, "large.png", LARGE)
+    state(ada, "done")
+    assert len(offsets) < 20
+    ada.click("[data-send]")
+    sent_all(ada)
+    stored = "SELECT count(*), max(bytes) FROM pictures"
+    assert rows(sea, stored) == [(1, len(LARGE))]
 
 
 SHARE = """async (more) => {

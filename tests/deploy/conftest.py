@@ -51,9 +51,26 @@ http {{
 }}
 """
 
+LIGHTTPD = """
+server.document-root = "{folder}"
+server.errorlog = "{folder}/error.log"
+server.upload-dirs = ( "{folder}" )
+server.port = {port}
+server.bind = "127.0.0.1"
+include "{folder}/hai.conf"
+"""
+
+HAPROXY = """
+global
+    log stderr format raw daemon warning
+{sections}
+"""
+
 
 class Proxy:
     """A web server on a free port that passes everything on to `backend`."""
+
+    asks_again_at_once = True  # a backend that was away
 
     def __init__(self, folder, backend):
         self.folder = folder
@@ -87,6 +104,14 @@ class Proxy:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(timeout=START_S)
 
+    def changed(self, name, *changes):
+        """A file of deploy/ with what a newcomer changes in it, changed."""
+        text = (DEPLOY / name).read_text()
+        for pattern, new in changes:
+            text, count = re.subn(pattern, new, text)
+            assert count == 1, pattern
+        return text
+
     @property
     def log(self):
         return "".join(path.read_text() for path in self.folder.glob("*.log"))
@@ -96,32 +121,71 @@ class Apache(Proxy):
     def command(self):
         path = self.folder / "apache.conf"
         path.write_text(self.fill(APACHE))
-        program = shutil.which("apache2") or "/usr/sbin/apache2"
-        return [program, "-D", "FOREGROUND", "-f", path]
+        return [find("apache2"), "-D", "FOREGROUND", "-f", path]
 
 
 class Nginx(Proxy):
+    left_out = None  # a line of deploy/nginx.conf that somebody forgot
+
     def command(self):
         (self.folder / "hai.conf").write_text(self.adapted())
         path = self.folder / "nginx.conf"
         path.write_text(self.fill(NGINX))
-        program = shutil.which("nginx") or "/usr/sbin/nginx"
-        return [program, "-c", path, "-e", self.folder / "error.log"]
+        return [find("nginx"), "-c", path, "-e", self.folder / "error.log"]
 
     def adapted(self):
-        """deploy/nginx.conf with what a newcomer changes in it, changed."""
-        text = (DEPLOY / "nginx.conf").read_text()
-        for pattern, new in (
+        return self.changed(
+            "nginx.conf",
             (r"server 127\.0\.0\.1:8888", f"server 127.0.0.1:{self.backend}"),
             (r"\n    listen 80;", f"\n    listen 127.0.0.1:{self.port};"),
             (r"server_name hai\.example\.org", "server_name localhost"),
-        ):
-            text, count = re.subn(pattern, new, text)
-            assert count == 1, pattern
-        return text
+            *([(self.left_out, "")] if self.left_out else []),
+        )
 
 
-@pytest.fixture(params=[Apache, Nginx], ids=["apache", "nginx"])
+class Lighttpd(Proxy):
+    asks_again_at_once = False  # but once a second
+
+    def command(self):
+        backend = (r'"port" => 8888', f'"port" => {self.backend}')
+        (self.folder / "hai.conf").write_text(self.changed("lighttpd.conf", backend))
+        path = self.folder / "lighttpd.conf"
+        path.write_text(self.fill(LIGHTTPD))
+        return [find("lighttpd"), "-D", "-f", path]
+
+
+class HAProxy(Proxy):
+    def command(self):
+        sections = self.changed(
+            "haproxy.cfg",
+            (r"server hai 127\.0\.0\.1:8888", f"server hai 127.0.0.1:{self.backend}"),
+            (r"\n    bind :80\n", f"\n    bind 127.0.0.1:{self.port}\n"),
+        )
+        path = self.folder / "haproxy.cfg"
+        path.write_text(HAPROXY.format(sections=sections))
+        return [find("haproxy"), "-db", "-f", path]
+
+
+def find(program):
+    return shutil.which(program) or f"/usr/sbin/{program}"
+
+
+def optional(kind, program):
+    """Only with --slow, and where it is installed: tests/run does not install it."""
+    is_missing = not Path(find(program)).exists()
+    missing = pytest.mark.skipif(is_missing, reason=f"{program} is not installed")
+    return pytest.param(kind, id=program, marks=[pytest.mark.slow, missing])
+
+
+SERVERS = [
+    pytest.param(Apache, id="apache"),
+    pytest.param(Nginx, id="nginx"),
+    optional(Lighttpd, "lighttpd"),
+    optional(HAProxy, "haproxy"),
+]
+
+
+@pytest.fixture(params=SERVERS)
 def proxy(request, app, tmp_path):
     """The test runs behind each web server; `proxy.url` is how people reach Hai."""
     folder = tmp_path / "proxy"

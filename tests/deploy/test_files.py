@@ -26,9 +26,13 @@ def test_the_service_starts_what_is_there():
     assert (DEPLOY.parent / "run.py").exists()
 
 
-@pytest.mark.parametrize("name", ["apache.conf", "nginx.conf", "Caddyfile"])
+WEB_SERVERS = ("apache.conf", "nginx.conf", "Caddyfile", "lighttpd.conf", "haproxy.cfg")
+
+
+@pytest.mark.parametrize("name", WEB_SERVERS)
 def test_each_web_server_finds_hai_and_says_how_to_trust_it(name):
     text = (DEPLOY / name).read_text()
-    assert f"127.0.0.1:{config.load({}, {}).port}" in text
+    port = config.load({}, {}).port
+    assert re.search(rf"""127\.0\.0\.1(:|", "port" => ){port}\b""", text)
     assert "--trusted-proxies 127.0.0.1,::1" in text
     assert "--public-url https://hai.example.org" in text

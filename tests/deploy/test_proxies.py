@@ -242,6 +242,10 @@ async def test_after_a_restart_hai_is_asked_at_once(app, cast, proxy):
     for _ in range(3):  # first on a connection that was kept, then on new ones
         assert (await browser.get("/rooms")).status in (502, 503)
     app.http.add_sockets(bind_sockets(app.port, "127.0.0.1"))
+    if not proxy.asks_again_at_once:
+        async with asyncio.timeout(PATIENCE_S):
+            while (await browser.get("/rooms")).status != 200:
+                await asyncio.sleep(0.1)
     assert (await browser.get("/rooms")).status == 200
     browser.close()
 
@@ -266,7 +270,7 @@ async def refused_in_many_ways(browser, room_id):
         ("/nowhere", "POST", {}, b"x"),
         ("/nowhere", "GET", {}, None),
         ("/socket.io/?EIO=4&transport=polling&sid=x", "POST", {}, b"x" * 10),
-        ("/socket.io/?EIO=3&transport=polling", "GET", {}, None),
+        ("/socket.io/?EIO=5&transport=polling", "GET", {}, None),
         ("/ws", "POST", {}, b"x" * 70_000),
     ):
         yield (await browser.request(method, path, headers=headers, body=body)).status

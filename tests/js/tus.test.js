@@ -129,6 +129,42 @@ test("a refusal is final, and where tus is not spoken it says so", async () => {
   }
 });
 
+/** Before it a web server that takes no body of more than so many bytes, nginx say. */
+function behindLimit(far, mostBytes) {
+  const { ask } = far;
+  const answer = { status: 413, header: () => null, json: undefined, speaksTus: false };
+  far.ask = async (method, path, options) => {
+    if ((options.body?.size ?? 0) <= mostBytes) return ask(method, path, options);
+    far.asked.push([method, options.body.size, "too much"]);
+    return answer;
+  };
+  return far;
+}
+
+test("a web server that takes little at once gets it in smaller pieces from then on", async () => {
+  const far = behindLimit(new FarEnd(), 100 * KB);
+  assert.deepEqual(await makeUpload(far, 700 * KB).upload.run(), { id: 7 });
+  const tooMuch = far.asked.filter(([, , offset]) => offset === "too much");
+  assert.deepEqual(tooMuch, [["PATCH", 128 * KB, "too much"]]);
+  assert.ok(far.asked.every(([, size]) => size <= 128 * KB));
+});
+
+test("so does a small file that would have gone with its beginning", async () => {
+  const far = behindLimit(new FarEnd(), 10 * KB);
+  assert.deepEqual(await makeUpload(far, 200 * KB).upload.run(), { id: 7 });
+  assert.equal(far.received, 200 * KB);
+});
+
+test("one that takes nothing is named, and the picture is not called too large", async () => {
+  const far = behindLimit(new FarEnd(), KB);
+  const advice = { code: "web_server_limit", message: /web server.*client_max_body_size/ };
+  await assert.rejects(makeUpload(far, 700 * KB).upload.run(), advice);
+  const error = { code: "too_large", message: "At most 50 MiB." };
+  const own = new FarEnd();
+  own.breaks = [{ status: 413, header: () => null, json: { error }, speaksTus: true }];
+  await assert.rejects(makeUpload(own, 700 * KB).upload.run(), { code: "too_large" });
+});
+
 test("what is not taken is known by its first bytes, and none is sent", async () => {
   for (const [brand, advice] of [
     ["heic", /HEIC.*JPEG/],

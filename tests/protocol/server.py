@@ -17,7 +17,6 @@ import argparse
 import asyncio
 from types import SimpleNamespace
 
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
@@ -31,6 +30,7 @@ from hai.realtime.wire.handshake import HandshakeChecks
 from hai.realtime.wire.outbox import Flusher
 from hai.realtime.wire.packets import AckCache
 from hai.realtime.wire.transport import EngineHandler
+from hai.web.http.listener import Listener
 
 
 def make_engine(handshake, flusher, heartbeat):
@@ -89,7 +89,7 @@ def serve(port, ping_interval_s, ping_timeout_s):
         (r"/socket\.io/?", EngineHandler, {"engine": sio.eio}),
     ]
     application = Application(rules, log_function=lambda handler: None)
-    http = HTTPServer(application)
+    http = Listener(application)
     sockets = bind_sockets(port, "127.0.0.1")
     http.add_sockets(sockets)
     return SimpleNamespace(

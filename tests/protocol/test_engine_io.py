@@ -4,9 +4,11 @@ import asyncio
 import json
 import socket as sockets
 import struct
+import time
 
 import pytest
 
+from hai.realtime.wire.transport import unacknowledged_bytes
 from tests.protocol.conftest import PING_INTERVAL_S, PING_TIMEOUT_S
 
 KEYS = {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
@@ -36,7 +38,7 @@ async def test_a_handshake_says_all_that_a_client_must_know(either, transport):
     [
         "transport=polling",
         "EIO=abc&transport=polling",
-        "EIO=3&transport=polling",
+        "EIO=2&transport=polling",
         "EIO=4",
         "EIO=4&transport=abc",
         "EIO=4&transport=websocket",
@@ -300,6 +302,31 @@ async def test_a_polling_session_that_answers_no_ping_ends(either):
     assert answer[0] == 400
 
 
+async def pinged_and_overdue(speaker):
+    """The sid of a polling session whose pong is overdue, which no timer has seen."""
+    speaker.hurry(ping_timeout_s=0.05)
+    sid = await speaker.open_polling()
+    assert await speaker.poll(sid) == (200, "2")
+    speaker.engine.wheel.stop()
+    loop, session = asyncio.get_running_loop(), speaker.engine.find(sid)
+    await speaker.until(lambda: loop.time() >= session.pong_by_s)
+    return sid
+
+
+async def test_a_request_after_the_deadline_is_refused_before_any_timer(either):
+    sid = await pinged_and_overdue(either)
+    either.engine.wheel.tick_s = 3600  # none is missed
+    assert (await either.post(sid, "3"))[0] == 400
+    assert either.engine.find(sid) is None
+
+
+async def test_a_pong_that_a_busy_server_reads_late_is_taken(either):
+    sid = await pinged_and_overdue(either)
+    either.engine.wheel.tick_s = 1e-9  # all are missed
+    assert await either.post(sid, "3") == (200, "ok")
+    assert not either.engine.find(sid).pong_by_s
+
+
 async def test_a_websocket_that_answers_no_ping_ends(either):
     """Not before it had its time."""
     either.hurry(ping_timeout_s=0.2)
@@ -339,6 +366,27 @@ async def test_a_polling_client_closes(either):
     assert await either.post(sid, "1") == (200, "ok")
     assert await polling == (200, "6")
     assert (await either.poll(sid))[0] == 400
+
+
+def deliver(raw, request):
+    """Into the server's hands, without a turn of the loop that it could read it in."""
+    raw.write(request.encode())
+    while unacknowledged_bytes(raw.writer.get_extra_info("socket")):
+        time.sleep(0.001)
+
+
+async def test_a_poll_that_its_clients_goodbye_overtakes_ends_like_a_waiting_one(
+    either,
+):
+    sid = await either.open_polling()
+    goodbye, poll = await either.raw(), await either.raw()
+    for raw in (goodbye, poll):
+        assert await raw.request("GET", either.url(transport="none")) == 400
+    head = "HTTP/1.1\r\nHost: hai\r\nContent-Length: {}\r\n\r\n".format
+    deliver(goodbye, f"POST {either.url(sid=sid)} {head(1)}1")
+    deliver(poll, f"GET {either.url(sid=sid)} {head(0)}")
+    assert (await poll.answer(), poll.body) == (200, b"6")
+    assert (await goodbye.answer(), goodbye.body) == (200, b"ok")
 
 
 async def test_a_websocket_client_closes(either):

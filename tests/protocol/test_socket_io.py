@@ -1,11 +1,13 @@
 """The cases of the Socket.IO protocol, version 5, from its document."""
 
 import asyncio
+import base64
 import json
 
 import pytest
 
-from tests.realtime.raw import PING, PONG
+from hai.realtime.wire import websocket
+from tests.realtime.raw import BINARY, CLOSE, PING, PONG
 
 
 async def test_connecting_gives_a_sid(socket_io):
@@ -34,6 +36,40 @@ async def test_connecting_to_another_namespace(socket_io, packet, auth):
     assert answer.startswith("40/custom,")
     assert json.loads(answer[10:]).keys() == {"sid"}
     assert await raw.text() == f'42/custom,["auth",{auth}]'
+
+
+@pytest.mark.parametrize("packet", ["40", "40/custom,"])
+async def test_what_follows_the_answer_to_connect_comes_in_a_write_of_its_own(
+    socket_io, packet
+):
+    """Some clients listen for events only when they have seen the answer."""
+    raw = await socket_io.open_websocket()
+    raw.send(packet)
+    await raw.frame()
+    assert not raw.is_more_here
+    assert "auth" in await raw.text()
+
+
+async def test_a_client_that_goes_on_waits_no_longer_for_what_follows(
+    socket_io, monkeypatch
+):
+    monkeypatch.setattr(websocket, "HOLD_S", 3600)
+    raw = await socket_io.open_websocket()
+    raw.send("40")
+    assert (await raw.text()).startswith("40")
+    raw.send('42["message",1]')
+    assert await raw.text() == '42["auth",{}]'
+    assert await raw.text() == '42["message-back",1]'
+
+
+async def test_a_client_that_leaves_meanwhile_is_let_go(socket_io, monkeypatch):
+    monkeypatch.setattr(websocket, "HOLD_S", 3600)
+    raw = await socket_io.open_websocket()
+    raw.send("40")
+    assert (await raw.text()).startswith("40")
+    raw.send((1000).to_bytes(2, "big"), opcode=CLOSE)
+    assert await raw.close_code() == 1000
+    assert await raw.is_ended()
 
 
 async def test_an_unknown_namespace_is_refused_and_the_connection_lives(socket_io):
@@ -209,3 +245,59 @@ async def test_events_and_attachments_over_polling(socket_io):
     at = packets.index(f"461-7[{place}]")
     assert packets[at + 1] == "bAQID"
     assert '42["message-back",1]' in packets[at:]
+
+
+# --- Clients that speak something else -----------------------------------------------
+
+# As socket.io-msgpack-parser writes it: {type: 0, nsp: "/"}.
+MSGPACK_CONNECT = b"\x82\xa4type\x00\xa3nsp\xa1/"
+MSGPACK_ERROR = b"\x83\xa4type\x04\xa3nsp\xa1/\xa4data\x81\xa7message"
+
+
+async def test_a_client_with_the_msgpack_parser_is_told_so_in_its_own_words(socket_io):
+    raw = await socket_io.open_websocket()
+    raw.send(MSGPACK_CONNECT)
+    opcode, answer = await raw.frame()
+    assert opcode == BINARY
+    assert answer.startswith(MSGPACK_ERROR)
+    assert b"msgpack" in answer[len(MSGPACK_ERROR) + 2 :]
+    assert answer[len(MSGPACK_ERROR) :][:2] == bytes(
+        (0xD9, len(answer) - len(MSGPACK_ERROR) - 2)
+    )
+    assert await raw.close_code() == 1008
+
+
+async def test_a_client_with_the_msgpack_parser_is_told_so_while_polling(socket_io):
+    sid = await socket_io.open_polling()
+    polling = await socket_io.polling(sid)
+    packet = base64.b64encode(MSGPACK_CONNECT).decode()
+    assert await socket_io.post(sid, f"b{packet}") == (200, "ok")
+    status, payload = await polling
+    assert status == 200
+    answer, close = payload.split("\x1e")
+    assert base64.b64decode(answer[1:]).startswith(MSGPACK_ERROR)
+    assert close == "1"
+
+
+async def test_a_client_of_version_2_is_told_so_in_its_own_words(socket_io):
+    """Engine.IO 3: each packet has its length before it."""
+    status, payload = await socket_io.fetch(query="EIO=3&transport=polling&b64=1")
+    assert status == 200
+    kinds, words = [], ""
+    while payload:
+        length, _, rest = payload.partition(":")
+        packet, payload = rest[: int(length)], rest[int(length) :]
+        kinds.append(packet[:2] if packet[0] == "4" else packet[0])
+        words = words or (json.loads(packet[2:]) if kinds[-1] == "44" else "")
+    assert kinds == ["0", "44", "1"]
+    assert "Socket.IO 2" in words
+    assert not socket_io.engine.sockets
+
+
+async def test_other_requests_of_version_2_are_refused_in_words(socket_io):
+    raw = await socket_io.raw()
+    assert await raw.upgrade(socket_io.url(query="EIO=3&transport=websocket")) == 400
+    assert "Socket.IO 2" in raw.json["error"]["message"]
+    path = socket_io.url(query="EIO=3&transport=polling&sid=0")
+    raw = await socket_io.raw()
+    assert await raw.request("POST", path, body=b"1:1") == 400

@@ -101,6 +101,11 @@ class Raw:
             except (asyncio.IncompleteReadError, ConnectionError):
                 return None, b""
 
+    @property
+    def is_more_here(self):
+        """Whether more came together with what was read last."""
+        return bool(self.reader._buffer)
+
     async def text(self):
         """The next text message; pings of Engine.IO are answered and left out."""
         while True:

@@ -456,10 +456,20 @@ class EngineSocket(Tab, AsyncSocket):
             return None
         if now_s >= self.ping_at_s and not self.pong_by_s:
             self.push(PING)
-            self.pong_by_s = now_s + self.server.ping_timeout
+            # From when it was due, if the wheel is on time: it is late by up to a tick.
+            pinged_s = max(self.ping_at_s, now_s - self.server.wheel.tick_s)
+            self.pong_by_s = pinged_s + self.server.ping_timeout
             self.ping_at_s = now_s + self.server.ping_interval  # or from the pong on
         times = (self.ping_at_s, self.pong_by_s, self.connect_by_s)
         return min(time_s for time_s in times if time_s > now_s)
+
+    def check_heart(self) -> None:
+        """Judged when a request comes, not only when the wheel does, up to a tick
+        later. After a pause of the loop only the wheel judges: the pong may be among
+        what is still to be read."""
+        now_s, wheel = self.flusher.loop.time(), self.server.wheel
+        if self.pong_by_s and now_s >= self.pong_by_s and not wheel.is_behind(now_s):
+            self.end(self.server.reason.PING_TIMEOUT, frames.GOING_AWAY)
 
     def refused_connect(self) -> None:
         """A CONNECT was refused: an unauthenticated client has few attempts."""

@@ -74,6 +74,7 @@ class HandshakeChecks:
         peer = request.remote_ip or ""  # without xheaders: the TCP peer
         headers = request.headers
         if origin.is_cross_site(self.config, headers, peer):
+            origin.misfits.tell(self.config, headers, peer)
             raise errors.Forbidden("Other sites may not connect.")
         address = origin.client_address(
             self.config, peer, headers.get("X-Forwarded-For", "")

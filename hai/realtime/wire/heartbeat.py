@@ -55,6 +55,10 @@ class TimerWheel:
             entry.slot = None
             self.count -= 1
 
+    def is_behind(self, now_s: float) -> bool:
+        """Whether ticks are missed: the loop was busy, and has not caught up."""
+        return now_s >= (self._at + 2) * self.tick_s
+
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

@@ -23,6 +23,19 @@ MAX_ACK_ID_DIGITS = 15
 MAX_ATTACHMENT_BYTES = 1_000_000  # of one packet in total
 
 
+# Socket.IO packets by its msgpack parser are maps that begin with their `type`.
+MSGPACK_PACKET = re.compile(rb"[\x81-\x8f]\xa4type")
+_MSGPACK_WORDS = (
+    b"Hai speaks Socket.IO's default parser, which is JSON: leave out the msgpack one."
+)
+# {type: CONNECT_ERROR, nsp: "/", data: {message}}, the text with one byte of length.
+MSGPACK_REFUSAL = (
+    b"\x83\xa4type\x04\xa3nsp\xa1/\xa4data\x81\xa7message\xd9"
+    + bytes((len(_MSGPACK_WORDS),))
+    + _MSGPACK_WORDS
+)
+
+
 class Malformed(Exception):
     """These bytes violate the protocol; the connection ends."""
 

@@ -25,7 +25,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 from hai import errors
 from hai.realtime.wire import frames
 from hai.realtime.wire.backlog import packets_for
-from hai.realtime.wire.engine import Engine, EngineSocket
+from hai.realtime.wire.engine import NOOP, Engine, EngineSocket
 from hai.realtime.wire.handshake import Requester
 from hai.realtime.wire.packets import Malformed
 from hai.realtime.wire.upgrade import Probe
@@ -37,11 +37,30 @@ SWITCHING = (
     b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
 )
 EARLY_BYTES = 64 * 1024  # frames that arrived together with the handshake
+PAYLOAD_TYPE = "text/plain; charset=UTF-8"
 # A polling response this long does not fit the first TCP packets of a connection.
 WATCHED_BYTES = 16 * 1024
 WATCH_S = 0.02  # between two checks
 
+OLD_CLIENT = (
+    "This is a client of Socket.IO 2 (Engine.IO 3): take socket.io-client 3 or newer,"
+    " or a library for Socket.IO protocol 5."
+)
+# In Engine.IO 3: OPEN, Socket.IO's ERROR, and CLOSE; each with its length before it.
+OLD_PAYLOAD = "".join(
+    f"{len(packet)}:{packet}"
+    for packet in (
+        '0{"sid":"0","upgrades":[],"pingInterval":25000,"pingTimeout":20000}',
+        f"44{json.dumps(OLD_CLIENT)}",
+        "1",
+    )
+)
+
 logger = logging.getLogger(__name__)
+
+
+class OldClient(errors.BadRequest):
+    """It speaks Engine.IO 3."""
 
 
 class SocketHandler(RequestHandler):
@@ -190,8 +209,20 @@ class EngineHandler(SocketHandler):
             self._find_session()
             if self.request.method == "POST":
                 self._expect_body()
+        except OldClient as error:
+            self._refuse_old_client(error)
         except errors.HaiError as error:
             self.refuse(error)
+
+    def _refuse_old_client(self, error: errors.HaiError) -> None:
+        """A Socket.IO 2 client shows of a refusal its status at most, so over polling
+        it gets a session of its own version that says why and ends."""
+        if self.request.method != "GET" or self._query("transport") != "polling":
+            self.refuse(error)
+            return
+        self.is_refused = True
+        self.set_header("Content-Type", PAYLOAD_TYPE)
+        self.finish(OLD_PAYLOAD)
 
     def _query(self, name: str) -> str | None:
         values = self.request.query_arguments.get(name)
@@ -202,6 +233,8 @@ class EngineHandler(SocketHandler):
         version = self._query("EIO")
         if transport not in self.TRANSPORTS:
             raise errors.BadRequest("Unknown transport.")
+        if version == "3":
+            raise OldClient(OLD_CLIENT)
         if version != "4" and (sid is None or version is not None):
             raise errors.BadRequest("Only Engine.IO version 4.")
         if transport == "websocket" or self.is_upgrade:
@@ -218,7 +251,9 @@ class EngineHandler(SocketHandler):
         if sid is None:
             return
         found = self.engine.find(sid)
-        if found is None:
+        if found is not None:
+            found.check_heart()
+        if found is None or found.closed:
             raise errors.BadRequest("Unknown session.")
         # The Python client sends its headers with the first request only. A client that
         # sends the cookie or token again, as browsers do, must do so from then on, so
@@ -301,7 +336,7 @@ class EngineHandler(SocketHandler):
     async def _poll(self, found: EngineSocket) -> None:
         """Respond with what is pending, or wait for it."""
         if found.closed:  # since `prepare` found it: it would wait forever
-            self.refuse(errors.BadRequest("Unknown session."))
+            self._answer_closed(found)
             return
         if found.poll is not None:
             self.socket = found
@@ -313,8 +348,17 @@ class EngineHandler(SocketHandler):
             payload = await found.wait_poll(packets_for(user_agent))
         finally:
             found.poll, self.is_polling = None, False
-        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.set_header("Content-Type", PAYLOAD_TYPE)
         await self._send_payload(found, payload)
+
+    def _answer_closed(self, found: EngineSocket) -> None:
+        """A client that leaves polls at the same time; that GET ends as if it had been
+        waiting."""
+        if found.is_left:
+            self.set_header("Content-Type", PAYLOAD_TYPE)
+            self.finish(NOOP.packet)
+        else:
+            self.refuse(errors.BadRequest("Unknown session."))
 
     async def _send_payload(self, found: EngineSocket, payload: bytes) -> None:
         """A response that was cut short ends the session, because its packets are lost.

@@ -3,8 +3,8 @@
 Tornado serves the handshake; then its stream is discarded and this class reads and
 writes the socket itself: no coroutine, future or buffer per connection or message. It
 knows frames, not their contents. It is stricter than Tornado's own: unmasked frames,
-forbidden close codes, bad UTF-8 (detected in the fragment that contains it), and floods
-of fragments or control frames end the connection with a close frame.
+forbidden close codes, bad UTF-8 (with its first byte: fragments.py), and floods of
+empty fragments or control frames end the connection with a close frame.
 
 Slow readers: bytes that the kernel does not accept are counted. Over `BUDGET_BYTES` the
 connection is closed with 1013 (try again later) and its frames are dropped; it is also
@@ -15,15 +15,20 @@ budget unsent is not read, so that nobody orders more than they read.
 """
 
 import asyncio
-import codecs
 import logging
 import math
 import select
 import socket
 from typing import Any, Protocol
 
+from hai.realtime.wire.fragments import (
+    TEXT_OPCODE,
+    FragmentedMessage,
+    TextFrame,
+    Utf8Check,
+    decode,
+)
 from hai.realtime.wire.frames import (
-    BAD_TEXT,
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -55,12 +60,12 @@ OWED_BYTES = BUDGET_BYTES // 2  # more than this only while the client reads
 STALL_S = 5.0
 RECEIVE_BYTES = 64 * 1024
 MAX_FRAMES_A_TURN = 64  # then others run; 64 orders take about 5 ms
-MAX_FRAGMENTS = 1024  # in one message
 MAX_CONTROL_FRAMES = 200  # in CONTROL_WINDOW_S
 CONTROL_WINDOW_S = 10.0
 # Frames of any kind, including fragments and empty ones (2 us each): more than a
 # session's burst of orders; then the socket is not read for the rest of the window.
 MAX_FRAMES, FRAMES_WINDOW_S = 2000, 2.0
+HOLD_S = 0.05  # after which even a busy client has read what came before
 LINGER_S = 5.0  # for the other side's close frame, then the socket is dropped
 # Unsent bytes that the kernel may hold: limits the kernel memory of a stalled reader
 # without limiting the bytes in flight on a slow network.
@@ -96,23 +101,21 @@ class WebSocket:
     __slots__ = (
         "_control_count",
         "_control_since",
-        "_decoder",
         "_fd",
-        "_fragment_count",
+        "_fragmented",
         "_frame_count",
         "_frames_since_s",
+        "_hold",
         "_is_full",
         "_is_paced",
         "_linger",
         "_loop",
-        "_message_bytes",
         "_needed_bytes",
-        "_opcode",
-        "_parts",
         "_progress_s",
         "_sent_of_first",
         "_sock",
         "_stall_timer",
+        "_text_frame",
         "_unread",
         "_unsent",
         "_waits",
@@ -143,16 +146,14 @@ class WebSocket:
         self._unread: bytearray | None = None  # the beginning of a frame
         self._needed_bytes = 0  # of _unread, before it is worth parsing
         self._waits = False  # for a handler or the next turn, before reading on
-        self._parts: list[Any] | None = None  # of a fragmented message
-        self._opcode = 0
-        self._decoder: Any = None
-        self._fragment_count = 0
-        self._message_bytes = 0
+        self._text_frame: TextFrame | None = None  # if the one in _unread is one
+        self._fragmented: FragmentedMessage | None = None
         self._unsent: list[bytes] | None = None
         self._sent_of_first = 0  # bytes of _unsent[0] that the kernel has
         self.unsent_bytes = 0
         self._progress_s = 0.0  # when the kernel last accepted bytes after a delay
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._hold: asyncio.TimerHandle | None = None
         self._is_full = False  # not read until the client has read enough
         self._linger: asyncio.TimerHandle | None = None
         self._control_count = 0
@@ -179,6 +180,8 @@ class WebSocket:
             return
         except OSError:
             size = 0
+        if self._hold is not None:
+            self._end_hold()
         if size == 0:
             self._lost()
         elif self.state == DRAINING:
@@ -190,10 +193,13 @@ class WebSocket:
             if len(self._unread) >= self._needed_bytes:
                 unread, self._unread = self._unread, None
                 self._parse(unread)
+            elif self._text_frame is not None:
+                self._check_text(self._unread)
 
     def _parse(self, buffer: bytes | bytearray) -> None:
         """Handle the complete frames in the buffer and keep the rest."""
         position, self._needed_bytes = 0, 0
+        begun, self._text_frame = self._text_frame, None
         turns = MAX_FRAMES_A_TURN
         try:
             while (
@@ -202,9 +208,12 @@ class WebSocket:
                 and (found := self._find_frame(buffer, position))
             ):
                 start, end = found
-                payload = unmask(
-                    buffer[start:end], buffer[start - 4 : start], end - start
-                )
+                if begun is None:
+                    payload = unmask(
+                        buffer[start:end], buffer[start - 4 : start], end - start
+                    )
+                else:
+                    payload, begun = begun.payload(buffer, end), None
                 wait = self._take(buffer[position], payload)
                 position, turns = end, turns - 1
                 if self.state >= DRAINING:
@@ -222,6 +231,10 @@ class WebSocket:
             return
         if position < len(buffer):
             self._unread = bytearray(buffer[position:])
+            if self._text_frame is not None:
+                self._check_text(self._unread)
+                if self.state >= DRAINING:
+                    return
         self._frame_count += MAX_FRAMES_A_TURN - turns
         if self._waits:
             return
@@ -233,6 +246,14 @@ class WebSocket:
         elif not turns:
             self._pause()
             self._loop.call_soon(self._resume)
+
+    def _check_text(self, frame: bytearray) -> None:
+        """The beginning of a frame: bad text is not waited for."""
+        assert self._text_frame is not None
+        try:
+            self._text_frame.check(frame)
+        except ProtocolViolation as violation:
+            self._fail(violation)
 
     def _slow_down(self) -> None:
         """Too many frames: let the rest of the window pass before reading on."""
@@ -271,13 +292,28 @@ class WebSocket:
                 raise ProtocolViolation(
                     PROTOCOL_ERROR, "control frame too long or in parts"
                 )
-        elif self._message_bytes + size > self.max_message_bytes:
-            raise ProtocolViolation(TOO_BIG, "message too big")
+        else:
+            message = self._fragmented
+            before = 0 if message is None else len(message.data)
+            if before + size > self.max_message_bytes:
+                raise ProtocolViolation(TOO_BIG, "message too big")
         end = start + size
         if end > len(buffer):
             self._needed_bytes = end - at
+            self._text_frame = self._begin_text(first & 0x0F, start - at)
             return None
         return start, end
+
+    def _begin_text(self, opcode: int, start: int) -> TextFrame | None:
+        """For the frame that is arriving, if it is text."""
+        message = self._fragmented
+        if self.state != OPEN:
+            return None
+        if opcode == TEXT_OPCODE and message is None:
+            return TextFrame(Utf8Check(), start)
+        if opcode == CONTINUATION and message is not None and message.text is not None:
+            return TextFrame(message.text.copy(), start)
+        return None
 
     def _take(self, first: int, payload: bytes) -> "asyncio.Future[Any] | None":
         """One frame; returns what the handler wants to wait for, if anything."""
@@ -285,44 +321,30 @@ class WebSocket:
             if first == CLOSE:
                 self._release()
             return None
-        if first == TEXT and self._parts is None:
-            return self.handler.on_text(_decode(payload))
-        if first == BINARY and self._parts is None:
+        if first == TEXT and self._fragmented is None:
+            return self.handler.on_text(decode(payload))
+        if first == BINARY and self._fragmented is None:
             return self.handler.on_binary(payload)
         if first & 0x08:
             self._take_control(first, payload)
             return None
-        return self._take_fragment(first, payload)
+        return self._take_fragment(first & 0x0F, payload, bool(first & FIN))
 
     def _take_fragment(
-        self, first: int, payload: bytes
+        self, opcode: int, payload: bytes, is_last: bool
     ) -> "asyncio.Future[Any] | None":
-        opcode, is_last = first & 0x0F, bool(first & FIN)
-        if opcode == CONTINUATION and self._parts is not None:
-            pass
-        elif opcode in (TEXT & 0x0F, BINARY & 0x0F) and self._parts is None:
-            self._parts, self._opcode = [], opcode
-            if opcode == TEXT & 0x0F:
-                self._decoder = codecs.getincrementaldecoder("utf-8")()
-        else:
+        message = self._fragmented
+        if opcode in (TEXT_OPCODE, BINARY & 0x0F) and message is None:
+            message = self._fragmented = FragmentedMessage(opcode)
+        elif opcode != CONTINUATION or message is None:
             raise ProtocolViolation(PROTOCOL_ERROR, "frame out of place")
-        self._fragment_count += 1
-        if self._fragment_count > MAX_FRAGMENTS:
-            raise ProtocolViolation(POLICY, "too many fragments")
-        self._message_bytes += len(payload)
-        assert self._parts is not None
-        if self._decoder is None:
-            self._parts.append(payload)
-        else:
-            self._parts.append(_decode(payload, self._decoder, is_last))
-        return self._finish_message() if is_last else None
-
-    def _finish_message(self) -> "asyncio.Future[Any] | None":
-        parts, self._parts = self._parts or [], None
-        self._decoder, self._fragment_count, self._message_bytes = None, 0, 0
-        if self._opcode == TEXT & 0x0F:
-            return self.handler.on_text("".join(parts))
-        return self.handler.on_binary(b"".join(parts))
+        message.add(payload, is_last=is_last)
+        if not is_last:
+            return None
+        self._fragmented = None
+        if message.text is not None:
+            return self.handler.on_text(message.data.decode())
+        return self.handler.on_binary(bytes(message.data))
 
     def _take_control(self, first: int, payload: bytes) -> None:
         if first == CLOSE:
@@ -350,7 +372,7 @@ class WebSocket:
         code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
         if payload and (len(payload) < 2 or not is_allowed_code(code)):
             raise ProtocolViolation(PROTOCOL_ERROR, "bad close code")
-        _decode(payload[2:])
+        decode(payload[2:])
         self.state = CLOSING
         self._write(frame(payload[:2], CLOSE))
         self.state = DRAINING
@@ -390,6 +412,23 @@ class WebSocket:
         """Whole frames, straight to the kernel; nothing after a close frame."""
         if self.state == OPEN:
             self._write(frames)
+
+    def hold(self) -> None:
+        """Send nothing more until the client has had time to read what was sent.
+
+        Its next frame, or HOLD_S, ends this. What comes meanwhile waits as it does for
+        a slow reader.
+        """
+        if self.state == OPEN and self._unsent is None:
+            self._unsent, self._progress_s = [], self._loop.time()
+            self._hold = self._loop.call_later(HOLD_S, self._end_hold)
+
+    def _end_hold(self) -> None:
+        if self._hold is not None:
+            self._hold.cancel()
+            self._hold = None
+            self._progress_s = self._loop.time()
+            self._loop.add_writer(self._fd, self._writable)
 
     def _write(self, frames: bytes) -> None:
         if self._unsent is not None:
@@ -516,21 +555,12 @@ class WebSocket:
             return
         self.state = CLOSED
         self._wires.discard(self)
-        for timer in (self._linger, self._stall_timer):
+        for timer in (self._linger, self._stall_timer, self._hold):
             if timer is not None:
                 timer.cancel()
-        self._linger = self._stall_timer = None
+        self._linger = self._stall_timer = self._hold = None
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
         self._sock.close()
-        self._unread = self._unsent = self._parts = None
+        self._unread = self._unsent = self._fragmented = self._text_frame = None
         self.unsent_bytes = 0
-
-
-def _decode(payload: bytes, decoder: Any = None, is_last: bool = True) -> str:
-    try:
-        if decoder is None:
-            return payload.decode()
-        return str(decoder.decode(payload, is_last))
-    except UnicodeDecodeError:
-        raise ProtocolViolation(BAD_TEXT, "not UTF-8") from None

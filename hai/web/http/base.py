@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 from tornado.web import HTTPError, RequestHandler
 
-from hai.core import orders, origin
+from hai.core import orders
 from hai.core.identity import sessions
 from hai.core.identity.sessions import SESSION_COOKIE, Identity
+from hai.core.origin import address_block, misfits
 from hai.core.talk import first_state
 from hai.errors import (
     BadRequest,
@@ -33,6 +34,7 @@ from hai.shapes import OrderAck
 from hai.storage.database import asker
 from hai.web.http.forms import Fields
 from hai.web.http.responses import RespondingHandler
+from hai.web.http.shared import client_address
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +59,7 @@ class BaseHandler(RespondingHandler):
     @property
     def address(self) -> str:
         """Identifies unauthenticated clients, also behind a proxy."""
-        peer = self.request.remote_ip or ""
-        forwarded_for = self.request.headers.get("X-Forwarded-For", "")
-        found = origin.client_address(self.core.config, peer, forwarded_for)
-        return origin.address_block(found)
+        return address_block(client_address(self.core.config, self.request))
 
     async def prepare(self) -> None:
         """Everything that can be refused before a byte of the body is read."""
@@ -94,7 +93,12 @@ class BaseHandler(RespondingHandler):
 
     def check_trusted_origin(self, origin: str) -> bool:
         """Behind a proxy that changes Host, `public_url` is our origin."""
-        return origin == self.core.config.public_url
+        if origin == self.core.config.public_url:
+            return True
+        misfits.tell(
+            self.core.config, self.request.headers, self.request.remote_ip or ""
+        )
+        return False
 
     def _ask_to_sign_in(self) -> None:
         """Browsers that want a page are redirected to the form, and back afterwards."""

@@ -11,8 +11,11 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, Protocol
 
+from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
+from hai.config import Config
+from hai.core import origin
 from hai.core.context import Core
 from hai.core.identity.known_places import KnownPlaces
 from hai.core.identity.sessions import Identity
@@ -49,6 +52,12 @@ class Receiving(Protocol):
     def hang_up(self) -> None: ...
 
     async def end(self) -> None: ...
+
+
+def client_address(config: Config, request: HTTPServerRequest) -> str:
+    """Who sent it, also from behind a trusted proxy."""
+    forwarded_for = request.headers.get("X-Forwarded-For", "")
+    return origin.client_address(config, request.remote_ip or "", forwarded_for)
 
 
 class HaiApplication(Application):
@@ -147,6 +156,6 @@ class HaiApplication(Application):
             status,
             request.method,
             getattr(handler, "shown_path", lambda: request.path)(),
-            request.remote_ip,
+            client_address(self.core.config, request),
             1000 * request.request_time(),
         )

@@ -11,7 +11,7 @@ import { Offline, Refusal } from "#net/refusal";
 const HEADERS = { "Tus-Resumable": "1.0.0", Accept: "application/json" };
 const BYTES = { "Content-Type": "application/offset+octet-stream" };
 const SMALL_BYTES = 256 * 1024;
-const SLICE_BYTES = { first: 64 * 1024, most: 8 * 1024 * 1024 }; // 13 s at 5 KB/s
+const SLICE_BYTES = { least: 4 * 1024, first: 64 * 1024, most: 8 * 1024 * 1024 }; // 13 s at 5 KB/s
 const QUICK_MS = 2000; // a slice that took less is followed by a larger one
 const SLOW_MS = 10_000;
 const STALLED_MS = 45_000; // a connection without progress for so long is dead
@@ -23,12 +23,24 @@ const WORTH_AGAIN = ["offline", "busy", "rate_limited"];
 /** The server, or a proxy, does not speak tus. */
 export class NoTus extends Error {}
 
+/** A 413 that is not Hai's: the web server before it takes no request as long as this. */
+class TooMuchAtOnce extends Refusal {
+  constructor() {
+    const message =
+      "The web server in front of Hai takes only small uploads (nginx: client_max_body_size)." +
+      " Whoever runs it can change that.";
+    super({ code: "web_server_limit", message });
+  }
+}
+
 /** keepsMetadata: with what its camera wrote; keepUrl(url or null): remember where the
     upload is; progress(fraction). */
 export class TusUpload {
   #offset = 0;
   #isSure = false; // of the offset
   #sliceBytes = SLICE_BYTES.first;
+  #mostBytes = SLICE_BYTES.most; // in one request, also for what is between
+  #sentBytes = 0; // in the last one
   #control = new AbortController();
 
   constructor({ roomId, file, url = null, keepUrl, progress, ...options }) {
@@ -49,11 +61,12 @@ export class TusUpload {
       try {
         return await this.#go();
       } catch (error) {
+        if (error instanceof TooMuchAtOnce && this.#makeSmaller()) continue;
         if (!WORTH_AGAIN.includes(error.code) || this.#control.signal.aborted) throw error;
         tries = this.#offset > before ? 1 : tries + 1;
         if (tries > this.pauses.length || globalThis.navigator?.onLine === false) throw error;
         this.#isSure = false;
-        this.#sliceBytes = Math.max(SLICE_BYTES.first, this.#sliceBytes / 2);
+        this.#halve();
         await this.#rest(this.pauses[tries - 1]);
       }
     }
@@ -71,7 +84,8 @@ export class TusUpload {
     const { file } = this;
     const message = await refusalOfBytes(file);
     if (message) throw new Refusal({ code: "picture_type", message });
-    const isSmall = file.size <= SMALL_BYTES;
+    const isSmall = file.size <= Math.min(SMALL_BYTES, this.#mostBytes);
+    this.#sentBytes = isSmall ? file.size : 0;
     const answer = await this.ask("POST", `/rooms/${this.roomId}/uploads`, {
       headers: {
         ...HEADERS,
@@ -110,9 +124,11 @@ export class TusUpload {
 
   async #bring() {
     const began = performance.now();
+    const body = this.file.slice(this.#offset, this.#offset + this.#sliceBytes);
+    this.#sentBytes = body.size;
     const answer = await this.ask("PATCH", this.url, {
       headers: { ...HEADERS, ...BYTES, "Upload-Offset": this.#offset },
-      body: this.file.slice(this.#offset, this.#offset + this.#sliceBytes),
+      body,
       progress: (loaded) => this.progress((this.#offset + loaded) / this.file.size),
     });
     if (answer.status === 409) return this.#look();
@@ -123,9 +139,22 @@ export class TusUpload {
   }
 
   #adapt(tookMs) {
-    const { first, most } = SLICE_BYTES;
-    if (tookMs < QUICK_MS) this.#sliceBytes = Math.min(most, this.#sliceBytes * 2);
-    if (tookMs > SLOW_MS) this.#sliceBytes = Math.max(first, this.#sliceBytes / 2);
+    if (tookMs < QUICK_MS) this.#sliceBytes = Math.min(this.#mostBytes, this.#sliceBytes * 2);
+    if (tookMs > SLOW_MS) this.#halve();
+  }
+
+  #halve() {
+    const first = Math.min(SLICE_BYTES.first, this.#mostBytes);
+    this.#sliceBytes = Math.max(first, this.#sliceBytes / 2);
+  }
+
+  /** From now on; false: no smaller ones would do. */
+  #makeSmaller() {
+    if (this.#sentBytes <= SLICE_BYTES.least) return false;
+    this.#mostBytes = Math.max(SLICE_BYTES.least, Math.floor(this.#sentBytes / 2));
+    this.#sliceBytes = Math.min(this.#sliceBytes, this.#mostBytes);
+    this.#isSure = false; // what came of the last one is not known
+    return true;
   }
 
   #read(answer) {
@@ -180,8 +209,7 @@ function errorOf({ status, json, speaksTus }) {
   if (json?.error)
     return UNKNOWN.includes(status) && !speaksTus ? new NoTus() : new Refusal(json.error);
   if (!speaksTus && UNKNOWN.includes(status)) return new NoTus();
-  if (status === 413)
-    return new Refusal({ code: "too_large", message: "The picture is too large." });
+  if (status === 413) return new TooMuchAtOnce();
   return new Offline();
 }
 

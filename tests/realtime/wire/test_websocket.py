@@ -136,10 +136,67 @@ async def test_frames_may_come_byte_by_byte_or_all_at_once(raw):
         acks += '"ack"' in await raw.text()
 
 
-async def test_parts_are_bounded(raw):
+async def test_empty_parts_are_bounded(raw):
     raw.send("x", fin=False)
     raw.write(masked_frame(b"", 0x0, fin=False) * 2000)
     assert await raw.close_code() == 1008
+
+
+async def test_a_message_may_have_as_many_parts_as_bytes(raw):
+    order = b'["unknown", {"text": "' + "né".encode() * 1500 + b'"}, 1]'
+    frames = [masked_frame(order[:1], fin=False)]
+    frames += [masked_frame(bytes([one]), 0x0, fin=False) for one in order[1:]]
+    raw.write(b"".join(frames) + masked_frame(b"", 0x0))
+    while '"ack"' not in (text := await raw.text()):
+        pass
+    assert "unknown_order" in text
+
+
+def beginning(data, *, of, opcode=TEXT, fin=True):
+    """What has arrived of a frame of so many bytes."""
+    frame = masked_frame(data.ljust(of), opcode, fin=fin)
+    return frame[: len(frame) - of + len(data)]
+
+
+HALF = "é".encode()[:1]
+UNFINISHED = {  # what arrives, in which pieces; the rest never does
+    "at the beginning": [beginning(b"\xff", of=100)],
+    "later": [beginning(b"fine \xff", of=70_000)],
+    "byte by byte": [bytes([one]) for one in beginning(b"\xce\xba\xf4\x90", of=50)],
+    "in a further frame": [
+        masked_frame(b"x", fin=False),
+        beginning(b"yz\xf5", of=200, opcode=0x0),
+    ],
+    "across two frames": [
+        masked_frame(HALF, fin=False),
+        beginning(b"x", of=200, opcode=0x0),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+async def test_bad_text_ends_the_connection_before_its_frame_is_here(raw, name):
+    for piece in UNFINISHED[name]:
+        raw.write(piece)
+        await asyncio.sleep(0.01)
+    assert await raw.close_code() == 1007
+
+
+async def test_good_text_and_any_bytes_are_waited_for(raw):
+    text = '["unknown", {"text": "né"}, 1]'.encode()
+    frames = masked_frame(text[:24], fin=False) + masked_frame(text[24:], 0x0)
+    for index in range(len(frames)):
+        raw.write(frames[index : index + 1])
+        await asyncio.sleep(0)
+    while '"ack"' not in await raw.text():
+        pass
+    ping = masked_frame(b"\xff\xff", PING)
+    raw.write(ping[:-1])
+    await asyncio.sleep(0.01)
+    raw.write(ping[-1:])
+    while (frame := await raw.frame())[0] != PONG:
+        pass
+    assert frame[1] == b"\xff\xff"
 
 
 async def test_the_bytes_of_a_message_are_bounded(raw):

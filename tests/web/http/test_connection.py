@@ -155,7 +155,7 @@ REFUSALS = [
     ("POST", f"{POLLING}&sid=nobody", {}, {400}),
     ("POST", POLLING, CROSS_SITE, {403}),
     ("GET", POLLING, {"Origin": "http://evil.example"}, {403}),
-    ("GET", "/socket.io/?EIO=3&transport=polling", {}, {400}),
+    ("GET", "/socket.io/?EIO=5&transport=polling", {}, {400}),
     ("POST", "/ws", {}, {405}),
     ("GET", "/ws", {}, {400}),
     ("POST", "/static/css/base.css", {}, {405, 413}),
