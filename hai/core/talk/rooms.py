@@ -27,6 +27,9 @@ Columns = dict[str, Any]  # of a room: name -> new value
 RoomAckFuture = asyncio.Future[RoomAck]
 
 MAX_DIRECT_MEMBERS = 20
+# Of one user, ever, since rooms stay: nobody buries others in them.
+MAX_MADE_ROOMS = 500
+MAX_MADE_DIRECTS = 2_000
 
 
 def require_member(user_id: int, room_id: int) -> str:
@@ -74,6 +77,8 @@ def _create(
     tx: Transaction, creator_id: int, name: str, kind: str, member_ids: list[int]
 ) -> RoomAck:
     """(writer thread)"""
+    if rows.count_made(creator_id, are_direct=False) >= MAX_MADE_ROOMS:
+        raise errors.Forbidden(f"Nobody makes more than {MAX_MADE_ROOMS} rooms.")
     room_id = rows.insert(tx, kind, name=name, creator_id=creator_id)
     members = dict.fromkeys([creator_id, *member_ids])
     return _fill(tx, creator_id, room_id, list(members))
@@ -203,6 +208,8 @@ def _open_direct(tx: Transaction, asker_id: int, members: list[int]) -> RoomAck:
     known_id = rows.find_direct(direct_key)
     if known_id is not None:
         return {"room": rows.find_mine(asker_id, known_id)}
+    if rows.count_made(asker_id, are_direct=True) >= MAX_MADE_DIRECTS:
+        raise errors.Forbidden(f"Nobody opens more than {MAX_MADE_DIRECTS} of these.")
     room_id = rows.insert(tx, "direct", creator_id=asker_id, direct_key=direct_key)
     created: Any = Created(_fill(tx, asker_id, room_id, members))
     ack: RoomAck = created

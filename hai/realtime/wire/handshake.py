@@ -5,6 +5,8 @@ its cookie or bearer token is valid, and how many sockets its address has. A ref
 costs one request and nothing more.
 """
 
+import resource
+import sys
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +25,10 @@ from hai.core.rate_limits import Buckets
 BAD_TOKENS_PER_S, BAD_TOKENS_BURST = 5, 200
 # Sockets that have not authenticated yet; each takes a few KiB for a few seconds. One
 # address may take a quarter of what is left, so that however many the first addresses
-# take, some remain for the next: 2,000 when all are free.
+# take, some remain for the next: 2,000 when all are free. All of them together may have
+# half of the descriptors.
 MAX_UNAUTHENTICATED = 10_000
+FILES_SHARE = 2
 ADDRESS_SHARE = 4
 MIN_PER_ADDRESS = 8  # always allowed
 # Tabs of one browser, or connections of one program; a user may have several sessions.
@@ -59,6 +63,8 @@ class HandshakeChecks:
         self._by_session: Counter[int] = Counter()
         self._unauthenticated: Counter[str] = Counter()
         self._unauthenticated_count = 0
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_files = soft if soft >= 0 else sys.maxsize
         self._bad_tokens = Buckets(
             BAD_TOKENS_PER_S, BAD_TOKENS_BURST, is_on=config.rate_limits
         )
@@ -128,11 +134,16 @@ class HandshakeChecks:
 
     def _admit_unauthenticated(self, address: str) -> None:
         here = self._unauthenticated[address]
-        share = (MAX_UNAUTHENTICATED - self._unauthenticated_count) // ADDRESS_SHARE
+        left = self._most_unauthenticated - self._unauthenticated_count
+        share = left // ADDRESS_SHARE
         if self.config.rate_limits and here >= max(MIN_PER_ADDRESS, share):
             raise errors.RateLimited("Too many connections wait to sign in.")
         self._unauthenticated[address] = here + 1
         self._unauthenticated_count += 1
+
+    @property
+    def _most_unauthenticated(self) -> int:
+        return min(MAX_UNAUTHENTICATED, self._most_files // FILES_SHARE)
 
     def _admit_session(self, session_id: int) -> None:
         count = self._by_session[session_id]

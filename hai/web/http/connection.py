@@ -37,7 +37,7 @@ from tornado.httputil import (
 )
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
-from hai.errors import BadRequest, HaiError, TooLarge
+from hai.errors import BadRequest, Busy, HaiError, TooLarge
 from hai.web.http.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ SILENT_S = 5.0  # without any bytes, as in nginx
 LONGEST_S = 24 * 3600.0  # where no other limit is set
 NO_HEADERS = HTTPHeaders()
 SINK = memoryview(bytearray(64 * 1024))  # for discarded bytes
+# What is answered when descriptors are used up: the operator asks for these.
+OPERATORS_PATHS = ("/healthz", "/metrics")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -75,11 +77,16 @@ def _last_answer(status: int, error: HaiError) -> bytes:
 MALFORMED = _last_answer(400, BadRequest("That is not valid HTTP."))
 TIMED_OUT = _last_answer(408, BadRequest("The rest of this request did not come."))
 LONG_BODY = _last_answer(413, TooLarge())
+FULL = _last_answer(503, Busy("All connections of this Hai are taken. Try again soon."))
 LONG_HEAD = _last_answer(431, TooLarge("The headers of this request are too long."))
 
 
 class BodyTooLong(HTTPInputError):
     """More than this request may send."""
+
+
+class _Full(Exception):
+    """There is no descriptor for this connection but a spare one."""
 
 
 class _Answered(Exception):
@@ -134,6 +141,7 @@ class Stream(IOStream):
     """One connection's bytes. address: of the other end; "": exempt, as said above."""
 
     is_new = True  # no whole head has come yet
+    is_spare = False  # its descriptor is kept for the operator
     _is_in_head = False
     _searched_bytes = 0
 
@@ -276,15 +284,20 @@ class Connection(HTTP1Connection):
         except HTTPInputError as error:
             logger.info("malformed request from %s: %s", self.context, error)
             self._end_with(LONG_BODY if isinstance(error, BodyTooLong) else MALFORMED)
+        except _Full:
+            self._end_with(FULL)
         finally:
             self._clear_callbacks()
         return self._goes_on()
 
     async def _serve(self, delegate: HTTPMessageDelegate) -> None:
         start_line, headers = parse_head(await self._read_head())
+        is_operators = start_line.path.partition("?")[0] in OPERATORS_PATHS
+        if self.stream.is_spare and not is_operators:
+            raise _Full
         self._length = length_of(start_line, headers)
         self._request_start_line, self._request_headers = start_line, headers
-        self._asks_to_end = asks_to_end(start_line, headers)
+        self._asks_to_end = self.stream.is_spare or asks_to_end(start_line, headers)
         self._disconnect_on_finish = self._asks_to_end
         self._expects_continue = (
             "Expect" in headers
@@ -459,6 +472,8 @@ class Connection(HTTP1Connection):
 
 class ServerConnection(HTTP1ServerConnection):
     """A connection's requests, one after another."""
+
+    stream: Stream
 
     async def _server_request_loop(
         self, delegate: HTTPServerConnectionDelegate

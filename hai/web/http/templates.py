@@ -36,7 +36,7 @@ def own_templates() -> Templates:
 def give_back() -> None:
     """Return freed memory to the system, if the C library can (glibc).
 
-    Takes a few ms, so it runs only after a template was compiled.
+    Takes a few ms, so it runs only after much was freed at once.
     """
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)

@@ -134,3 +134,34 @@ async def test_coming_back_finds_the_history_and_nothing_unread(core, cast):
     assert room["unread"] == 0
     page = await order(core, cast.grace, "get_hais", {"room_id": cast.lounge["id"]})
     assert [hai["text"] for hai in page["hais"]] == ["hai!"]
+
+
+# --- Nobody piles them up ------------------------------------------------------------
+
+
+async def test_one_person_makes_only_so_many_rooms(core, cast, monkeypatch):
+    """Others still may, and those that there are stay as they are."""
+    monkeypatch.setattr(rooms, "MAX_MADE_ROOMS", 2)
+    made = [await make_room(core, cast.linus, name=f"{n}") for n in range(2)]
+    with pytest.raises(errors.Forbidden):
+        await make_room(core, cast.linus, name="one more")
+    await order(core, cast.linus, "leave_room", {"room_id": made[0]["id"]})
+    with pytest.raises(errors.Forbidden):
+        await make_room(core, cast.linus, name="for the one that was left")
+    await order(core, cast.linus, "open_direct", {"user_ids": [cast.ada.id]})
+    await make_room(core, cast.grace, name="one of hers")
+
+
+async def test_one_person_opens_only_so_many_direct_rooms(core, cast, monkeypatch):
+    monkeypatch.setattr(rooms, "MAX_MADE_DIRECTS", 2)
+    opened = []
+    for user_ids in ([cast.ada.id], [cast.grace.id]):
+        payload = {"user_ids": user_ids}
+        opened.append(await order(core, cast.linus, "open_direct", payload))
+    both = {"user_ids": [cast.ada.id, cast.grace.id]}
+    with pytest.raises(errors.Forbidden):
+        await order(core, cast.linus, "open_direct", both)
+    found = await order(core, cast.linus, "open_direct", {"user_ids": [cast.ada.id]})
+    assert found["room"]["id"] == opened[0]["room"]["id"]
+    await make_room(core, cast.linus, name="another kind")
+    await order(core, cast.ada, "open_direct", both | {"user_ids": [cast.linus.id]})

@@ -1,7 +1,9 @@
 """Connections that only wait: they go when descriptors are short; who asks stays."""
 
 import asyncio
+import gc
 import socket
+import weakref
 from contextlib import suppress
 
 import pytest
@@ -72,7 +74,7 @@ def serve(io_loop, monkeypatch):
     servers = []
 
     async def make(**options):
-        rules = [("/", Hello), ("/busy", Busy)]
+        rules = [("/", Hello), ("/busy", Busy), ("/healthz", Hello)]
         server = listener.Listener(Application(rules), **options)
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
@@ -94,6 +96,7 @@ def limited(io_loop, serve):
     """
     server = io_loop.run_sync(serve)
     server._last_file = next_file(server) + 4
+    server._end_file = server._last_file + listener.SPARE_FILES
     return server
 
 
@@ -110,28 +113,80 @@ async def until(condition):
 # --- At the limit --------------------------------------------------------------------
 
 
-async def test_who_comes_at_the_limit_waits_and_is_served(limited, expect_log):
+async def fill(limited):
+    """All descriptors but the spare ones, with requests that are being answered."""
+    busy = [await ask(limited.port, b"/busy") for _ in range(2)]
+    assert next_file(limited) >= limited._last_file
+    return busy
+
+
+async def answer_at_the_limit(limited, path):
+    """(status line, headers) of an answer that closes the connection."""
+    line = await dial(limited.port)
+    line.writer.write(ASK.replace(b"/ ", path + b" ", 1))
+    async with asyncio.timeout(PATIENCE_S):
+        head = await line.reader.readuntil(b"\r\n\r\n")
+        await line.reader.read()
+    line.writer.close()
+    assert b"connection: close" in head.lower()
+    return head.split(b"\r\n")[0]
+
+
+async def test_at_the_limit_the_operator_is_answered_and_others_are_refused(
+    limited, expect_log
+):
     expect_log("no more file descriptors")
-    asking = [asyncio.ensure_future(ask(limited.port, b"/busy")) for _ in range(8)]
-    await until(lambda: limited._say_at and not limited._handlers)
+    busy = await fill(limited)
+    for _ in range(3 * listener.SPARE_FILES):
+        assert b"503" in await answer_at_the_limit(limited, b"/")
+        assert b"200" in await answer_at_the_limit(limited, b"/healthz?deep")
+    Busy.released.set()
+    for one in busy:
+        one.writer.close()
+    await until(lambda: next_file(limited) < limited._last_file - 1)
+    (await ask(limited.port, b"/")).writer.close()
+
+
+async def test_silence_at_the_limit_does_not_keep_the_operator_out(limited, expect_log):
+    expect_log("no more file descriptors")
+    busy = await fill(limited)
+    silent = [await dial(limited.port) for _ in range(3 * listener.SPARE_FILES)]
+    assert b"200" in await answer_at_the_limit(limited, b"/healthz")
+    Busy.released.set()
+    for one in (*busy, *silent):
+        one.writer.close()
+
+
+@pytest.fixture
+def none_left(limited):
+    """Not even spare ones: what was closed lingers, or a child has many files."""
+    limited._end_file = limited._last_file
+    limited._last_file += 100
+    return limited
+
+
+async def test_who_comes_when_even_spare_ones_are_used_up_waits(none_left, expect_log):
+    expect_log("no more file descriptors")
+    asking = [asyncio.ensure_future(ask(none_left.port, b"/busy")) for _ in range(8)]
+    await until(lambda: none_left._say_at and not none_left._handlers)
     await until(lambda: any(one.done() for one in asking))
     await asyncio.sleep(0.1)
     served = [one for one in asking if one.done()]
     assert 0 < len(served) < 8
-    assert not limited._handlers  # it rests until there are some again
-    limited._last_file += 100
+    assert not none_left._handlers  # it rests until there are some again
+    none_left._end_file += 100
     for one in asking:
         (await one).writer.close()
     Busy.released.set()
 
 
-async def test_a_server_that_rests_can_be_stopped(limited, expect_log):
+async def test_a_server_that_rests_can_be_stopped(none_left, expect_log):
     expect_log("no more file descriptors")
-    asking = [asyncio.ensure_future(ask(limited.port, b"/busy")) for _ in range(8)]
-    await until(lambda: limited._say_at and not limited._handlers)
-    limited.stop()
+    asking = [asyncio.ensure_future(ask(none_left.port, b"/busy")) for _ in range(8)]
+    await until(lambda: none_left._say_at and not none_left._handlers)
+    none_left.stop()
     await asyncio.sleep(0.05)
-    assert not limited._handlers
+    assert not none_left._handlers
     for one in asking:
         if one.done() and not one.exception():
             one.result().writer.close()
@@ -151,12 +206,39 @@ async def test_at_the_limit_who_has_waited_longest_goes_for_who_asks(serve, has_
             await waiting[-1].ask()
     found = server.quiet.idle if has_asked else server.quiet.silent
     await until(lambda: len(found) == 4)
-    server._last_file = next_file(server) + 2  # one for each end of the next one
+    server._last_file = next_file(server) + 1  # for the other end of the next one
     late = await ask(server.port, b"/")
     assert await waiting[0].has_ended()
     await late.ask()
     for one in (*waiting, late):
         one.writer.close()
+
+
+# --- Memory --------------------------------------------------------------------------
+
+
+class Knot:
+    """Garbage that only the collector finds."""
+
+    def __init__(self):
+        self.knot = self
+
+
+async def test_what_many_connections_leave_is_given_back(serve, monkeypatch):
+    monkeypatch.setattr(listener, "TIDY_S", 0.01)
+    monkeypatch.setattr(listener, "TIDY_AFTER", 4)
+    server = await serve()
+    gc.disable()
+    try:
+        knot = weakref.ref(Knot())
+        for _ in range(3):
+            (await ask(server.port, b"/")).writer.close()
+        await until(lambda: server._ended_count == 3)
+        assert knot()
+        (await ask(server.port, b"/")).writer.close()
+        await until(lambda: not knot())
+    finally:
+        gc.enable()
 
 
 # --- Silence -------------------------------------------------------------------------
