@@ -35,7 +35,7 @@ async def held(db, *, is_slow=True):
         release.wait(PATIENCE_S)
 
     read = db.read_slow if is_slow else db.read
-    holding = asyncio.create_task(read(hold))
+    holding = asyncio.ensure_future(read(hold))
     await until(held.is_set)
     try:
         yield

@@ -85,6 +85,7 @@ def _add_hais(tx: Transaction, room_id: int, texts: Sequence[str]) -> None:
         for hai_id, text in zip(tx.next_revs(len(texts)), texts, strict=True)
     ]
     hai_rows.insert_all(tx, rows)
+    room_rows.mark_read(tx, room_id, author_id, rows[-1][0])
 
 
 def _add_room(tx: Transaction, user_ids: list[int]) -> int:

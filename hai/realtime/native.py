@@ -6,6 +6,7 @@ ten such errors the connection is closed with 1008. WebSocket pings keep it aliv
 """
 
 import asyncio
+import socket
 from functools import partial
 from typing import Any
 
@@ -182,6 +183,22 @@ class NativeHandler(SocketHandler):
     def data_received(self, chunk: bytes) -> None:
         """Never called: a request with a body is refused."""
 
+    def take_early(self, sock: socket.socket, head_bytes: int) -> bool:
+        try:
+            self.check_handshake()
+            requester = self.server.handshake.check(self.request, counts=False)
+            if requester.identity is None:
+                return False
+            self.server.handshake.admit(requester)
+        except errors.HaiError:
+            return False
+        found = NativeSocket(self.server, requester)
+        wire = self.server.engine.wire(sock, found, MAX_PAYLOAD_BYTES)
+        wire.send(self._answer_early(sock, head_bytes))
+        found.start(wire)
+        wire.start()
+        return True
+
     def get(self) -> None:
         try:
             self.server.handshake.admit(self.requester)
@@ -195,9 +212,9 @@ class NativeHandler(SocketHandler):
             )
             return
         sock, early = accepted
-        socket = NativeSocket(self.server, self.requester)
-        wire = self.server.engine.wire(sock, socket, MAX_PAYLOAD_BYTES)
-        socket.start(wire)
+        found = NativeSocket(self.server, self.requester)
+        wire = self.server.engine.wire(sock, found, MAX_PAYLOAD_BYTES)
+        found.start(wire)
         wire.start(early)
 
 

@@ -98,7 +98,7 @@ class SocketServer(socketio.AsyncServer):
         if kind in (sio.CONNECT, sio.DISCONNECT) and not self._admits(socket):
             return None
         if kind == sio.CONNECT:
-            return self.eio.run(
+            return self.eio.run_now(
                 self._handle_connect(sid, packet.namespace, packet.data)
             )
         if kind == sio.DISCONNECT:

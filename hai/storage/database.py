@@ -173,21 +173,21 @@ class Database:
         """Run `run(connection, yield_to_writes)` between batches. (writer thread)"""
         return self.writer.submit(Write(run, _new_future(), maintenance=run))
 
-    async def read(self, run: Callable[..., Result], *args: Any) -> Result:
+    def read(self, run: Callable[..., Result], *args: Any) -> "asyncio.Future[Result]":
         """Run `run(*args)` in one read transaction on a reader thread.
 
         On behalf of this task's `asker`, in turn with others. Cancelling it interrupts
         the read. Raises Busy when too many reads of the asker are waiting, and when a
         long read was interrupted because it kept the write-ahead log growing.
         """
-        result: Result = await self.readers.read(run, args)
-        return result
+        return self.readers.read(run, args)
 
-    async def read_slow(self, run: Callable[..., Result], *args: Any) -> Result:
+    def read_slow(
+        self, run: Callable[..., Result], *args: Any
+    ) -> "asyncio.Future[Result]":
         """The same for reads that take more than 5 ms or grow with the data: they never
         take the last thread from short reads, and fewer of them may wait."""
-        result: Result = await self.readers.read(run, args, is_slow=True)
-        return result
+        return self.readers.read(run, args, is_slow=True)
 
     def read_now(self, run: Callable[..., Result], *args: Any) -> Result:
         """The same on the loop thread; only for reads measured below 200 us."""

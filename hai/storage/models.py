@@ -28,6 +28,7 @@ __all__ = [
     "Chunk",
     "GonePicture",
     "Hai",
+    "HaiNumber",
     "Invite",
     "Membership",
     "PasswordReset",
@@ -190,6 +191,22 @@ class Hai(Table):
 
     class Meta:
         table_name = "hais"
+
+
+class HaiNumber(Table):
+    """Of one hai in 31: its place among all of its room, tombstones too.
+
+    Kept by triggers, for counting: hais come in the order of their ids, and none but
+    the newest may be removed.
+    """
+
+    room = ForeignKeyField(Room, backref="hai_numbers")
+    hai_id = BigIntegerField()
+    number = BigIntegerField()  # from 1
+
+    class Meta:
+        table_name = "hai_numbers"
+        primary_key = CompositeKey("room", "hai_id")
 
 
 class Picture(Table):
@@ -362,6 +379,7 @@ MODELS = (
     Room,
     Membership,
     Hai,
+    HaiNumber,
     Picture,
     Thumbnail,
     Chunk,

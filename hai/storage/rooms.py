@@ -15,7 +15,7 @@ from hai.storage.writer import Transaction
 
 MEMBER_IDS_LIMIT = 100  # larger rooms only have a count
 ROWS_AT_ONCE = 250  # of memberships, in one statement
-UNREAD_LIMIT = 1_000  # counting stops here, so it stays cheap after a long absence
+UNREAD_LIMIT = 1_000  # more are not told apart
 
 
 class Access(NamedTuple):
@@ -104,23 +104,42 @@ WHERE id = ?2 AND has_receipts = 1 AND member_count <= ?5
         SELECT began_rev FROM memberships WHERE room_id = ?2 AND user_id = ?3)
 """
 
+# How many hais of others come after my marker: the place of the last among all of the
+# room, less that of the marker, less the tombstones between them. A place is that of
+# the nearest hai before it that has a number, and the hais from there, about thirty,
+# counted. None of them is mine, as sending moves the marker. Counting all of them took
+# 7.8 ms for 32 rooms of a thousand, this takes 0.13.
+COUNT_UNREAD = """
+coalesce(
+    (SELECT number + (SELECT count(*) FROM hais
+        WHERE room_id = r.id AND id > n.hai_id)
+    FROM hai_numbers n WHERE room_id = r.id ORDER BY hai_id DESC LIMIT 1),
+    (SELECT count(*) FROM hais WHERE room_id = r.id))
+- coalesce(
+    (SELECT number + (SELECT count(*) FROM hais
+        WHERE room_id = r.id AND id > n.hai_id AND id <= m.read_hai_id)
+    FROM hai_numbers n WHERE room_id = r.id AND hai_id <= m.read_hai_id
+    ORDER BY hai_id DESC LIMIT 1),
+    (SELECT count(*) FROM hais WHERE room_id = r.id AND id <= m.read_hai_id))
+- (SELECT count(*) FROM hais
+    WHERE room_id = r.id AND id > m.read_hai_id AND deleted_at IS NOT NULL)
+"""
+
 # {where} is one of the two lines below it.
-MY_ROOMS = """
+MY_ROOMS = f"""
 SELECT r.id, max(r.rev, m.rev), r.kind, r.name, r.topic, r.member_count,
     (SELECT max(id) FROM hais WHERE room_id = r.id), r.picture_days, r.has_receipts,
     m.read_hai_id,
-    (SELECT count(*) FROM (
-        SELECT 1 FROM hais WHERE room_id = r.id AND id > m.read_hai_id
-            AND user_id <> m.user_id AND deleted_at IS NULL LIMIT {unread})),
+    iif((SELECT max(id) FROM hais WHERE room_id = r.id) > m.read_hai_id,
+        min({UNREAD_LIMIT}, {COUNT_UNREAD}), 0),
     m.began_rev, m.made_rev
 FROM memberships m JOIN rooms r ON r.id = m.room_id
-WHERE m.user_id = ?1 AND m.ended_at IS NULL AND {where}
+WHERE m.user_id = ?1 AND m.ended_at IS NULL AND {{where}}
 """
-ALL_MINE = MY_ROOMS.format(unread=UNREAD_LIMIT, where="1")
-ONE_MINE = MY_ROOMS.format(unread=UNREAD_LIMIT, where="r.id = ?2")
+ALL_MINE = MY_ROOMS.format(where="1")
+ONE_MINE = MY_ROOMS.format(where="r.id = ?2")
 # A room joined since then is ordered by when I joined it, before its hais.
 MINE_CHANGED = MY_ROOMS.format(
-    unread=UNREAD_LIMIT,
     where="max(r.rev, m.rev) > ?2"
     " ORDER BY iif(m.began_rev > ?2, m.began_rev, max(r.rev, m.rev)) LIMIT ?3",
 )
@@ -159,6 +178,15 @@ ON CONFLICT (room_id, user_id) DO UPDATE SET
     rev = excluded.rev, began_rev = excluded.began_rev,
     began_at = excluded.began_at, ended_at = NULL,
     read_hai_id = excluded.read_hai_id
+"""
+
+# Sending marks as read, also what was sent before the membership was stored.
+READ_OWN = """
+UPDATE memberships SET read_hai_id = own.last_id
+FROM (SELECT user_id, max(id) AS last_id FROM hais WHERE room_id = ?1
+    GROUP BY user_id) AS own
+WHERE memberships.room_id = ?1 AND memberships.user_id = own.user_id
+    AND memberships.read_hai_id < own.last_id
 """
 
 
@@ -428,8 +456,9 @@ def change(tx: Transaction, room_id: int, **columns: Any) -> None:
 def fill(
     tx: Transaction, room_id: int, read_hai_ids: Mapping[int, int], began_at: int
 ) -> None:
-    """Give a room without members all of them: user -> the last hai they have read. The
-    caller then calls `touch`. (writer thread)"""
+    """Give a room without members all of them: user -> the last hai they have read. Who
+    has sent one after that has read up to it. The caller then calls `touch`. (writer
+    thread)"""
     revs = tx.next_revs(len(read_hai_ids))
     rows = [
         (rev, room_id, user_id, rev, rev, began_at, read_hai_id)
@@ -447,4 +476,5 @@ def fill(
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
         Membership.insert_many(some, columns).execute(tx.engine)
+    tx.execute(READ_OWN, (room_id,))
     _count(tx, room_id, len(rows))

@@ -195,10 +195,17 @@ def test_the_best_rate_is_one_that_was_whole(loads, best):
     """A server that closes connections ends the ramp, and not the report."""
     said = []
     bench_ = Bench(None, None, 1.0, False, said.append)
-    found = fanout.raise_rate(bench_, Ramp(*loads))
+    found = fanout.raise_rate(bench_, Ramp(*loads))[-1]
     assert found.per_s == best
     assert math.isnan(found.p99_ms) == (best == 0)  # no figure, rather than a good one
     assert len(said) == len(loads)
+
+
+def test_half_of_the_most_is_a_run_of_its_own():
+    held = [load_of(rate) for rate in (100, 200, 400, 600, 800)]
+    assert fanout.half_of(held).rate == 400
+    assert fanout.half_of(held[:4]).rate == 200
+    assert math.isnan(fanout.half_of(held[:1]).p99_ms)
 
 
 def test_the_report_says_what_was_measured_on_what(tmp_path, small):

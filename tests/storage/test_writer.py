@@ -366,7 +366,7 @@ async def test_the_log_stays_short_whatever_readers_do(db, monkeypatch):
     monkeypatch.setattr(wal, "RETRY_S", 0.05)
     monkeypatch.setattr(database, "LONG_READ_S", 0.1)
     reads = [
-        asyncio.create_task(db.read(lambda: database.execute(ENDLESS).fetchall()))
+        asyncio.ensure_future(db.read(lambda: database.execute(ENDLESS).fetchall()))
         for _ in range(2)
     ]
     log = db.path.with_name("hai.db-wal")

@@ -112,13 +112,12 @@ class CachedTotals:
         self.core = core
         self._now = now
         self._counted_s = -math.inf
-        self._sums: asyncio.Task[dict[str, int]] | None = None
+        self._sums: asyncio.Future[dict[str, int]] | None = None
 
     async def get(self) -> dict[str, int]:
         if self._sums is None or self._now() - self._counted_s >= RECENT_S:
             self._counted_s = self._now()
-            counting = self.core.db.read_slow(rows.totals)
-            self._sums = asyncio.create_task(counting, context=Context())
+            self._sums = Context().run(self.core.db.read_slow, rows.totals)
         try:
             sums = await asyncio.shield(self._sums)
         except Exception:

@@ -14,7 +14,8 @@ import json
 import logging
 import os
 import socket as sockets
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 from typing import Any
 
 import engineio
@@ -148,6 +149,10 @@ class Engine(engineio.AsyncServer):
         if accepted is False:
             socket.end("server disconnect", frames.POLICY)
 
+    def announce_now(self, socket: "EngineSocket") -> None:
+        """The same; what it waits for comes afterwards."""
+        self.run_now(self.announce(socket))
+
     async def send_packet(self, sid: str, pkt: eio.Packet) -> None:
         """To one session; nothing happens if it is gone."""
         if socket := self.find(sid):
@@ -165,6 +170,20 @@ class Engine(engineio.AsyncServer):
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
         return task
+
+    def run_now(self, coroutine: Any) -> asyncio.Task[Any] | None:
+        """The same, begun at once: mostly it ends at once, too, and needs no task.
+
+        A task and a turn of the loop for it cost 20 us (benchmark `storm`).
+        """
+        try:
+            waits_for = coroutine.send(None)
+        except StopIteration:
+            return None
+        except Exception:
+            logger.exception("a handler failed")
+            return None
+        return self.run(_go_on(coroutine, waits_for))
 
     async def finish(self, timeout_s: float) -> None:
         """When the server stops: wait for the clients' close frames and for the
@@ -545,6 +564,25 @@ class EngineSocket(Tab, AsyncSocket):
         if self.probe is not None:
             self.probe.close(frames.NORMAL)
             self.probe = None
+
+
+async def _go_on(coroutine: Any, waits_for: Any) -> None:
+    """The rest of a coroutine that was begun outside of a task."""
+    await _steps(coroutine, waits_for)
+
+
+@types.coroutine
+def _steps(coroutine: Any, waits_for: Any) -> Generator[Any, Any, None]:
+    while True:
+        error = None
+        try:
+            yield waits_for
+        except BaseException as thrown:
+            error = thrown
+        try:
+            waits_for = coroutine.throw(error) if error else coroutine.send(None)
+        except StopIteration:
+            return
 
 
 def _nothing(socket: EngineSocket) -> None:

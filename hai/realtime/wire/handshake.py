@@ -71,8 +71,10 @@ class HandshakeChecks:
         self._ended: deque[int] = deque(maxlen=ENDED_SESSIONS)
         self.is_closed = False
 
-    def check(self, request: HTTPServerRequest) -> Requester:
+    def check(self, request: HTTPServerRequest, *, counts: bool = True) -> Requester:
         """Who sent this request. Raises HaiError if they may not connect.
+
+        counts: remember a bad token; if not, whoever refuses it does.
 
         A request with a bad cookie or token is refused even where none is needed, so
         that nobody mistakes its socket for one of the session.
@@ -85,15 +87,17 @@ class HandshakeChecks:
         address = origin.client_address(
             self.config, peer, headers.get("X-Forwarded-For", "")
         )
-        return self._identify(request, origin.address_block(address))
+        return self._identify(request, origin.address_block(address), counts)
 
-    def find_identity(self, token: object, address: str) -> Identity:
+    def find_identity(
+        self, token: object, address: str, *, counts: bool = True
+    ) -> Identity:
         """The identity behind a token. Raises Unauthorized or RateLimited."""
         identity = None
         if self._find and isinstance(token, str):
             identity = self._find(token)
         if identity is None:
-            if not self._bad_tokens.take(address):
+            if counts and not self._bad_tokens.take(address):
                 raise errors.RateLimited()
             raise errors.Unauthorized()
         return identity
@@ -103,14 +107,17 @@ class HandshakeChecks:
         """Whether sockets must authenticate."""
         return self._find is not None
 
-    def _identify(self, request: HTTPServerRequest, address: str) -> Requester:
+    def _identify(
+        self, request: HTTPServerRequest, address: str, counts: bool
+    ) -> Requester:
         if self._find is None:
             return Requester(address, None)
         bearer, cookie = _bearer(request), _cookie(request)
-        by_cookie = self.find_identity(cookie, address) if cookie is not None else None
-        if bearer is None:
-            return Requester(address, by_cookie)
-        return Requester(address, self.find_identity(bearer, address))
+        identity = None
+        for token in (cookie, bearer):  # both must be good, and the bearer is who it is
+            if token is not None:
+                identity = self.find_identity(token, address, counts=counts)
+        return Requester(address, identity)
 
     # --- Counting sockets ------------------------------------------------------------
 

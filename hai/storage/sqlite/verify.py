@@ -66,6 +66,12 @@ RULES = (
         " AND (SELECT rev FROM server)",
     ),
     (
+        "hai {}: it has a number that is not its place in its room",
+        "SELECT hai_id FROM hai_numbers n LEFT JOIN (SELECT room_id, id, row_number()"
+        " OVER (PARTITION BY room_id ORDER BY id) AS place FROM hais) h"
+        " ON h.id = n.hai_id WHERE (h.room_id, place) IS NOT (n.room_id, number)",
+    ),
+    (
         "hai {}: its revs are not in order",
         "SELECT id FROM hais WHERE NOT (0 < id AND id <= rev"
         " AND rev <= (SELECT rev FROM server))",

@@ -22,13 +22,16 @@ import resource
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
+from tornado.web import Application
 
 from hai.web.http.connection import Peer, QuietConnections, ServerConnection, Stream
+from hai.web.http.early import Newcomer, take
 from hai.web.http.templates import give_back
 from hai.web.http.waiting import Waiting
 
@@ -67,6 +70,7 @@ class Listener(HTTPServer):
         self._last_file = self._end_file - SPARE_FILES
         self._say_at = 0.0
         self._is_trusted = is_trusted
+        self._newcomers: set[Newcomer] = set()
         share = min(self._last_file // SHARE, MOST_SILENT)
         self.quiet = QuietConnections(max(share, FEW_SILENT))
         self._spare: Waiting[Stream] = Waiting(Stream.close)
@@ -88,6 +92,8 @@ class Listener(HTTPServer):
         served.start_serving(self)
 
     async def close_all_connections(self) -> None:
+        for newcomer in list(self._newcomers):
+            newcomer.close()
         await super().close_all_connections()
         lingering = [*self.quiet.lingering]
         self.quiet.end_lingering()
@@ -115,13 +121,37 @@ class Listener(HTTPServer):
         give_back()
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
-        super()._handle_connection(connection, address)
+        if self.ssl_options is not None:
+            super()._handle_connection(connection, address)
+        elif not self._take_early(connection, address):
+            go_on = partial(self._go_on, address)
+            Newcomer(connection, go_on, self._newcomers)
         if not self._has_room(connection):
             self._rest()
 
+    def _go_on(self, address: Any, newcomer: Newcomer) -> None:
+        """Something has come, or too long nothing."""
+        if not self._take_early(newcomer.sock, address):
+            newcomer.stop_reading()
+            super()._handle_connection(newcomer.sock, address)
+
+    def _take_early(self, connection: socket.socket, address: Any) -> bool:
+        """Whether it was a WebSocket's, and its handler has it. None of the spare
+        descriptors is for those."""
+        application = self.request_callback
+        if connection.fileno() >= self._last_file:
+            return False
+        return isinstance(application, Application) and take(
+            application, connection, Peer(address[0])
+        )
+
     def _has_room(self, sock: socket.socket) -> bool:
         """Whether one more can be accepted, if only to be refused."""
-        return _next_file(sock) < self._end_file or self.quiet.make_room()
+        if _next_file(sock) < self._end_file:
+            return True
+        for newcomer in list(self._newcomers):
+            newcomer.end()
+        return self.quiet.make_room()
 
     def _say_full(self) -> None:
         loop = IOLoop.current()

@@ -74,3 +74,28 @@ def test_thumbnails_of_the_first_version_get_their_digests(old):
         migrations.migrate(db.execute)
         query = "SELECT sha256 FROM thumbnails"
         assert db.execute(query).fetchall() == [(hashlib.sha256(THUMBNAIL).digest(),)]
+
+
+def test_hais_of_older_versions_get_their_numbers_and_readers_have_read_their_own(old):
+    """An older `seed` left markers before the reader's own hais."""
+    sent = [(id_, 1 + id_ % 2) for id_ in range(13, 200)]
+    with closing(sqlite3.connect(old, isolation_level=None)) as db:
+        db.executemany(
+            "INSERT INTO hais (id, rev, room_id, user_id, text, sent_at)"
+            " VALUES (?1, ?1, 1, ?2, 'more', 0)",
+            sent,
+        )
+        db.execute("UPDATE server SET rev = 200")
+        migrations.migrate(db.execute)
+        query = "SELECT hai_id, number FROM hai_numbers ORDER BY hai_id"
+        assert db.execute(query).fetchall() == [
+            (31, 22), (62, 53), (93, 84), (124, 115), (155, 146), (186, 177)
+        ]  # fmt: skip
+        query = "SELECT user_id, read_hai_id, rev FROM memberships ORDER BY user_id"
+        assert db.execute(query).fetchall() == [(1, 198, 201), (2, 199, 202)]
+        assert db.execute("SELECT rev FROM server").fetchall() == [(202,)]
+    assert list(verify.problems(old, verify.Counts())) == []
+    with closing(sqlite3.connect(old)) as db:
+        db.execute("DELETE FROM hais WHERE id >= 186")  # as if a batch takes them back
+        query = "SELECT max(hai_id) FROM hai_numbers"
+        assert db.execute(query).fetchall() == [(155,)]

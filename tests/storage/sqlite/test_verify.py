@@ -138,6 +138,11 @@ def test_a_link_or_session_of_somebody_deactivated_is_found(path):
         ),
         ("UPDATE users SET rev = 1 WHERE id IN (1, 2)", "several have the rev"),
         (
+            "UPDATE hai_numbers SET number = number + 1"
+            " WHERE hai_id = (SELECT max(hai_id) FROM hai_numbers)",
+            "a number that is not its place",
+        ),
+        (
             "UPDATE memberships SET made_rev = rev + 1 WHERE id = 1",
             "membership 1: its revs are not in order",
         ),
