@@ -37,20 +37,36 @@ class Newcomer:
         self,
         sock: socket.socket,
         go_on: Callable[["Newcomer"], None],
-        newcomers: "set[Newcomer]",
+        newcomers: "dict[Newcomer, None]",
     ) -> None:
         self.sock = sock
         self._go_on = go_on
         self._newcomers = newcomers
-        newcomers.add(self)
+        newcomers[self] = None
         self._loop = asyncio.get_running_loop()
+        self._is_fresh = True
+        self._loop.call_soon(self._settle)
         self._loop.add_reader(sock, self.end)
         self._timer = self._loop.call_later(FIRST_BYTE_S, self.end)
+
+    def _settle(self) -> None:
+        self._is_fresh = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has come. Not known in the turn in which it was accepted:
+        clients write when they hear that they are connected."""
+        if self._is_fresh:
+            return False
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return True
 
     def end(self) -> None:
         """It is new no longer."""
         self._timer.cancel()
-        self._newcomers.discard(self)
+        self._newcomers.pop(self, None)
         self._go_on(self)
 
     def stop_reading(self) -> None:
@@ -58,7 +74,7 @@ class Newcomer:
 
     def close(self) -> None:
         self._timer.cancel()
-        self._newcomers.discard(self)
+        self._newcomers.pop(self, None)
         self.stop_reading()
         self.sock.close()
 

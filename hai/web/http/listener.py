@@ -70,7 +70,7 @@ class Listener(HTTPServer):
         self._last_file = self._end_file - SPARE_FILES
         self._say_at = 0.0
         self._is_trusted = is_trusted
-        self._newcomers: set[Newcomer] = set()
+        self._newcomers: dict[Newcomer, None] = {}  # the oldest first
         share = min(self._last_file // SHARE, MOST_SILENT)
         self.quiet = QuietConnections(max(share, FEW_SILENT))
         self._spare: Waiting[Stream] = Waiting(Stream.close)
@@ -85,7 +85,7 @@ class Listener(HTTPServer):
             max_buffer_size=stream.max_buffer_size,
             read_chunk_size=stream.read_chunk_size,
         )
-        if stream.socket.fileno() >= self._last_file and not self.quiet.make_room():
+        if stream.socket.fileno() >= self._last_file and not self._make_room():
             self._spend_spare(ours)
         served = ServerConnection(ours, self.conn_params, Peer(address[0]))
         self._connections.add(served)
@@ -147,11 +147,21 @@ class Listener(HTTPServer):
 
     def _has_room(self, sock: socket.socket) -> bool:
         """Whether one more can be accepted, if only to be refused."""
-        if _next_file(sock) < self._end_file:
+        return _next_file(sock) < self._end_file or self._make_room()
+
+    def _make_room(self) -> bool:
+        """Close the connection that is missed the least; False: there is none."""
+        quiet = self.quiet
+        if quiet.silent.close_oldest() or self._close_newcomer():
             return True
-        for newcomer in list(self._newcomers):
-            newcomer.end()
-        return self.quiet.make_room()
+        return quiet.idle.close_oldest()
+
+    def _close_newcomer(self) -> bool:
+        for newcomer in self._newcomers:
+            if newcomer.is_silent:
+                newcomer.close()
+                return True
+        return False
 
     def _say_full(self) -> None:
         loop = IOLoop.current()
