@@ -82,6 +82,33 @@ def test_a_loop_that_was_held_up_visits_all_that_it_missed(clock):
     assert order == members
 
 
+def test_many_who_are_due_at_once_are_visited_in_parts(clock):
+    """Others run between them; who leaves or moves meanwhile comes once at most."""
+    wheel = heartbeat.TimerWheel(clock, 0.6)
+    members = [Member(1000.1) for _ in range(100)]
+    for member in members:
+        wheel.add(member, member.due_s)
+    clock.now_s = 1000.2
+
+    def turn():
+        clock.calls.pop()[1]()
+        return [one for one in members if not one.visits]
+
+    while len(unvisited := turn()) == 100:
+        pass
+    assert len(unvisited) == 100 - heartbeat.VISITS_A_TURN
+    gone, moved = unvisited[:2]
+    wheel.remove(gone)
+    wheel.remove(moved)
+    wheel.add(moved, 1000.3)
+    while len(turn()) > 2:
+        pass
+    assert (gone.visits, moved.visits) == ([], [])
+    clock.pass_until(1001)
+    assert [len(one.visits) for one in members if one is not gone] == [1] * 99
+    assert (wheel.count, clock.calls) == (0, [])
+
+
 def test_a_deadline_beyond_the_wheel_is_kept(clock):
     wheel = heartbeat.TimerWheel(clock, 0.6)  # reaches two and a half seconds
     member = Member(1006)

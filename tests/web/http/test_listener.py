@@ -214,6 +214,24 @@ async def test_at_the_limit_who_has_waited_longest_goes_for_who_asks(serve, has_
         one.writer.close()
 
 
+async def test_a_crowd_at_the_door_comes_in_a_few_at_a_time(serve):
+    """Who is inside is served between them."""
+    server = await serve()
+    inside = await dial(server.port)
+    await inside.ask()
+    crowd = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    before, most = len(server._connections), 0
+    while len(server._connections) < 101:
+        await asyncio.sleep(0)
+        most = max(most, len(server._connections) - before)
+        before = len(server._connections)
+    assert most == listener.ACCEPTED_A_TURN
+    await inside.ask()
+    for one in crowd:
+        one.close()
+    inside.writer.close()
+
+
 # --- Memory --------------------------------------------------------------------------
 
 
@@ -224,7 +242,11 @@ class Knot:
         self.knot = self
 
 
-async def test_what_many_connections_leave_is_given_back(serve, monkeypatch):
+@pytest.mark.parametrize("worth_bytes", [-(2**40), 2**40])
+async def test_what_many_connections_leave_is_given_back_if_it_is_much(
+    serve, monkeypatch, worth_bytes
+):
+    monkeypatch.setattr(listener, "TIDY_BYTES", worth_bytes)
     monkeypatch.setattr(listener, "TIDY_S", 0.01)
     monkeypatch.setattr(listener, "TIDY_AFTER", 4)
     server = await serve()
@@ -236,7 +258,8 @@ async def test_what_many_connections_leave_is_given_back(serve, monkeypatch):
         await until(lambda: server._ended_count == 3)
         assert knot()
         (await ask(server.port, b"/")).writer.close()
-        await until(lambda: not knot())
+        await until(lambda: server._ended_count == 0)  # it has been looked at
+        assert (knot() is None) == (worth_bytes < 0)
     finally:
         gc.enable()
 
