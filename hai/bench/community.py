@@ -28,14 +28,19 @@ class Community:
     tokens: list[str] = field(default_factory=list)
     room_id: int = 0  # of the first `members` persons
     pair_room_ids: list[int] = field(default_factory=list)
+    room_ids: list[int] = field(default_factory=list)  # of everybody
 
 
-def make(folder: Path, *, people: int, members: int = 0, pairs: int = 0) -> Community:
+def make(
+    folder: Path, *, people: int, members: int = 0, pairs: int = 0, rooms: int = 0
+) -> Community:
     """Pairs are made of the last persons, so that members are none of them."""
-    return asyncio.run(_make(folder, people, members, pairs))
+    return asyncio.run(_make(folder, people, members, pairs, rooms))
 
 
-async def _make(folder: Path, people: int, members: int, pairs: int) -> Community:
+async def _make(
+    folder: Path, people: int, members: int, pairs: int, room_count: int
+) -> Community:
     community = Community(folder)
     async with open_core(config.load({"data": str(folder)}, {})) as core:
         users = await _all(
@@ -48,6 +53,9 @@ async def _make(folder: Path, people: int, members: int, pairs: int) -> Communit
         community.tokens = await _all(accounts.add_token(core, id_) for id_ in user_ids)
         if members:
             community.room_id = await core.db.write(_add_room, user_ids[:members])
+        community.room_ids = [
+            await core.db.write(_add_room, user_ids) for _ in range(room_count)
+        ]
         paired = user_ids[len(user_ids) - 2 * pairs :]
         community.pair_room_ids = [
             await _open_direct(core, *paired[at : at + 2])

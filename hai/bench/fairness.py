@@ -1,12 +1,16 @@
 """Two people talk quietly beside a room of a thousand at half of its load, then beside
-one who floods the server with searches (searches.py)."""
+one who floods the server with searches (searches.py). And what one who has been away
+for long costs whenever they ask for their rooms."""
 
+import http.client
+import math
 import time
 
 from hai.bench import searches
 from hai.bench.bench import Bench
-from hai.bench.community import make
-from hai.bench.load.clients import ClientPool
+from hai.bench.community import add_talk, make
+from hai.bench.load.clients import BenchError, ClientPool
+from hai.bench.processes import ServerProcess
 from hai.bench.results import Figure
 from hai.bench.room import LoadedRoom
 
@@ -14,10 +18,44 @@ MEMBERS = 1000
 BUSY_RATE = 500.0  # half of a million deliveries a second
 QUIET_RATE = 20.0
 WARM_S = 1.0
+PAIRS = 32  # rooms of each of two persons
+UNREAD = 1_000  # in each of them, for one of the two
+ASKED = 400  # times
 
 
 def run(bench: Bench) -> list[Figure]:
-    return [*beside_a_busy_room(bench), *searches.run(bench)]
+    return [*beside_a_busy_room(bench), *searches.run(bench), *far_behind(bench)]
+
+
+def far_behind(bench: Bench) -> list[Figure]:
+    """The one who has sent everything has read it, too."""
+    community = make(bench.folder / "behind", people=2, rooms=PAIRS)
+    for room_id in community.room_ids:
+        add_talk(community, room_id, ["The sea is calm tonight."] * UNREAD)
+    with bench.serve(community) as server:
+        ask_for_rooms(server, community.tokens[0])
+        near_us, far_us = [ask_for_rooms(server, one) for one in community.tokens]
+    bench.say(f"list of {PAIRS} rooms: {near_us:.0f} us, far behind {far_us:.0f} us")
+    return [
+        Figure("fairness", f"list of {PAIRS} rooms, all read", near_us, "us"),
+        Figure("fairness", f"{UNREAD:,} unread in each", far_us, "us"),
+        Figure("fairness", "ratio", far_us / (near_us or math.nan), "", "<= 1.5"),
+    ]
+
+
+def ask_for_rooms(server: ServerProcess, token: str) -> float:
+    """Microseconds of CPU for each answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    cpu_s = server.cpu_s
+    for _ in range(ASKED):
+        headers = {"Authorization": f"Bearer {token}"}
+        connection.request("GET", "/api/v1/rooms", headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            raise BenchError(f"the list of rooms: {answer.status}")
+    connection.close()
+    return 1e6 * (server.cpu_s - cpu_s) / ASKED
 
 
 def beside_a_busy_room(bench: Bench) -> list[Figure]:

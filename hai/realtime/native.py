@@ -29,7 +29,7 @@ from hai.realtime.wire.packets import (
     loads,
 )
 from hai.realtime.wire.tab import Tab
-from hai.realtime.wire.transport import SocketHandler
+from hai.realtime.wire.transport import SocketHandler, drop_early
 from hai.realtime.wire.websocket import WebSocket
 
 PING_INTERVAL_S = 20.0
@@ -193,8 +193,14 @@ class NativeHandler(SocketHandler):
         except errors.HaiError:
             return False
         found = NativeSocket(self.server, requester)
-        wire = self.server.engine.wire(sock, found, MAX_PAYLOAD_BYTES)
-        wire.send(self._answer_early(sock, head_bytes))
+        try:
+            answer = self._answer_early(sock, head_bytes)
+            wire = self.server.engine.wire(sock, found, MAX_PAYLOAD_BYTES)
+        except OSError:  # lost at this moment
+            self.server.handshake.release(requester.address, requester.identity)
+            drop_early(sock)
+            return True
+        wire.send(answer)
         found.start(wire)
         wire.start()
         return True

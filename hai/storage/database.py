@@ -50,7 +50,7 @@ PRAGMAS = {
     # Savepoint journals in memory: no file is created and deleted in each batch.
     "temp_store": "memory",
     "journal_size_limit": 64 * 1024 * 1024,
-    "cache_size": -4096,  # 4 MiB for each of four connections
+    "cache_size": -4096,  # 4 MiB for the loop and the writer; readers.py takes less
 }
 
 

@@ -147,6 +147,8 @@ def small(monkeypatch):
     monkeypatch.setattr(upload, "WARM_S", 0.1)
     monkeypatch.setattr(storm, "SOCKETS", 20)
     monkeypatch.setattr(storm, "LISTENERS", 10)
+    monkeypatch.setattr(fairness, "UNREAD", 20)
+    monkeypatch.setattr(fairness, "ASKED", 3)
 
 
 @pytest.mark.parametrize("name", bench.SCENARIOS)

@@ -7,7 +7,7 @@ import pytest
 
 from hai.storage import models
 from hai.storage.database import Database, execute
-from hai.storage.sqlite import migrations
+from hai.storage.sqlite import migrations, readers
 
 
 @pytest.fixture
@@ -56,6 +56,12 @@ async def test_a_read_is_one_moment(db):
     write = "INSERT INTO invites (code_hash, created_at, expires_at) VALUES (2, 0, 0)"
     assert await db.read(count_around, write) == (1, 1)
     assert await db.read(lambda: models.Invite.select().count()) == 2
+
+
+async def test_a_reader_keeps_little_of_the_large_pictures_that_it_reads(db):
+    cache = await db.read(lambda: execute("PRAGMA cache_size").fetchone())
+    assert cache == (-readers.CACHE_KIB,)
+    assert db.read_now(lambda: execute("PRAGMA cache_size").fetchone()) < cache
 
 
 async def test_the_models_are_the_schema(db):

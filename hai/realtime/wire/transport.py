@@ -197,6 +197,12 @@ class SocketHandler(RequestHandler):
         return False
 
 
+def drop_early(sock: socket.socket) -> None:
+    """A socket that was taken and is lost."""
+    asyncio.get_running_loop().remove_reader(sock)
+    sock.close()
+
+
 def unacknowledged_bytes(sock: socket.socket) -> int:
     """How many of the bytes written the other side has not acknowledged."""
     answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
@@ -428,10 +434,15 @@ class EngineHandler(SocketHandler):
         self.engine.announce_now(found)
         if found.closed:
             return False
-        wire = self.engine.wire(sock, found, found.max_message_bytes)
+        try:
+            answer = self._answer_early(sock, head_bytes)
+            wire = self.engine.wire(sock, found, found.max_message_bytes)
+        except OSError:  # lost at this moment
+            found.end(self.engine.reason.TRANSPORT_CLOSE, frames.LOST, say=False)
+            drop_early(sock)
+            return True
         found.open_wire(wire)
-        opened = self.engine.open_packet(found.sid, [])
-        wire.send(self._answer_early(sock, head_bytes) + opened.frame)
+        wire.send(answer + self.engine.open_packet(found.sid, []).frame)
         wire.start()
         return True
 

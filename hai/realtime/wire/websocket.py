@@ -95,7 +95,8 @@ class WebSocket:
     """`start()` begins to read; `send(frames)` takes whole frames only.
 
     wires: contains this one until its socket is closed. is_paced: whether floods of
-    frames are slowed down (the setting `rate_limits`).
+    frames are slowed down (the setting `rate_limits`). Raises OSError if the connection
+    is lost.
     """
 
     __slots__ = (
@@ -136,6 +137,8 @@ class WebSocket:
         *,
         is_paced: bool = False,
     ) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
         self._sock = sock
         self._fd = sock.fileno()  # the loop looks it up by number in half the time
         self._wires = wires
@@ -163,8 +166,6 @@ class WebSocket:
         self._is_paced = is_paced
         self._frame_count = 0
         self._frames_since_s = 0.0
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
 
     def start(self, early: bytes = b"") -> None:
         """Read from the next turn on. early: what arrived with the handshake."""

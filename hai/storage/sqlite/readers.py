@@ -31,6 +31,10 @@ from hai.storage.sqlite import faults
 
 READER_COUNT = 2  # threads: reads are short, and there are two cores
 SLOW_COUNT = READER_COUNT - 1  # of them may run slow reads
+# Of pages, for each thread; the kernel keeps the others. Chunks of large pictures fill
+# all there is, and are never read again: with 4 MiB, 6.7 MiB for people who look at
+# them (benchmark `pictures`). Lists and pages among a million hais take as long.
+CACHE_KIB = 2048
 MAX_WAITING_SLOW = 8  # per asker: as many pages as a person opens at once
 MAX_WAITING = 256  # short ones: a browser requests a hundred pictures at once
 INTERRUPT_AGAIN_S = 0.02
@@ -336,6 +340,7 @@ class Readers:
                 time.sleep(CONNECT_AGAIN_S)
         self.connections.append(self.engine.connection())
         self.engine.execute_sql("PRAGMA query_only = 1")
+        self.engine.execute_sql(f"PRAGMA cache_size = -{CACHE_KIB}")
 
     @contextlib.contextmanager
     def _snapshot(self, read: Read) -> Iterator[None]:

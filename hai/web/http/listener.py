@@ -159,7 +159,8 @@ class Listener(HTTPServer):
         elif not self._take_early(connection, address):
             go_on = partial(self._go_on, address)
             Newcomer(connection, go_on, self._newcomers)
-        if not self._has_room(connection):
+        is_lost = connection.fileno() < 0  # already
+        if not (is_lost or self._has_room(connection)):
             self._rest()
 
     def _go_on(self, address: Any, newcomer: Newcomer) -> None:

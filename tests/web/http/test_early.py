@@ -135,6 +135,19 @@ async def test_every_usual_handshake_is_taken(app, cast, inet):
         assert is_taken and said.startswith(b"HTTP/1.1 101 "), what
 
 
+@pytest.mark.parametrize("what", ["a cookie", "/ws"])
+async def test_one_that_is_lost_at_that_moment_leaves_nothing(app, cast, what):
+    """A socket that is not TCP's cannot become a WebSocket's."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(accepted(cast.ada)[what])
+        assert take(app.web, ours, Peer("127.0.0.1"))
+        assert theirs.recv(1) == b""
+    assert ours.fileno() < 0
+    assert app.realtime.socket_count == len(app.realtime.engine.wires) == 0
+    assert not app.realtime.handshake._by_session
+
+
 async def test_a_bad_token_counts_once(app, cast):
     await answer(app, refused(cast.ada)["a bad cookie"], at_once=True)
     ((left, _),) = app.realtime.handshake._bad_tokens._filled.values()
