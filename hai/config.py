@@ -52,6 +52,7 @@ class Config:
     ping_timeout_s: float
     rate_limits: bool
     max_sockets_per_address: int
+    hsts: str
 
     @property
     def database_path(self) -> Path:
@@ -212,6 +213,13 @@ SETTINGS: tuple[Setting, ...] = (
         "0",
         "sockets",
         "0: no limit",
+    ),
+    Setting(
+        "hsts",
+        _one_of("on", "off", "subdomains"),
+        "on",
+        "",
+        "tell browsers that came by https to use nothing else",
     ),
 )
 

@@ -36,6 +36,26 @@ def own_origin(config: Config, headers: Headers, peer: str) -> str:
     return f"{scheme}://{host}"
 
 
+def came_by_https(config: Config, headers: Headers, peer: str) -> bool:
+    """Whether the client's request came by https, as far as that is known.
+
+    A trusted proxy says so; one that says nothing serves `public_url`.
+    """
+    said = _last(headers.get("X-Forwarded-Proto", ""))
+    if said and is_trusted(config, peer):
+        return said.lower() == "https"
+    return config.public_url.startswith("https:") and _is_for(
+        config.public_url, headers.get("Host", "")
+    )
+
+
+@lru_cache(maxsize=1024)
+def _is_for(url: str, host: str) -> bool:
+    """Whether a Host header names the place of this URL."""
+    scheme = urlsplit(url).scheme
+    return _place(f"{scheme}://{host}", True) == _place(url, True)
+
+
 def is_cross_site(config: Config, headers: Headers, peer: str) -> bool:
     """Whether, according to the browser, another site's page made this request.
 

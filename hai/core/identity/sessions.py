@@ -19,7 +19,6 @@ from hai.storage.users import Credentials
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
-SESSION_COOKIE = "hai_session"
 BROWSER_LIFETIME_MS = 90 * DAY_MS  # since last seen; tokens last until ended
 SEEN_EVERY_MS = 60 * 60 * 1000  # an hour: one small write per browser
 MAX_TOKEN_CHARS = 200

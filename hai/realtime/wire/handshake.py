@@ -15,7 +15,8 @@ from tornado.httputil import HTTPServerRequest
 from hai import errors
 from hai.config import Config
 from hai.core import origin
-from hai.core.identity.sessions import SESSION_COOKIE, Identity
+from hai.core.identity import cookies
+from hai.core.identity.sessions import Identity
 from hai.core.rate_limits import Buckets
 
 # Attempts with a bad token, per address; then the status is 429, so that a browser
@@ -173,7 +174,6 @@ def _bearer(request: HTTPServerRequest) -> str | None:
 
 
 def _cookie(request: HTTPServerRequest) -> str | None:
-    if SESSION_COOKIE not in request.headers.get("Cookie", ""):
+    if cookies.SESSION not in request.headers.get("Cookie", ""):
         return None
-    morsel = request.cookies.get(SESSION_COOKIE)
-    return morsel.value or None if morsel else None
+    return cookies.find(request.cookies, cookies.SESSION) or None

@@ -16,8 +16,8 @@ from urllib.parse import quote
 from tornado.web import HTTPError, RequestHandler
 
 from hai.core import orders, origin
-from hai.core.identity import sessions
-from hai.core.identity.sessions import SESSION_COOKIE, Identity
+from hai.core.identity import cookies, sessions
+from hai.core.identity.sessions import Identity
 from hai.core.talk import first_state
 from hai.errors import (
     BadRequest,
@@ -88,7 +88,41 @@ class BaseHandler(RespondingHandler):
             if identity is None:
                 raise Unauthorized()
             return identity
-        return sessions.find(self.core, self.get_cookie(SESSION_COOKIE) or "")
+        return sessions.find(self.core, self.own_cookie(cookies.SESSION))
+
+    # --- Cookies ---------------------------------------------------------------------
+
+    def own_cookie(self, name: str) -> str:
+        """Its value; "" if there is none."""
+        return cookies.find(self.request.cookies, name)
+
+    def keep_cookie(self, name: str, value: str) -> None:
+        """For this host only, hidden from scripts and from other sites' forms."""
+        is_secure = self.has_secure_cookies
+        self.set_cookie(
+            cookies.full_name(name, is_secure),
+            value,
+            expires_days=COOKIE_DAYS,
+            httponly=True,
+            samesite="Lax",
+            secure=is_secure,
+        )
+        if is_secure and name in self.request.cookies:
+            self.clear_cookie(name)  # of an older Hai, or of the time before https
+
+    def forget_session(self) -> None:
+        """Browsers let go of a prefixed cookie only if that is said as it was set."""
+        self.clear_cookie(cookies.SESSION)
+        if self.has_secure_cookies:
+            name = cookies.full_name(cookies.SESSION, is_secure=True)
+            self.clear_cookie(name, httponly=True, samesite="Lax", secure=True)
+
+    def _rename_session(self) -> None:
+        """What was read under the old name is kept under today's."""
+        if self.has_secure_cookies and cookies.SESSION in self.request.cookies:
+            self.keep_cookie(cookies.SESSION, self.own_cookie(cookies.SESSION))
+
+    # --- Who it is, and where --------------------------------------------------------
 
     def check_trusted_origin(self, origin: str) -> bool:
         """Behind a proxy that changes Host, `public_url` is our origin."""
@@ -116,6 +150,7 @@ class BaseHandler(RespondingHandler):
         """Draw a page with the state that its reader starts with."""
         if self.identity is not None:
             self.application.known_places.note(self.identity.user_id, self.address)
+            self._rename_session()
         if "state" not in names and self.identity is not None:
             names["state"] = await first_state.for_user(self.core, self.identity)
         self.draw(template, title, **names)

@@ -11,8 +11,10 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, Protocol
 
+from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
+from hai.core import origin
 from hai.core.context import Core
 from hai.core.identity.known_places import KnownPlaces
 from hai.core.identity.sessions import Identity
@@ -37,6 +39,7 @@ ORDERS_PER_S = 20  # a busy bot; sockets are the way for more
 REFUSED_UPLOADS = 60
 REFUSED_UPLOADS_PER_S = 1
 FAULTS = {400, 413, 415, 422}  # caused by the sender
+HSTS_S = 365 * 24 * 3600  # what preload lists and checklists ask for
 MAX_UPLOADS = 10  # requests of one user under way: each holds up to 0.4 MiB
 
 
@@ -77,10 +80,19 @@ class HaiApplication(Application):
         self.uploads: Counter[int] = Counter()  # user_id -> under way now
         self.receiving: dict[str, Receiving] = {}  # by the upload's token
         self.avatars = avatars.AvatarMaker(core)
+        self._hsts = hsts_words(core.config.hsts)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sweeping = asyncio.Lock()
         core.bus.subscribe(SessionEnded, self._end_uploads)
         super().__init__(rules, None, None, **settings)
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Also says how its answer is to be sent."""
+        config, peer = self.core.config, request.remote_ip or ""
+        if self._hsts and origin.came_by_https(config, request.headers, peer):
+            connection: Any = request.connection  # ours
+            connection.hsts = self._hsts
+        return super().find_handler(request, **kwargs)
 
     def begin_upload(self, user_id: int) -> None:
         """Raises RateLimited when this user has too many in progress, or when too many
@@ -150,3 +162,11 @@ class HaiApplication(Application):
             request.remote_ip,
             1000 * request.request_time(),
         )
+
+
+def hsts_words(setting: str) -> str:
+    """The value of Strict-Transport-Security; "": not to be sent."""
+    if setting == "off":
+        return ""
+    words = f"max-age={HSTS_S}"
+    return f"{words}; includeSubDomains" if setting == "subdomains" else words
