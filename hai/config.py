@@ -8,6 +8,7 @@ once, so that nobody has to start the server once for each.
 
 import ipaddress
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ from hai.units import MIB
 logger = logging.getLogger(__name__)
 
 PREFIX = "HAI_"
+HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")  # a name, an IPv4 or IPv6 address
 
 
 class ConfigError(Exception):
@@ -38,6 +40,7 @@ class Config:
     data: Path
     public_url: str
     trusted_proxies: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
     sign_up: str
     durability: str
     loop: str
@@ -138,6 +141,15 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(part)) for part in networks)
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    """Names and addresses, between commas: hai.local,192.168.1.5."""
+    hosts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for host in hosts:
+        if not HOST.fullmatch(host):
+            raise ValueError("must look like hai.local,192.168.1.5: no scheme, no port")
+    return tuple(hosts)
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("address", str, "127.0.0.1", "", "address to listen on"),
     Setting("port", _whole(0, 65535), "8888", "", "port; 0 takes a free one"),
@@ -149,6 +161,9 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "",
         "proxies whose X-Forwarded-For and -Proto count",
+    ),
+    Setting(
+        "allowed_hosts", _hosts, "", "", "other hosts by which people may reach Hai"
     ),
     Setting(
         "sign_up", _one_of("invite", "open", "closed"), "invite", "", "who may join"

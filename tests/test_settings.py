@@ -41,6 +41,8 @@ def test_all_bad_values_are_reported_at_once():
         ("trusted_proxies", "10.0.0.0/99"),
         ("public_url", "hai.example.org"),
         ("public_url", "https://example.org/hai"),
+        ("allowed_hosts", "http://hai.local"),
+        ("allowed_hosts", "hai.local:8888"),
         ("rate_limits", "yes"),
         ("loop", "trio"),
     ],

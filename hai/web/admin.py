@@ -8,7 +8,7 @@ transaction; here only access to the pages is checked.
 from typing import Any
 
 from hai import __version__
-from hai.core import audit, origin
+from hai.core import audit
 from hai.core.people import admin, usage
 from hai.errors import BadRequest, Forbidden
 from hai.ids import MAX_ID
@@ -37,10 +37,6 @@ class AdminHandler(BaseHandler):
         page = self.query_id("page")
         page = 1 if page is None else page
         return usage.page_request(orders, order, page, self.query("q"))
-
-    def own_url(self, path: str) -> str:
-        peer = self.request.remote_ip or ""
-        return origin.own_origin(self.core.config, self.request.headers, peer) + path
 
 
 class OverviewHandler(AdminHandler):
@@ -113,6 +109,7 @@ class UserHandler(AdminHandler):
             limit=usage.limit_of(self.core, user),
             can_act=admin.is_above(self.user, user),
             is_owner=self.user.role == "owner",
+            can_link=self.can_link(),
             records=about,
             back=self.reverse_url("admin_user", user_id),
             **names,
@@ -176,8 +173,9 @@ class MakeResetHandler(UserActionHandler):
     """POST /admin/users/ID/reset: a link for a new password, shown once."""
 
     async def submit(self, user_id: int) -> None:
+        host = self.link_origin()
         code = await admin.make_reset(self.core, self.user, user_id=user_id)
-        url = self.own_url(self.reverse_url("reset", code))
+        url = host + self.reverse_url("reset", code)
         if self.wants_json():
             self.write_json({"url": url}, 201)
             return

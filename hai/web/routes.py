@@ -39,12 +39,16 @@ TOKEN = "(?P<token>[A-Za-z0-9_-]{43})"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row: `path` is a template, `name` is for reverse_url."""
+    """One row: `path` is a template, `name` is for reverse_url.
+
+    is_for_any_host: health checks come by address, whatever public_url is.
+    """
 
     path: str
     handler: type[RequestHandler]
     name: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    is_for_any_host: bool = False
 
     def rule(self) -> URLSpec:
         pattern = re.escape(self.path)
@@ -58,8 +62,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/pictures/{id}", pictures.PictureHandler, "picture"),
     Route("/avatars/{id}/{id}", avatars.AvatarHandler),
     Route("/", pages.HomeHandler, "home"),
-    Route("/healthz", status.HealthHandler),
-    Route("/metrics", status.MetricsHandler),
+    Route("/healthz", status.HealthHandler, is_for_any_host=True),
+    Route("/metrics", status.MetricsHandler, is_for_any_host=True),
     # accounts and sessions
     Route("/setup", accounts.SetUpHandler, "set_up"),
     Route("/sign_in", sessions.SignInHandler, "sign_in"),
@@ -111,6 +115,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/search", search.SearchHandler, "search"),
     Route("/eliza", eliza.ElizaHandler, "eliza"),
 )
+
+ANY_HOST_PATHS = frozenset(r.path for r in ROUTES if r.is_for_any_host)
 
 API_ROUTES: tuple[ApiRoute, ...] = (
     ApiRoute("GET", "/api/v1/me", help="Whose token this is", answer="user"),

@@ -22,6 +22,11 @@ from tests.pictures import file, picture
 NOWHERE = 999_999
 
 
+@pytest.fixture
+def config_flags():
+    return {"allowed_hosts": "hai.example"}  # that of the requests, for links
+
+
 @dataclass
 class Row:
     """Statuses: for a stranger, outside of the room, a member, its maker."""

@@ -18,11 +18,13 @@ from tornado.web import HTTPError, RequestHandler
 from hai.core import orders, origin
 from hai.core.identity import cookies, sessions
 from hai.core.identity.sessions import Identity
+from hai.core.people import links
 from hai.core.talk import first_state
 from hai.errors import (
     BadRequest,
     Busy,
     HaiError,
+    Misdirected,
     NotFound,
     RateLimited,
     Unauthorized,
@@ -59,6 +61,17 @@ class BaseHandler(RespondingHandler):
         forwarded_for = self.request.headers.get("X-Forwarded-For", "")
         found = origin.client_address(self.core.config, peer, forwarded_for)
         return origin.address_block(found)
+
+    def link_origin(self) -> str:
+        """Where links to Hai lead. Raises Misdirected if that is not known."""
+        peer = self.request.remote_ip or ""
+        return links.get_origin(self.core.config, self.request.headers, peer)
+
+    def can_link(self) -> bool:
+        peer = self.request.remote_ip or ""
+        return (
+            links.find_origin(self.core.config, self.request.headers, peer) is not None
+        )
 
     async def prepare(self) -> None:
         """Everything that can be refused before a byte of the body is read."""
@@ -270,6 +283,25 @@ class NotFoundHandler(BaseHandler):
             raise NotFound()
         except HaiError as error:
             self.refuse(error)
+
+
+class MisdirectedHandler(BaseHandler):
+    """Every URL, asked for at another host than `public_url`. Reads no body.
+
+    Whoever wants to see a page is sent there.
+    """
+
+    SUPPORTED_METHODS = RequestHandler.SUPPORTED_METHODS
+    is_public = True
+    max_body_bytes = 0
+
+    async def prepare(self) -> None:
+        path = self.request.uri or ""
+        is_path = path.startswith("/")  # the whole URL and a * are allowed, too
+        if self.is_question and is_path and self.wants_page():
+            self.redirect(self.core.config.public_url + path, status=307)
+        else:
+            self.refuse(Misdirected())
 
 
 def path_id(text: Any) -> int:

@@ -63,8 +63,13 @@ class HaiApplication(Application):
         metrics: Metrics,
         assets: Assets,
         rules: list[Any],
+        *,
+        elsewhere: type[RequestHandler],
+        any_host_paths: frozenset[str],
         **settings: Any,
     ) -> None:
+        """elsewhere: answers requests for another host; those for `any_host_paths` are
+        for this one, whatever they call it."""
         self.core = core
         self.metrics = metrics
         self.usage_totals = usage.CachedTotals(core)
@@ -80,6 +85,7 @@ class HaiApplication(Application):
         self.uploads: Counter[int] = Counter()  # user_id -> under way now
         self.receiving: dict[str, Receiving] = {}  # by the upload's token
         self.avatars = avatars.AvatarMaker(core)
+        self._elsewhere, self._any_host_paths = elsewhere, any_host_paths
         self._hsts = hsts_words(core.config.hsts)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sweeping = asyncio.Lock()
@@ -92,6 +98,9 @@ class HaiApplication(Application):
         if self._hsts and origin.came_by_https(config, request.headers, peer):
             connection: Any = request.connection  # ours
             connection.hsts = self._hsts
+        is_misdirected = origin.is_misdirected(config, request.headers, peer)
+        if is_misdirected and request.path not in self._any_host_paths:
+            return self.get_handler_delegate(request, self._elsewhere)
         return super().find_handler(request, **kwargs)
 
     def begin_upload(self, user_id: int) -> None:
