@@ -42,6 +42,8 @@ class Config:
     trusted_proxies: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
     sign_up: str
+    session_unseen_days: int
+    session_days: int
     durability: str
     loop: str
     max_picture_bytes: int
@@ -167,6 +169,20 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "sign_up", _one_of("invite", "open", "closed"), "invite", "", "who may join"
+    ),
+    Setting(
+        "session_unseen_days",
+        _whole(1, 3650),
+        "30",
+        "days",
+        "a browser not seen for so long is signed out",
+    ),
+    Setting(
+        "session_days",
+        _whole(1, 3650),
+        "180",
+        "days",
+        "after so long everybody signs in anew",
     ),
     Setting(
         "durability",

@@ -176,6 +176,27 @@ class SessionEnded:
         return Audience("session", self.session_id)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The user has signed in where they were not before. device: Firefox on Linux."""
+
+    name: ClassVar[str] = "session_started"
+    user_id: int
+    session_id: int
+    device: str
+    started_at: int
+
+    def payload(self) -> Payload:
+        return {
+            "session_id": self.session_id,
+            "device": self.device,
+            "started_at": self.started_at,
+        }
+
+    def audience(self) -> Audience:
+        return Audience("user", self.user_id)
+
+
 FACTS: tuple[type, ...] = (
     HaiSent,
     HaiChanged,
@@ -186,4 +207,5 @@ FACTS: tuple[type, ...] = (
     TypingStarted,
     PresenceChanged,
     SessionEnded,
+    SessionStarted,
 )

@@ -82,6 +82,18 @@ class UserObject(TypedDict):
     deactivated_at: NotRequired[int]
 
 
+class TokenObject(TypedDict):
+    """What is known of a bearer token, which itself is shown once. seen_at: to the
+    hour; that of its beginning: never."""
+
+    id: int
+    name: str
+    scope: str
+    created_at: int
+    seen_at: int
+    expires_at: NotRequired[int]
+
+
 class UploadObject(TypedDict):
     """One that can go on after a cut. picture: when all has come."""
 

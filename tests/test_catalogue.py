@@ -142,6 +142,7 @@ FACTS = {  # an example of each, with every field that it can have
     "typing_started": events.TypingStarted(1, 2),
     "presence_changed": events.PresenceChanged(1, "online"),
     "session_ended": events.SessionEnded(1),
+    "session_started": events.SessionStarted(1, 2, "Firefox on Linux", 3),
 }
 
 

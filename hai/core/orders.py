@@ -16,7 +16,7 @@ from hai import errors
 from hai.core import fields
 from hai.core.context import Core
 from hai.core.fields import Field
-from hai.core.identity.sessions import Identity
+from hai.core.identity.sessions import READ_ONLY, Identity
 from hai.core.pictures import stored
 from hai.core.talk import (
     changes,
@@ -38,7 +38,7 @@ Start = Callable[..., "asyncio.Future[Any]"]
 class Order:
     """creates: over HTTP its success is 201; may_create: 201 if the ack is
     objects.Created. ack: the keys of its ack. is_costly: it reads much, and is refused
-    to users who have used up their read budget.
+    to users who have used up their read budget. is_question: it changes nothing.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Order:
     creates: bool = False
     may_create: bool = False
     is_costly: bool = False
+    is_question: bool = False
 
 
 _HAI = {"hai_id": fields.ID}
@@ -111,6 +112,7 @@ _TABLE = (
         "hais has_more",
         "A page of a room, oldest first",
         is_costly=True,
+        is_question=True,
     ),
     Order(
         "get_changes",
@@ -123,6 +125,7 @@ _TABLE = (
         "users rooms hais removed_room_ids rev epoch has_more online_user_ids",
         "Everything that changed since a rev",
         is_costly=True,
+        is_question=True,
     ),
     Order(
         "create_room",
@@ -189,6 +192,8 @@ def _start(
     core: Core, who: Identity, order: Order, found: dict[str, Any]
 ) -> "asyncio.Future[Ack]":
     """Its reads are done on behalf of this user. Raises HaiError."""
+    if not (who.may_change or order.is_question):
+        raise errors.Forbidden(READ_ONLY)
     if order.is_costly:
         core.read_budget.admit(who.user_id)
     before = asker.set(who.user_id)

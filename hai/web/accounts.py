@@ -5,13 +5,16 @@ from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 
+from hai import clock
 from hai.core.identity import sessions
 from hai.core.people import accounts, resets
 from hai.errors import BadRequest, Forbidden, NotFound, RateLimited
 from hai.shapes import UserObject
+from hai.units import DAY_MS
 from hai.web.http.base import FormHandler
 from hai.web.sessions import SessionHandler
 
+NEW_MS = 7 * DAY_MS  # for so long a session in the list is called new
 # A request that came through a proxy has one of them, whoever the peer is.
 FORWARDING_HEADERS = (
     "Forwarded",
@@ -130,11 +133,16 @@ class SettingsHandler(FormHandler):
 
     async def show(self, **names: Any) -> None:
         found = await sessions.list_of(self.core, self.user.user_id)
-        for session in found:
+        browsers = [session for session in found if session["kind"] == "browser"]
+        for session in browsers:
             session["is_this"] = session["id"] == self.user.session_id
-            session["is_browser"] = session["kind"] == "browser"
-        others = [s for s in found if s["is_browser"] and not s["is_this"]]
-        names |= {"sessions": found, "other_browsers": others}
+            is_young = clock.now_ms() - session["created_at"] < NEW_MS
+            session["is_new"] = is_young and not session["is_this"]
+        names |= {
+            "sessions": browsers,
+            "other_browsers": [s for s in browsers if not s["is_this"]],
+            "token_count": len(found) - len(browsers),
+        }
         await self.page("accounts/edit.html", "Settings", **names)
 
     async def submit(self) -> None:

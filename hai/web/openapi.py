@@ -222,6 +222,7 @@ SHAPES: dict[str, Any] = {
     "room": shapes.RoomObject,
     "user": shapes.UserObject,
     "upload": shapes.UploadObject,
+    "token": shapes.TokenObject,
     "error": shapes.ErrorObject,
 }
 NAMES = {shape: name for name, shape in SHAPES.items()}
@@ -237,6 +238,7 @@ ANSWERS: dict[str, Schema] = {
     "users": _list(_ref("user")),
     "pictures": _list(_ref("picture")),
     "upload": _ref("upload"),
+    "tokens": _list(_ref("token")),
     "removed_room_ids": _list(WHOLE),
     "rev": WHOLE,
     "epoch": TEXT,

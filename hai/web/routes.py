@@ -30,6 +30,7 @@ from hai.web import (
     status,
     tus,
 )
+from hai.web.account import tokens
 from hai.web.openapi import ApiRoute
 
 ID = "([1-9][0-9]{0,15})"
@@ -75,6 +76,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/settings/password", accounts.PasswordHandler),
     Route("/settings/avatar", avatars.SettingsAvatarHandler),
     Route("/settings/avatar/remove", avatars.RemoveAvatarHandler),
+    Route("/settings/tokens", tokens.TokensHandler, "tokens"),
+    Route("/settings/tokens/{id}/end", tokens.EndTokenHandler),
     Route("/settings/sessions/end", sessions.EndOthersHandler),
     Route("/settings/sessions/{id}/end", sessions.EndHandler),
     # people
@@ -134,6 +137,8 @@ API_ROUTES: tuple[ApiRoute, ...] = (
         help="Take it back: a letter is drawn instead",
         answer="user",
     ),
+    ApiRoute("GET", "/api/v1/me/tokens", help="My bearer tokens", answer="tokens"),
+    ApiRoute("DELETE", "/api/v1/me/tokens/{token_id}", help="End one of them"),
     ApiRoute("GET", "/api/v1/users", help="Everybody", answer="users"),
     ApiRoute(
         "GET", "/api/v1/changes", "get_changes", query=("since_rev", "epoch", "limit")
@@ -208,6 +213,8 @@ API_ROUTES: tuple[ApiRoute, ...] = (
 API_HANDLERS: dict[str, type[RequestHandler]] = {
     "/api/v1/me": api.MeHandler,
     "/api/v1/me/avatar": avatars.ApiAvatarHandler,
+    "/api/v1/me/tokens": tokens.ApiTokensHandler,
+    "/api/v1/me/tokens/{token_id}": tokens.ApiTokenHandler,
     "/api/v1/users": api.ApiPeopleHandler,
     "/api/v1/changes": api.ChangesHandler,
     "/api/v1/rooms": api.ApiRoomsHandler,

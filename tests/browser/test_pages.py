@@ -14,6 +14,7 @@ PAGES = [
     "/rooms/{lounge}/edit",
     "/people",
     "/settings",
+    "/settings/tokens",
     "/search?q=lake",
     "/eliza",
     "/rooms/999",

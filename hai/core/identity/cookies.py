@@ -3,7 +3,8 @@
 By https its name begins with `__Host-`, which browsers take from this host only, only
 by https, and only for all of it; below a path of a host that others share, `__Secure-`.
 By plain http no prefix is allowed. A name without one is read everywhere: older
-versions of Hai gave it to everybody.
+versions of Hai gave it to everybody. But a session that was begun by https does not
+count under it: any site of the same domain can set that cookie, to its own session.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from http.cookies import Morsel
 SESSION = "hai_session"
 LAST_ROOM = "hai_room"  # that this browser has shown
 PREFIXES = ("__Host-", "__Secure-", "")  # the first that is there counts
+
+HOST_ONLY = "h."  # how the token of a session begins that was begun by https
 
 Cookies = Mapping[str, Morsel[str]]
 
@@ -27,6 +30,8 @@ def find(cookies: Cookies, name: str) -> str:
     """The value; "" if there is none."""
     for prefix in PREFIXES:
         morsel = cookies.get(prefix + name)
-        if morsel is not None and morsel.value:
+        if morsel is None or not morsel.value:
+            continue
+        if prefix or not morsel.value.startswith(HOST_ONLY):
             return morsel.value
     return ""

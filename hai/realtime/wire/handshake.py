@@ -6,7 +6,7 @@ costs one request and nothing more.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,10 @@ class HandshakeChecks:
                 raise errors.RateLimited()
             raise errors.Unauthorized()
         return identity
+
+    def live_session_ids(self) -> Collection[int]:
+        """Of the sockets that are open."""
+        return self._by_session.keys()
 
     @property
     def requires_sign_in(self) -> bool:

@@ -367,6 +367,32 @@ def removals_that_spare_direct(execute: Execute) -> None:
     )
 
 
+def tokens_and_places(execute: Execute) -> None:
+    """Tokens get a name, a scope and an end; sessions and the audit log an address."""
+    for statement in TOKENS_AND_PLACES.split(";\n\n"):
+        execute(statement)
+
+
+TOKENS_AND_PLACES = """
+ALTER TABLE sessions ADD COLUMN name TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE sessions ADD COLUMN scope TEXT NOT NULL DEFAULT 'all'
+    CHECK (scope IN ('all', 'read'));
+
+ALTER TABLE sessions ADD COLUMN expires_at INTEGER;
+
+ALTER TABLE sessions ADD COLUMN address TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE deeds ADD COLUMN address TEXT;
+
+ALTER TABLE deeds ADD COLUMN device TEXT;
+
+CREATE INDEX deeds_user ON deeds (user_id, id);
+
+CREATE INDEX deeds_actor ON deeds (actor_id, id)
+"""
+
+
 MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     first_schema,
     running_mark,
@@ -380,6 +406,7 @@ MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     resumable_uploads,
     receipts,
     removals_that_spare_direct,
+    tokens_and_places,
 )
 
 

@@ -15,14 +15,15 @@ from urllib.parse import quote
 
 from tornado.web import HTTPError, RequestHandler
 
-from hai.core import orders, origin
-from hai.core.identity import cookies, sessions
+from hai.core import audit, orders, origin
+from hai.core.identity import cookies, devices, sessions
 from hai.core.identity.sessions import Identity
 from hai.core.people import links
 from hai.core.talk import first_state
 from hai.errors import (
     BadRequest,
     Busy,
+    Forbidden,
     HaiError,
     Misdirected,
     NotFound,
@@ -37,6 +38,7 @@ from hai.web.http.responses import RespondingHandler
 logger = logging.getLogger(__name__)
 
 COOKIE_DAYS = 400  # as long as browsers allow; the server's own rule is shorter
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 BY_STATUS = {error.status: error for error in reversed(all_errors())}
 
 
@@ -57,10 +59,13 @@ class BaseHandler(RespondingHandler):
     @property
     def address(self) -> str:
         """Identifies unauthenticated clients, also behind a proxy."""
+        return origin.address_block(self.whole_address)
+
+    @property
+    def whole_address(self) -> str:
         peer = self.request.remote_ip or ""
         forwarded_for = self.request.headers.get("X-Forwarded-For", "")
-        found = origin.client_address(self.core.config, peer, forwarded_for)
-        return origin.address_block(found)
+        return origin.client_address(self.core.config, peer, forwarded_for)
 
     def link_origin(self) -> str:
         """Where links to Hai lead. Raises Misdirected if that is not known."""
@@ -83,6 +88,8 @@ class BaseHandler(RespondingHandler):
             if self.identity is None and not self.is_public:
                 self._ask_to_sign_in()
                 return
+            if self.request.method not in SAFE_METHODS:
+                self._expect_change()
             asker.set(self.user.user_id if self.identity else self.address)
             self.expect_body()
             if self.is_costly and self.is_question:
@@ -90,6 +97,19 @@ class BaseHandler(RespondingHandler):
             await self.admit(*ids)
         except HaiError as error:
             self.refuse(error)
+
+    def _expect_change(self) -> None:
+        """Raises Forbidden."""
+        if self.identity is not None and not self.identity.may_change:
+            raise Forbidden(sessions.READ_ONLY)
+        audit.here.set(self.source)
+
+    def source(self) -> audit.Source:
+        """Where the request comes from, for the audit log."""
+        device = devices.words(self.request.headers.get("User-Agent"))
+        peer = self.request.remote_ip or ""
+        is_https = origin.came_by_https(self.core.config, self.request.headers, peer)
+        return audit.Source(self.whole_address, device, is_https)
 
     async def admit(self, *ids: Any) -> None:
         """Refuse, by raising HaiError, what can be refused before the body."""

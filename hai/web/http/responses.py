@@ -31,6 +31,7 @@ NOTICES = {
     "avatar_removed": "Your picture is gone. You have your letter back.",
     "password": "Your password is changed.",
     "session": "That browser is signed out.",
+    "token": "That token works no more.",
     "sessions": "Signed out in all other browsers.",
     "signed_out": "You are signed out. See you soon.",
     "left": "You have left the room.",

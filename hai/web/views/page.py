@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from hai.core.audit import ACTION_WORDS
+from hai.core.identity import devices
 from hai.core.quotas import size_words
 from hai.web.views.hais import (
     blank_hai_view,
@@ -36,6 +37,7 @@ from hai.web.views.rooms import (
 from hai.web.views.times import (
     age_words,
     clock_words,
+    date_words,
     day_words,
     exact_time,
     iso_time,
@@ -63,19 +65,9 @@ def path_to(handler: Any, path: str, **query: Any) -> str:
     return f"{quote(path)}?{urlencode(query)}" if query else quote(path)
 
 
-# What a User-Agent contains, the most specific first.
-BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
-BROWSERS |= {"Safari": "Safari", "curl": "curl"}
-SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android"}
-SYSTEMS |= {"Windows": "Windows", "Mac OS": "Mac", "Linux": "Linux"}
-
-
 def browser_words(handler: Any, user_agent: str | None) -> str:
     """ "Firefox on Linux", as well as one can tell."""
-    agent = user_agent or ""
-    browser = next((name for sign, name in BROWSERS.items() if sign in agent), "")
-    system = next((name for sign, name in SYSTEMS.items() if sign in agent), "")
-    return " on ".join(filter(None, (browser, system))) or "A program"
+    return devices.words(user_agent)
 
 
 def _method(function: Any) -> Any:
@@ -113,6 +105,7 @@ UI_METHODS = {
         present_avatar,
         letter_avatar,
         iso_time,
+        date_words,
         day_words,
         clock_words,
         exact_time,
