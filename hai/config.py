@@ -20,6 +20,7 @@ from hai.units import MIB
 logger = logging.getLogger(__name__)
 
 PREFIX = "HAI_"
+CONTACT = re.compile(r"(mailto:[^\s@]+@[^\s@]+|https://[^\s/]\S*|tel:\+[0-9-]+)")
 HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")  # a name, an IPv4 or IPv6 address
 
 
@@ -58,6 +59,7 @@ class Config:
     rate_limits: bool
     max_sockets_per_address: int
     hsts: str
+    security_contact: str
 
     @property
     def database_path(self) -> Path:
@@ -150,6 +152,13 @@ def _hosts(text: str) -> tuple[str, ...]:
         if not HOST.fullmatch(host):
             raise ValueError("must look like hai.local,192.168.1.5: no scheme, no port")
     return tuple(hosts)
+
+
+def _contact(text: str) -> str:
+    """For security.txt, so one line."""
+    if text and not CONTACT.fullmatch(text):
+        raise ValueError("must look like mailto:ada@example.org or https://...")
+    return text
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -251,6 +260,13 @@ SETTINGS: tuple[Setting, ...] = (
         "on",
         "",
         "tell browsers that came by https to use nothing else",
+    ),
+    Setting(
+        "security_contact",
+        _contact,
+        "",
+        "",
+        "whom to tell of a security problem: mailto:... or https://...",
     ),
 )
 

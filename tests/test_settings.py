@@ -43,6 +43,8 @@ def test_all_bad_values_are_reported_at_once():
         ("public_url", "https://example.org/hai"),
         ("allowed_hosts", "http://hai.local"),
         ("allowed_hosts", "hai.local:8888"),
+        ("security_contact", "ada@example.org"),
+        ("security_contact", "https://x\nContact: https://y"),
         ("rate_limits", "yes"),
         ("loop", "trio"),
     ],

@@ -16,6 +16,7 @@ from hai.web.http.base import BaseHandler, FormHandler
 
 LATEST = 10  # of a list on the overview
 MEGABYTE = 1_000_000
+AUDIT_KINDS = {"": None, "acts": audit.ADMIN_WORDS, "access": audit.ACCESS_WORDS}
 
 
 class AdminHandler(BaseHandler):
@@ -49,7 +50,7 @@ class OverviewHandler(AdminHandler):
             return
         users, _ = await usage.users(self.core, usage.PageRequest())
         rooms, _ = await usage.rooms(self.core, usage.PageRequest())
-        latest, _ = await audit.page(self.core, limit=LATEST)
+        latest, _ = await audit.page(self.core, names=audit.ADMIN_WORDS, limit=LATEST)
         await self.page(
             "admin/index.html",
             "Admin",
@@ -58,7 +59,7 @@ class OverviewHandler(AdminHandler):
             users=users[:LATEST],
             rooms=rooms[:LATEST],
             records=latest,
-            can_invite=self.core.config.sign_up != "closed",
+            can_invite=self.core.config.sign_up != "closed" and self.can_link(),
             **names,
         )
 
@@ -281,11 +282,18 @@ class RemoveRoomPicturesHandler(AdminRoomHandler, RemovingHandler, FormHandler):
 
 
 class AuditHandler(AdminHandler):
-    """GET /admin/deeds?before=: the audit log."""
+    """GET /admin/deeds?before=&kind=&user_id=: the audit log."""
 
     async def show(self, **names: Any) -> None:
-        before = self.query_id("before")
-        found, has_more = await audit.page(self.core, before=before)
+        kind, user_id = self.query("kind"), self.query_id("user_id")
+        if kind not in AUDIT_KINDS:
+            raise BadRequest("kind must be acts or access.", field="kind")
+        found, has_more = await audit.page(
+            self.core,
+            before=self.query_id("before"),
+            user_id=user_id,
+            names=AUDIT_KINDS[kind],
+        )
         if self.wants_json():
             self.write_json({"deeds": found, "has_more": has_more})
             return
@@ -294,6 +302,11 @@ class AuditHandler(AdminHandler):
             "History",
             records=found,
             older=found[-1]["id"] if has_more else None,
+            kind=kind,
+            kinds=[("", "All"), ("acts", "Acts"), ("access", "Signing in")],
+            kept_days=audit.KEPT_DAYS,
+            person=await usage.user(self.core, user_id) if user_id else None,
+            about={"user_id": user_id} if user_id else {},
             **names,
         )
 

@@ -30,7 +30,7 @@ from hai.web import (
     status,
     tus,
 )
-from hai.web.account import tokens
+from hai.web.account import history, tokens
 from hai.web.openapi import ApiRoute
 
 ID = "([1-9][0-9]{0,15})"
@@ -63,6 +63,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/pictures/{id}", pictures.PictureHandler, "picture"),
     Route("/avatars/{id}/{id}", avatars.AvatarHandler),
     Route("/", pages.HomeHandler, "home"),
+    Route("/.well-known/security.txt", status.SecurityTextHandler),
     Route("/healthz", status.HealthHandler, is_for_any_host=True),
     Route("/metrics", status.MetricsHandler, is_for_any_host=True),
     # accounts and sessions
@@ -76,6 +77,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/settings/password", accounts.PasswordHandler),
     Route("/settings/avatar", avatars.SettingsAvatarHandler),
     Route("/settings/avatar/remove", avatars.RemoveAvatarHandler),
+    Route("/settings/history", history.HistoryHandler),
     Route("/settings/tokens", tokens.TokensHandler, "tokens"),
     Route("/settings/tokens/{id}/end", tokens.EndTokenHandler),
     Route("/settings/sessions/end", sessions.EndOthersHandler),

@@ -60,7 +60,12 @@ class SessionHandler(FormHandler):
         self.keep(await sessions.start(self.core, user_id, "browser", agent))
 
     def keep(self, token: str) -> None:
-        """Set the browser's session cookie."""
+        """Set the browser's session cookie. What it had before is over: nobody who knew
+        that takes part in the new one."""
+        before = self.identity
+        if before is not None and not before.by_token:
+            ended = sessions.end(self.core, before.user_id, before.session_id)
+            ended.add_done_callback(lambda done: done.cancelled() or done.exception())
         self.keep_cookie(cookies.SESSION, token)
 
 

@@ -15,6 +15,7 @@ PAGES = [
     "/people",
     "/settings",
     "/settings/tokens",
+    "/settings/history",
     "/search?q=lake",
     "/eliza",
     "/rooms/999",

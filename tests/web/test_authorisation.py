@@ -50,6 +50,7 @@ BYTES = OFFSET | {"Content-Type": "application/offset+octet-stream"}
 # Leaving and deleting come last for a person; each person has a hai of their own.
 ROUTE_ROWS = [
     Row("GET", "/", 302, 302, 302, 302),
+    Row("GET", "/.well-known/security.txt", 404, 404, 404, 404),
     Row("GET", "/healthz", 200, 200, 200, 200),
     Row("GET", "/metrics", 404, 404, 404, 200),
     Row("GET", "/setup", 404, 404, 404, 404),
@@ -68,6 +69,7 @@ ROUTE_ROWS = [
     Row("GET", "/settings/avatar", 401, 200, 200, 200),
     Row("POST", "/settings/avatar", 401, 201, 201, 201, files=True),
     Row("POST", "/settings/avatar/remove", 401, 200, 200, 200),
+    Row("GET", "/settings/history", 401, 200, 200, 200),
     Row("GET", "/settings/tokens", 401, 200, 200, 200),
     Row("POST", "/settings/tokens", 401, 400, 400, 400, {"name": "x"}),
     Row("POST", "/settings/tokens/{session}/end", 401, 404, 404, 404),

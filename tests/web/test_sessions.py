@@ -72,6 +72,19 @@ async def test_guessing_is_slowed_down(app, client, ada):
     assert [a.status for a in answers] == [401] * 10 + [429]
 
 
+async def test_signing_in_anew_ends_what_the_browser_had(core, client, ada):
+    grace = await make_user(core, "grace", password=PASSWORD)
+    browser = client(ada)
+    assert (await sign_in(browser, name="grace")).status == 303
+    await core.db.write(lambda tx: None)
+    assert sessions.find(core, ada.cookie) is None
+    found = sessions.find(core, browser.cookies["hai_session"])
+    assert found.user_id == grace.id and sessions.find(core, grace.cookie)
+    program = client(ada, bearer=True)
+    assert (await sign_in(program)).status == 303
+    assert sessions.find(core, ada.token)
+
+
 async def test_signing_out_ends_the_session(core, client, ada):
     browser = client(ada)
     answer = await browser.post("/sign_out", headers=HTML)

@@ -136,9 +136,10 @@ async def add_user(
 
 
 def _add_by_operator(tx: Transaction, *account: Any) -> UserObject:
-    """(writer thread)"""
+    """Bots are added by Hai itself. (writer thread)"""
     user = _add(tx, *account)
-    audit.record(tx, "added_user", None, user_id=user["id"])
+    if user["kind"] == "person":
+        audit.record(tx, "added_user", None, user_id=user["id"])
     return user
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from hai.core.audit import ACTION_WORDS
+from hai.core.audit import ACTION_WORDS, BY_STRANGERS
 from hai.core.identity import devices
 from hai.core.quotas import size_words
 from hai.web.views.hais import (
@@ -48,9 +48,21 @@ from hai.web.views.words import count_words, days_words, plural
 Dict = Mapping[str, Any]
 
 
+def audit_actor(handler: Any, record: Dict) -> str:
+    """By whom it was done. reader_id: of the one who reads it, where they are "you"."""
+    if record["name"] in BY_STRANGERS:
+        return "Somebody"
+    if "actor_id" in record and record["actor_id"] == record.get("reader_id"):
+        return "You"
+    actor: str = record.get("actor", "The operator")
+    return actor
+
+
 def audit_words(handler: Any, record: Dict) -> str:
     """What was done, without by whom."""
     user = record.get("user", "somebody")
+    if "user_id" in record and record["user_id"] == record.get("reader_id"):
+        user = "you"
     words: str = ACTION_WORDS.get(record["name"], "did something")
     return words.format(user=user, what=record.get("details", ""))
 
@@ -91,6 +103,7 @@ UI_METHODS = {
         member_words,
         keeping_choices,
         topic_words,
+        audit_actor,
         audit_words,
         page_json,
         path_to,
