@@ -206,8 +206,11 @@ HOUR_S = 3600
 
 @pytest.fixture
 def clock_s(monkeypatch):
-    """The server's monotonic clock, which stands still until the test sets it."""
-    now_s = [clock.monotonic_s()]
+    """The server's monotonic clock, which stands still until the test sets it.
+
+    At a whole second: of others, an hour later is not always 3,600 s later.
+    """
+    now_s = [float(round(clock.monotonic_s()))]
     monkeypatch.setattr(clock, "monotonic_s", lambda: now_s[0])
     return now_s
 
