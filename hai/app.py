@@ -122,6 +122,7 @@ class App:
         """Sockets are closed before the remaining HTTP connections."""
         eliza = Eliza()
         self.realtime = realtime_server.build(self.core, orders.run, eliza.reply_to)
+        self.core.live_session_ids = self.realtime.handshake.live_session_ids
         self.web = application.build(self.core, self.realtime.url_specs())
         self.web.metrics.watch("hai_sockets", lambda: self.realtime.socket_count)
         self._stops.push_async_callback(self.web.close)

@@ -8,6 +8,7 @@ once, so that nobody has to start the server once for each.
 
 import ipaddress
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +20,8 @@ from hai.units import MIB
 logger = logging.getLogger(__name__)
 
 PREFIX = "HAI_"
+CONTACT = re.compile(r"(mailto:[^\s@]+@[^\s@]+|https://[^\s/]\S*|tel:\+[0-9-]+)")
+HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")  # a name, an IPv4 or IPv6 address
 
 
 class ConfigError(Exception):
@@ -38,7 +41,10 @@ class Config:
     data: Path
     public_url: str
     trusted_proxies: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
     sign_up: str
+    session_unseen_days: int
+    session_days: int
     durability: str
     loop: str
     max_picture_bytes: int
@@ -52,6 +58,8 @@ class Config:
     ping_timeout_s: float
     rate_limits: bool
     max_sockets_per_address: int
+    hsts: str
+    security_contact: str
 
     @property
     def database_path(self) -> Path:
@@ -137,6 +145,22 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(part)) for part in networks)
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    """Names and addresses, between commas: hai.local,192.168.1.5."""
+    hosts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for host in hosts:
+        if not HOST.fullmatch(host):
+            raise ValueError("must look like hai.local,192.168.1.5: no scheme, no port")
+    return tuple(hosts)
+
+
+def _contact(text: str) -> str:
+    """For security.txt, so one line."""
+    if text and not CONTACT.fullmatch(text):
+        raise ValueError("must look like mailto:ada@example.org or https://...")
+    return text
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("address", str, "127.0.0.1", "", "address to listen on"),
     Setting("port", _whole(0, 65535), "8888", "", "port; 0 takes a free one"),
@@ -150,7 +174,24 @@ SETTINGS: tuple[Setting, ...] = (
         "proxies whose X-Forwarded-For and -Proto count",
     ),
     Setting(
+        "allowed_hosts", _hosts, "", "", "other hosts by which people may reach Hai"
+    ),
+    Setting(
         "sign_up", _one_of("invite", "open", "closed"), "invite", "", "who may join"
+    ),
+    Setting(
+        "session_unseen_days",
+        _whole(1, 3650),
+        "30",
+        "days",
+        "a browser not seen for so long is signed out",
+    ),
+    Setting(
+        "session_days",
+        _whole(1, 3650),
+        "180",
+        "days",
+        "after so long everybody signs in anew",
     ),
     Setting(
         "durability",
@@ -212,6 +253,20 @@ SETTINGS: tuple[Setting, ...] = (
         "0",
         "sockets",
         "0: no limit",
+    ),
+    Setting(
+        "hsts",
+        _one_of("on", "off", "subdomains"),
+        "on",
+        "",
+        "tell browsers that came by https to use nothing else",
+    ),
+    Setting(
+        "security_contact",
+        _contact,
+        "",
+        "",
+        "whom to tell of a security problem: mailto:... or https://...",
     ),
 )
 

@@ -9,7 +9,8 @@
     |-- NotConfirmed 409        |-- PictureUnreadable 422
     |-- PictureDamaged 500      |-- TextTooLong 422
     |-- UploadOffset 409        |-- UploadType 415
-    `-- UploadVersion 412       `-- UploadChecksum 460
+    |-- UploadVersion 412       |-- UploadChecksum 460
+    `-- Misdirected 421
 
 `code` is for programs and never changes, `message` is for people and may.
 Each edge translates in one place: web/http/base.py, realtime/orders.py, cli.
@@ -157,6 +158,13 @@ class UploadChecksum(HaiError):
 
     code, status = "upload_checksum", 460
     message = "Those bytes are not what the checksum says."
+
+
+class Misdirected(HaiError):
+    """Asked for a host that is not this one (RFC 9110, 15.5.20)."""
+
+    code, status = "misdirected", 421
+    message = "Hai is reached at another address."
 
 
 def all_errors() -> list[type[HaiError]]:

@@ -177,6 +177,27 @@ class SessionEnded:
         return Audience("session", self.session_id)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The user has signed in where they were not before. device: Firefox on Linux."""
+
+    name: ClassVar[str] = "session_started"
+    user_id: int
+    session_id: int
+    device: str
+    started_at: int
+
+    def payload(self) -> shapes.SessionPayload:
+        return {
+            "session_id": self.session_id,
+            "device": self.device,
+            "started_at": self.started_at,
+        }
+
+    def audience(self) -> Audience:
+        return Audience("user", self.user_id)
+
+
 FACTS: tuple[type, ...] = (
     HaiSent,
     HaiChanged,
@@ -187,4 +208,5 @@ FACTS: tuple[type, ...] = (
     TypingStarted,
     PresenceChanged,
     SessionEnded,
+    SessionStarted,
 )

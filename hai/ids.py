@@ -9,7 +9,7 @@ import hmac
 import secrets
 
 TOKEN_BYTES = 32
-INVITE_BYTES = 12  # 96 bits: short enough to read out, too many to try
+INVITE_BYTES = 16  # 128 bits: 22 characters, short enough to read out
 MAX_CODE_CHARS = 64  # of a code that somebody types or brings by a link
 MAX_ID = 2**53 - 1  # what JavaScript counts exactly
 

@@ -84,6 +84,18 @@ class UserObject(TypedDict):
     deactivated_at: NotRequired[int]
 
 
+class TokenObject(TypedDict):
+    """What is known of a bearer token, which itself is shown once. seen_at: to the
+    hour; that of its beginning: never."""
+
+    id: int
+    name: str
+    scope: str
+    created_at: int
+    seen_at: int
+    expires_at: NotRequired[int]
+
+
 class UploadObject(TypedDict):
     """One that can go on after a cut. picture: when all has come."""
 
@@ -145,11 +157,14 @@ class AuditObject(TypedDict):
     done_at: int
     name: str
     details: NotRequired[str]
+    actor_id: NotRequired[int]
     actor: NotRequired[str]
     user_id: NotRequired[int]
     user: NotRequired[str]
     room_id: NotRequired[int]
     room: NotRequired[str]
+    address: NotRequired[str]
+    device: NotRequired[str]
 
 
 # --- Acks: what an order is answered with when nothing was wrong ---------------------
@@ -237,6 +252,12 @@ class PresencePayload(TypedDict):
     presence: str
 
 
+class SessionPayload(TypedDict):
+    session_id: int
+    device: str
+    started_at: int
+
+
 class EmptyPayload(TypedDict):
     pass
 
@@ -249,6 +270,7 @@ FactPayload = (
     | ReadPayload
     | TypingPayload
     | PresencePayload
+    | SessionPayload
     | EmptyPayload
 )
 
@@ -262,6 +284,10 @@ class UserResponse(TypedDict):
 
 class UsersResponse(TypedDict):
     users: list[UserObject]
+
+
+class TokensResponse(TypedDict):
+    tokens: list[TokenObject]
 
 
 class RoomsResponse(TypedDict):

@@ -6,6 +6,7 @@ the schemas of the wire objects. A document's tables are read like data.
 """
 
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -142,6 +143,7 @@ FACTS = {  # an example of each, with every field that it can have
     "typing_started": events.TypingStarted(1, 2),
     "presence_changed": events.PresenceChanged(1, "online"),
     "session_ended": events.SessionEnded(1),
+    "session_started": events.SessionStarted(1, 2, "Firefox on Linux", 3),
 }
 
 
@@ -214,6 +216,26 @@ def test_the_browser_knows_the_same_facts():
     script = (ROOT / "static/js/net/events.js").read_text()
     names = {fact.name for fact in events.FACTS}
     assert names <= set(re.findall(r"""["'](\w+)["']""", script))
+
+
+# How many requirements of levels 1 and 2 each chapter of ASVS 5.0.0 has.
+ASVS = dict(
+    enumerate((27, 11, 19, 10, 9, 35, 18, 7, 7, 29, 14, 9, 13, 9, 13, 16, 7), start=1)
+)
+
+
+def test_the_checklist_has_every_requirement_and_what_is_met_says_where():
+    text = section("docs/security.md", "## Appendix: ASVS 5.0, level 2")
+    rows = re.findall(
+        r"^\| (\d+\.\d+\.\d+) \| (.+) \| (.+) \| (.+) \|$", text, re.MULTILINE
+    )
+    numbers = [row[0] for row in rows]
+    assert len(set(numbers)) == len(numbers)
+    assert Counter(int(number.split(".")[0]) for number in numbers) == ASVS
+    assert {row[2] for row in rows} == {"met", "not met", "not applicable"}
+    counted = Counter(row[2] for row in rows)
+    for state in counted.values():
+        assert str(state) in text.partition("###")[0]
 
 
 # --- What is written down is there ---------------------------------------------------

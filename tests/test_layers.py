@@ -53,7 +53,7 @@ WINGS = {
     "hai.bench": ["load", ""],
     "hai.realtime": ["wire", ""],
     "hai.storage": ["sqlite", ""],
-    "hai.web": ["views", "http", ""],
+    "hai.web": ["views", "http", "account", ""],
 }
 ABOVE_WINGS = {"hai.core.orders"}
 MAX_FILES = 20  # in one folder; more of them have become a wing

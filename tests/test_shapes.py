@@ -9,6 +9,7 @@ import pytest
 
 from hai import shapes
 from hai.core import orders
+from hai.core.identity import sessions
 from hai.core.people import accounts, admin
 from hai.core.talk import first_state, search
 from hai.events import FACTS
@@ -102,6 +103,7 @@ async def test_every_ack_and_every_fact_is_as_declared(core, cast):
     for name, payload in acts:
         assert_fits(await order(core, cast.ada, name, payload), orders.ORDERS[name].ack)
     await accounts.change_profile(core, cast.linus.identity, display_name="L")
+    await sessions.start(core, cast.linus.id, "browser", "Firefox on Linux")
     await admin.end_sessions(core, None, user_id=cast.linus.id)
     for one in told:
         assert_fits(one.payload(), get_type_hints(type(one).payload)["return"])

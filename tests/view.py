@@ -167,6 +167,9 @@ class View:
     def _typing_started(self, payload):
         """Nothing to keep: it passes after 5 s."""
 
+    def _session_started(self, payload):
+        """Nothing to keep: people are asked whether it was them."""
+
     def _presence_changed(self, payload):
         if payload["user_id"] in self.users:
             user = self.users[payload["user_id"]]

@@ -10,7 +10,7 @@ from hai import config
 from hai.app import open_core
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
-from hai.core.people import accounts
+from hai.core.people import accounts, tokens
 from hai.core.talk import rooms
 from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
@@ -50,7 +50,7 @@ async def _make(
             for number in range(people)
         )
         user_ids = [user["id"] for user in users]
-        community.tokens = await _all(accounts.add_token(core, id_) for id_ in user_ids)
+        community.tokens = await _all(tokens.add(core, id_) for id_ in user_ids)
         if members:
             community.room_id = await core.db.write(_add_room, user_ids[:members])
         community.room_ids = [

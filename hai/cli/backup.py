@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from functools import partial
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 from hai.cli.control import Actions, perform
 from hai.config import Config
+from hai.core import audit
 from hai.core.context import Core
-from hai.errors import BadRequest, Busy
+from hai.errors import BadRequest, Busy, HaiError
 from hai.storage.sqlite import backup
+from hai.storage.writer import Transaction
 
 SHOWN = ("users", "rooms", "hais", "pictures")  # of what was counted
 
@@ -44,7 +47,10 @@ async def back_up(core: Core, target: str, may_replace: bool) -> dict[str, int]:
     _check(path, may_replace)
     try:
         with backup.part_of(path) as part:
-            return await _write(core, part, path)
+            counts = await _write(core, part, path)
+            with contextlib.suppress(HaiError):  # on a full disk it is still a backup
+                await core.db.write(_record)
+            return counts
     except BlockingIOError as error:
         raise Busy(f"Another backup to {path} is under way.") from error
     except OSError as error:
@@ -57,6 +63,11 @@ def _check(path: Path, may_replace: bool) -> None:
         raise BadRequest(f"{path} is there already; --force replaces it.")
     if not path.parent.is_dir():
         raise BadRequest(f"There is no folder {path.parent}.")
+
+
+def _record(tx: Transaction) -> None:
+    """(writer thread)"""
+    audit.record(tx, "made_backup", None)
 
 
 async def _write(core: Core, part: Path, path: Path) -> dict[str, int]:

@@ -26,6 +26,11 @@ from hai.core.pictures import decoders
 
 logger = logging.getLogger(__name__)
 
+NO_PUBLIC_URL = (
+    "trusted_proxies is set, but public_url is not: links to Hai can be made only from"
+    " this machine and at allowed_hosts"
+)
+
 
 def configure(add: Any, name: str) -> None:
     add(name, "serve (also without a command)").set_defaults(run=run)
@@ -33,6 +38,8 @@ def configure(add: Any, name: str) -> None:
 
 def run(config: Config, arguments: argparse.Namespace) -> int:
     logger.info("settings: %s", config.as_dict())
+    if config.trusted_proxies and not config.public_url:
+        logger.warning(NO_PUBLIC_URL)
     _raise_file_limit()
     try:
         with server_lock(config.data):

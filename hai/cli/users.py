@@ -2,15 +2,16 @@
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from hai.cli.control import Actions, perform
 from hai.cli.invite import address
 from hai.config import Config
 from hai.core.context import Core
-from hai.core.people import accounts, admin
+from hai.core.people import accounts, admin, tokens
 from hai.errors import NotFound
-from hai.shapes import UserObject
+from hai.shapes import TokenObject, UserObject
 
 DEFAULT = "default"  # for --max-bytes: as the setting says
 
@@ -36,7 +37,19 @@ def _configure_add(add: Any) -> None:
 def _configure_token(add: Any) -> None:
     parser = add("token", "add a bearer token for each and print one a line")
     parser.add_argument("names", metavar="NAME", nargs="+")
+    parser.add_argument("--for", dest="purpose", default="", metavar="WORDS")
+    parser.add_argument("--scope", choices=tokens.SCOPES, default="all")
+    parser.add_argument("--days", type=int, metavar="N", help="until it ends")
     parser.set_defaults(run=run_token)
+    parser = add(
+        "tokens", "list somebody's tokens: id, scope, times, what they are for"
+    )
+    parser.add_argument("name", metavar="NAME")
+    parser.set_defaults(run=run_tokens)
+    parser = add("end-token", "end one of them, and its connections")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("token_id", metavar="ID", type=int)
+    parser.set_defaults(run=run_end_token)
 
 
 def _configure_list(add: Any) -> None:
@@ -102,9 +115,29 @@ def run_add(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def run_token(config: Config, arguments: argparse.Namespace) -> int:
-    for token in perform(config, ACTIONS, "users token", names=arguments.names):
+    given = {"names": arguments.names, "purpose": arguments.purpose}
+    given |= {"scope": arguments.scope, "days": arguments.days}
+    for token in perform(config, ACTIONS, "users token", **given):
         print(token)
     return 0
+
+
+def run_tokens(config: Config, arguments: argparse.Namespace) -> int:
+    for token in perform(config, ACTIONS, "users tokens", name=arguments.name):
+        times = [token["created_at"], token["seen_at"], token.get("expires_at")]
+        shown = ["never" if at is None else iso_time(at) for at in times]
+        print(token["id"], token["scope"], *shown, token["name"], sep="\t")
+    return 0
+
+
+def run_end_token(config: Config, arguments: argparse.Namespace) -> int:
+    given = {"name": arguments.name, "token_id": arguments.token_id}
+    print(perform(config, ACTIONS, "users end-token", **given))
+    return 0
+
+
+def iso_time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
 
 
 def run_list(config: Config, arguments: argparse.Namespace) -> int:
@@ -118,7 +151,9 @@ async def add_user(core: Core, name: str, role: str, password: str | None) -> An
     return await accounts.add_user(core, name, role, password)
 
 
-async def add_tokens(core: Core, names: list[str]) -> list[str]:
+async def add_tokens(
+    core: Core, names: list[str], purpose: str, scope: str, days: int | None
+) -> list[str]:
     """Add one token for each name, or none when a name is unknown."""
     user_ids = {
         user["name"].lower(): user["id"] for user in await accounts.list_users(core)
@@ -126,8 +161,20 @@ async def add_tokens(core: Core, names: list[str]) -> list[str]:
     missing = [name for name in names if name.lower() not in user_ids]
     if missing:
         raise NotFound("There is no user " + ", ".join(missing) + ".")
-    queued = [accounts.add_token(core, user_ids[name.lower()]) for name in names]
+    about: dict[str, Any] = {"name": purpose, "scope": scope, "days": days}
+    queued = [tokens.add(core, user_ids[name.lower()], **about) for name in names]
     return [await token for token in queued]
+
+
+async def list_tokens(core: Core, name: str) -> list[TokenObject]:
+    user = await accounts.user_named(core, name)
+    return await tokens.list_of(core, user["id"])
+
+
+async def end_token(core: Core, name: str, token_id: int) -> str:
+    user = await accounts.user_named(core, name)
+    await tokens.end(core, user["id"], token_id)
+    return f"token {token_id} of {user['name']} was ended"
 
 
 async def list_users(core: Core, kind: str) -> list[UserObject]:
@@ -172,5 +219,7 @@ ACTIONS: Actions = {
     "users reset": make_reset,
     "users add": add_user,
     "users token": add_tokens,
+    "users tokens": list_tokens,
+    "users end-token": end_token,
     "users list": list_users,
 }

@@ -1,5 +1,6 @@
 """What every core function receives: the parts it may use, and no globals."""
 
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ class Core:
     unread: for uploads between two requests, by token hash: (offset, the last bytes
     that their readers have not parsed yet) (core/pictures/resumable.py).
     picture_cache: small pictures that were served recently.
+    live_session_ids: of the sockets that are open; set by the edge that has them.
     turns: long work on the loop, a slice at a time (core/turns.py).
     confinement: what decoders are denied here; None: not known yet
     (core/pictures/decoders.py).
@@ -43,3 +45,4 @@ class Core:
     picture_cache: PictureCache = field(default_factory=PictureCache)
     turns: Turns = field(default_factory=Turns)
     confinement: dict[str, bool] | None = None
+    live_session_ids: Callable[[], Collection[int]] = tuple

@@ -17,7 +17,7 @@ from hai import errors, shapes
 from hai.core import fields
 from hai.core.context import Core
 from hai.core.fields import Checked, Field
-from hai.core.identity.sessions import Identity
+from hai.core.identity.sessions import READ_ONLY, Identity
 from hai.core.pictures import stored
 from hai.core.talk import (
     changes,
@@ -40,7 +40,7 @@ class Order:
     """payload, ack: TypedDicts; `start` takes the payload's keys as its arguments.
     creates: over HTTP its success is 201; may_create: 201 if the ack is
     objects.Created. is_costly: it reads much, and is refused to users who have used up
-    their read budget.
+    their read budget. is_question: it changes nothing.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Order:
     creates: bool = False
     may_create: bool = False
     is_costly: bool = False
+    is_question: bool = False
 
     @cached_property
     def fields(self) -> dict[str, Field]:
@@ -193,6 +194,7 @@ _TABLE = (
         shapes.HaisAck,
         "A page of a room, oldest first",
         is_costly=True,
+        is_question=True,
     ),
     Order(
         "get_changes",
@@ -201,6 +203,7 @@ _TABLE = (
         shapes.ChangesAck,
         "Everything that changed since a rev",
         is_costly=True,
+        is_question=True,
     ),
     Order(
         "create_room",
@@ -262,6 +265,8 @@ def _start(
     core: Core, who: Identity, order: Order, found: Checked
 ) -> "asyncio.Future[Ack]":
     """Its reads are done on behalf of this user. Raises HaiError."""
+    if not (who.may_change or order.is_question):
+        raise errors.Forbidden(READ_ONLY)
     if order.is_costly:
         core.read_budget.admit(who.user_id)
     before = asker.set(who.user_id)

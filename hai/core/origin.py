@@ -24,23 +24,77 @@ logger = logging.getLogger(__name__)
 
 
 class Headers(Protocol):
+    def __contains__(self, name: object, /) -> bool: ...
     def get(self, name: str, default: str, /) -> str: ...
 
 
 def own_origin(config: Config, headers: Headers, peer: str) -> str:
     """`scheme://host[:port]` at which this request reached Hai.
 
-    `public_url` if it is set, otherwise the Host header, or what a trusted proxy
-    reports.
+    `public_url` if it is set, otherwise (and for `allowed_hosts`) the Host header, or
+    what a trusted proxy reports.
     """
-    if config.public_url:
+    host = _asked_host(config, headers, peer)
+    if config.public_url and _name(host) not in config.allowed_hosts:
         return config.public_url
-    host = headers.get("Host", "")
     scheme = "http"
     if is_trusted(config, peer):
-        host = _last(headers.get("X-Forwarded-Host", "")) or host
         scheme = _last(headers.get("X-Forwarded-Proto", "")) or scheme
     return f"{scheme}://{host}"
+
+
+def is_misdirected(config: Config, headers: Headers, peer: str) -> bool:
+    """Whether Hai has a `public_url`, and this request is for another host.
+
+    A proxy may call Hai by a name that only the two know, as nginx does by default.
+    """
+    if not config.public_url:
+        return False
+    host = _asked_host(config, headers, peer)
+    if _is_for(config.public_url, host) or _name(host) in config.allowed_hosts:
+        return False
+    is_inner = "X-Forwarded-Host" not in headers and _is_inner(_name(host))
+    return not (is_inner and is_trusted(config, peer))
+
+
+def _asked_host(config: Config, headers: Headers, peer: str) -> str:
+    """Host, or the one that a trusted proxy was asked for."""
+    host = headers.get("Host", "")
+    if is_trusted(config, peer):
+        return _last(headers.get("X-Forwarded-Host", "")) or host
+    return host
+
+
+@lru_cache(maxsize=1024)
+def _name(host: str) -> str:
+    """Without the port."""
+    place = _place(f"http://{host}", True)
+    return place[1] if place else ""
+
+
+def _is_inner(name: str) -> bool:
+    """An address, or a name without a domain: nobody's site on the internet."""
+    return "." not in name or bool(_address(name))
+
+
+def came_by_https(config: Config, headers: Headers, peer: str) -> bool:
+    """Whether the client's request came by https, as far as that is known.
+
+    A trusted proxy says so; one that says nothing serves `public_url`.
+    """
+    said = _last(headers.get("X-Forwarded-Proto", ""))
+    if said and is_trusted(config, peer):
+        return said.lower() == "https"
+    return config.public_url.startswith("https:") and _is_for(
+        config.public_url, headers.get("Host", "")
+    )
+
+
+@lru_cache(maxsize=1024)
+def _is_for(url: str, host: str) -> bool:
+    """Whether a Host header names the place of this URL."""
+    scheme = urlsplit(url).scheme
+    return _place(f"{scheme}://{host}", True) == _place(url, True)
 
 
 def is_cross_site(config: Config, headers: Headers, peer: str) -> bool:
@@ -54,10 +108,10 @@ def is_cross_site(config: Config, headers: Headers, peer: str) -> bool:
     origin = headers.get("Origin", "")
     if not origin:
         return False
-    # Without public_url a proxy may have ended TLS: the scheme is not known.
-    with_scheme = bool(config.public_url)
-    place = _place(origin, with_scheme)
     own = own_origin(config, headers, peer)
+    # Without public_url a proxy may have ended TLS: the scheme is not known.
+    with_scheme = own == config.public_url
+    place = _place(origin, with_scheme)
     return place is None or place != _place(own, with_scheme)
 
 

@@ -108,6 +108,10 @@ class Session(Table):
     created_at = BigIntegerField()
     seen_at = BigIntegerField()
     ended_at = BigIntegerField(null=True)
+    name = TextField(default="")  # of a token: what it is for
+    scope = TextField(default="all")  # all; of a token also: read
+    expires_at = BigIntegerField(null=True)  # of a token; null: never
+    address = TextField(default="")  # where it began
 
     class Meta:
         table_name = "sessions"
@@ -352,6 +356,8 @@ class AuditRecord(Table):
     user = ForeignKeyField(User, backref="audited", null=True)
     room = ForeignKeyField(Room, backref="audited", null=True)
     details = TextField(null=True)  # "member", "30 days": as short as possible
+    address = TextField(null=True)  # from where; null: by the operator, or by Hai
+    device = TextField(null=True)  # "Firefox on Linux"
 
     class Meta:
         table_name = "deeds"

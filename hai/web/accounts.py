@@ -5,13 +5,17 @@ from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 
+from hai import clock
 from hai.core.identity import sessions
 from hai.core.people import accounts, resets
 from hai.errors import BadRequest, Forbidden, NotFound, RateLimited
 from hai.shapes import UserObject
+from hai.storage.sessions import SessionRow
+from hai.units import DAY_MS
 from hai.web.http.base import FormHandler
 from hai.web.sessions import SessionHandler
 
+NEW_MS = 7 * DAY_MS  # for so long a session in the list is called new
 # A request that came through a proxy has one of them, whoever the peer is.
 FORWARDING_HEADERS = (
     "Forwarded",
@@ -130,17 +134,18 @@ class SettingsHandler(FormHandler):
 
     async def show(self, **names: Any) -> None:
         rows = await sessions.list_of(self.core, self.user.user_id)
-        found = [
-            {
-                **row._asdict(),
-                "is_this": row.id == self.user.session_id,
-                "is_browser": row.kind == "browser",
-            }
-            for row in rows
-        ]
-        others = [s for s in found if s["is_browser"] and not s["is_this"]]
-        names |= {"sessions": found, "other_browsers": others}
+        browsers = [self._shown(row) for row in rows if row.kind == "browser"]
+        names |= {
+            "sessions": browsers,
+            "other_browsers": [s for s in browsers if not s["is_this"]],
+            "token_count": len(rows) - len(browsers),
+        }
         await self.page("accounts/edit.html", "Settings", **names)
+
+    def _shown(self, row: SessionRow) -> dict[str, Any]:
+        is_this = row.id == self.user.session_id
+        is_young = clock.now_ms() - row.created_at < NEW_MS
+        return {**row._asdict(), "is_this": is_this, "is_new": is_young and not is_this}
 
     async def submit(self) -> None:
         name = self.form.text("display_name")

@@ -8,7 +8,7 @@ transaction; here only access to the pages is checked.
 from typing import Any, TypedDict
 
 from hai import __version__
-from hai.core import audit, origin
+from hai.core import audit
 from hai.core.people import admin, usage
 from hai.errors import BadRequest, Forbidden
 from hai.ids import MAX_ID
@@ -28,6 +28,7 @@ UserActionResponse = UserResponse | SessionsEndedResponse | PicturesRemovedRespo
 
 LATEST = 10  # of a list on the overview
 MEGABYTE = 1_000_000
+AUDIT_KINDS = {"": None, "acts": audit.ADMIN_WORDS, "access": audit.ACCESS_WORDS}
 
 
 class AdminHandler(BaseHandler):
@@ -50,10 +51,6 @@ class AdminHandler(BaseHandler):
         page = 1 if page is None else page
         return usage.page_request(orders, order, page, self.query("q"))
 
-    def own_url(self, path: str) -> str:
-        peer = self.request.remote_ip or ""
-        return origin.own_origin(self.core.config, self.request.headers, peer) + path
-
 
 class OverviewHandler(AdminHandler):
     """GET /admin: totals, and who uses the most."""
@@ -65,7 +62,7 @@ class OverviewHandler(AdminHandler):
             return
         users, _ = await usage.users(self.core, usage.PageRequest())
         rooms, _ = await usage.rooms(self.core, usage.PageRequest())
-        latest, _ = await audit.page(self.core, limit=LATEST)
+        latest, _ = await audit.page(self.core, names=audit.ADMIN_WORDS, limit=LATEST)
         await self.page(
             "admin/index.html",
             "Admin",
@@ -74,7 +71,7 @@ class OverviewHandler(AdminHandler):
             users=users[:LATEST],
             rooms=rooms[:LATEST],
             records=latest,
-            can_invite=self.core.config.sign_up != "closed",
+            can_invite=self.core.config.sign_up != "closed" and self.can_link(),
             **names,
         )
 
@@ -127,6 +124,7 @@ class UserHandler(AdminHandler):
             limit=usage.limit_of(self.core, user),
             can_act=admin.is_above(self.user, user["role"]),
             is_owner=self.user.role == "owner",
+            can_link=self.can_link(),
             records=about,
             back=self.reverse_url("admin_user", user_id),
             **names,
@@ -190,8 +188,9 @@ class MakeResetHandler(UserActionHandler):
     """POST /admin/users/ID/reset: a link for a new password, shown once."""
 
     async def submit(self, user_id: int) -> None:
+        host = self.link_origin()
         code = await admin.make_reset(self.core, self.user, user_id=user_id)
-        url = self.own_url(self.reverse_url("reset", code))
+        url = host + self.reverse_url("reset", code)
         if self.wants_json():
             link: LinkResponse = {"url": url}
             self.write_json(link, 201)
@@ -303,11 +302,18 @@ class RemoveRoomPicturesHandler(AdminRoomHandler, RemovingHandler, FormHandler):
 
 
 class AuditHandler(AdminHandler):
-    """GET /admin/deeds?before=: the audit log."""
+    """GET /admin/deeds?before=&kind=&user_id=: the audit log."""
 
     async def show(self, **names: Any) -> None:
-        before = self.query_id("before")
-        records, has_more = await audit.page(self.core, before=before)
+        kind, user_id = self.query("kind"), self.query_id("user_id")
+        if kind not in AUDIT_KINDS:
+            raise BadRequest("kind must be acts or access.", field="kind")
+        records, has_more = await audit.page(
+            self.core,
+            before=self.query_id("before"),
+            user_id=user_id,
+            names=AUDIT_KINDS[kind],
+        )
         found: AuditResponse = {"deeds": records, "has_more": has_more}
         if self.wants_json():
             self.write_json(found)
@@ -317,6 +323,11 @@ class AuditHandler(AdminHandler):
             "History",
             records=records,
             older=records[-1]["id"] if has_more else None,
+            kind=kind,
+            kinds=[("", "All"), ("acts", "Acts"), ("access", "Signing in")],
+            kept_days=audit.KEPT_DAYS,
+            person=await usage.user(self.core, user_id) if user_id else None,
+            about={"user_id": user_id} if user_id else {},
             **names,
         )
 

@@ -10,7 +10,7 @@ from hai.events import FACTS
 from hai.metrics import Metrics, resident_bytes
 from hai.web import routes
 from hai.web.http.assets import Assets, own_assets, url_rules
-from hai.web.http.base import NotFoundHandler
+from hai.web.http.base import MisdirectedHandler, NotFoundHandler
 from hai.web.http.shared import HaiApplication
 from hai.web.http.templates import own_templates
 
@@ -44,6 +44,8 @@ def build(
         [*socket_rules, *routes.url_rules(), *url_rules(assets)],
         template_loader=own_templates(),
         default_handler_class=NotFoundHandler,
+        elsewhere=MisdirectedHandler,
+        any_host_paths=routes.ANY_HOST_PATHS,
         cross_origin_protection=True,
     )
 

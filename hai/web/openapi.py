@@ -213,6 +213,7 @@ SHAPES: dict[str, type] = {
     "room": shapes.RoomObject,
     "user": shapes.UserObject,
     "upload": shapes.UploadObject,
+    "token": shapes.TokenObject,
     "error": shapes.ErrorObject,
 }
 NAMES = {shape: name for name, shape in SHAPES.items()}

@@ -1,11 +1,10 @@
 """The home page: redirects to the last room, or to where one starts."""
 
+from hai.core.identity import cookies
 from hai.core.people import accounts
 from hai.core.talk import first_state
 from hai.shapes import FirstState
 from hai.web.http.base import BaseHandler
-
-ROOM_COOKIE = "hai_room"  # the room this browser showed last
 
 
 class HomeHandler(BaseHandler):
@@ -20,7 +19,7 @@ class HomeHandler(BaseHandler):
             self.redirect(self.reverse_url("set_up" if is_new else "sign_in"))
             return
         state = await first_state.for_user(self.core, self.identity)
-        room_id = last_room_id(state, self.get_cookie(ROOM_COOKIE) or "")
+        room_id = last_room_id(state, self.own_cookie(cookies.LAST_ROOM))
         here = self.reverse_url("room", room_id) if room_id else None
         self.redirect(here or self.reverse_url("rooms"))
 

@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from hai.core import origin
 from hai.core.identity import invites
 from hai.core.people import accounts
 from hai.core.talk import first_state
@@ -67,6 +66,7 @@ class PeopleHandler(BaseHandler):
             people=people[:MAX_SHOWN],
             people_count=len(people),
             can_invite=self.can_invite(),
+            can_link=self.can_link(),
             invite_url=invite_url,
             **names,
         )
@@ -92,9 +92,8 @@ class InvitesHandler(PeopleHandler):
     async def post(self) -> None:
         if not self.can_invite():
             raise Forbidden("Only admins can invite.")
+        host = self.link_origin()
         code = await invites.create(self.core, self.user.user_id)
-        peer = self.request.remote_ip or ""
-        host = origin.own_origin(self.core.config, self.request.headers, peer)
         url = host + self.reverse_url("join", code)
         if self.wants_json():
             link: LinkResponse = {"url": url}

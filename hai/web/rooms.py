@@ -3,16 +3,12 @@
 from typing import Any, cast
 
 from hai import ids
+from hai.core.identity import cookies
 from hai.core.objects import Created
 from hai.core.talk import first_state, rooms
 from hai.errors import Forbidden, HaiError
 from hai.shapes import RoomAck, RoomObject, RoomsResponse
-from hai.web.http.base import (
-    COOKIE_DAYS,
-    BaseHandler,
-    FormHandler,
-)
-from hai.web.pages import ROOM_COOKIE
+from hai.web.http.base import BaseHandler, FormHandler
 from hai.web.people import MAX_SHOWN, with_letters
 from hai.web.views.rooms import (
     Confirmation,
@@ -97,14 +93,7 @@ class RoomHandler(RoomsHandler):
         await self.show(wanted_room=room)
 
     def _remember(self, room_id: int) -> None:
-        self.set_cookie(
-            ROOM_COOKIE,
-            str(room_id),
-            expires_days=COOKIE_DAYS,
-            httponly=True,
-            samesite="Lax",
-            secure=self.has_secure_cookies,
-        )
+        self.keep_cookie(cookies.LAST_ROOM, str(room_id))
 
 
 class EditHandler(BaseHandler):

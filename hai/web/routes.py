@@ -31,6 +31,7 @@ from hai.web import (
     status,
     tus,
 )
+from hai.web.account import history, tokens
 from hai.web.openapi import ApiRoute
 
 ID = "([1-9][0-9]{0,15})"
@@ -40,12 +41,16 @@ TOKEN = "(?P<token>[A-Za-z0-9_-]{43})"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row: `path` is a template, `name` is for reverse_url."""
+    """One row: `path` is a template, `name` is for reverse_url.
+
+    is_for_any_host: health checks come by address, whatever public_url is.
+    """
 
     path: str
     handler: type[RequestHandler]
     name: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    is_for_any_host: bool = False
 
     def rule(self) -> URLSpec:
         pattern = re.escape(self.path)
@@ -59,8 +64,9 @@ ROUTES: tuple[Route, ...] = (
     Route("/pictures/{id}", pictures.PictureHandler, "picture"),
     Route("/avatars/{id}/{id}", avatars.AvatarHandler),
     Route("/", pages.HomeHandler, "home"),
-    Route("/healthz", status.HealthHandler),
-    Route("/metrics", status.MetricsHandler),
+    Route("/.well-known/security.txt", status.SecurityTextHandler),
+    Route("/healthz", status.HealthHandler, is_for_any_host=True),
+    Route("/metrics", status.MetricsHandler, is_for_any_host=True),
     # accounts and sessions
     Route("/setup", accounts.SetUpHandler, "set_up"),
     Route("/sign_in", sessions.SignInHandler, "sign_in"),
@@ -72,6 +78,9 @@ ROUTES: tuple[Route, ...] = (
     Route("/settings/password", accounts.PasswordHandler),
     Route("/settings/avatar", avatars.SettingsAvatarHandler),
     Route("/settings/avatar/remove", avatars.RemoveAvatarHandler),
+    Route("/settings/history", history.HistoryHandler),
+    Route("/settings/tokens", tokens.TokensHandler, "tokens"),
+    Route("/settings/tokens/{id}/end", tokens.EndTokenHandler),
     Route("/settings/sessions/end", sessions.EndOthersHandler),
     Route("/settings/sessions/{id}/end", sessions.EndHandler),
     # people
@@ -113,6 +122,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/eliza", eliza.ElizaHandler, "eliza"),
 )
 
+ANY_HOST_PATHS = frozenset(r.path for r in ROUTES if r.is_for_any_host)
+
 API_ROUTES: tuple[ApiRoute, ...] = (
     ApiRoute(
         "GET", "/api/v1/me", help="Whose token this is", response=shapes.UserResponse
@@ -131,6 +142,13 @@ API_ROUTES: tuple[ApiRoute, ...] = (
         help="Take it back: a letter is drawn instead",
         response=shapes.UserResponse,
     ),
+    ApiRoute(
+        "GET",
+        "/api/v1/me/tokens",
+        help="My bearer tokens",
+        response=shapes.TokensResponse,
+    ),
+    ApiRoute("DELETE", "/api/v1/me/tokens/{token_id}", help="End one of them"),
     ApiRoute("GET", "/api/v1/users", help="Everybody", response=shapes.UsersResponse),
     ApiRoute(
         "GET", "/api/v1/changes", "get_changes", query=("since_rev", "epoch", "limit")
@@ -208,6 +226,8 @@ API_ROUTES: tuple[ApiRoute, ...] = (
 API_HANDLERS: dict[str, type[RequestHandler]] = {
     "/api/v1/me": api.MeHandler,
     "/api/v1/me/avatar": avatars.ApiAvatarHandler,
+    "/api/v1/me/tokens": tokens.ApiTokensHandler,
+    "/api/v1/me/tokens/{token_id}": tokens.ApiTokenHandler,
     "/api/v1/users": api.ApiPeopleHandler,
     "/api/v1/changes": api.ChangesHandler,
     "/api/v1/rooms": api.ApiRoomsHandler,

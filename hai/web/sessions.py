@@ -4,16 +4,11 @@ import math
 from collections.abc import Hashable
 from typing import Any
 
-from hai.core.identity import sessions
-from hai.core.identity.sessions import SESSION_COOKIE
+from hai.core.identity import cookies, sessions
 from hai.core.people import accounts
 from hai.core.rate_limits import Buckets
 from hai.errors import RateLimited
-from hai.web.http.base import (
-    COOKIE_DAYS,
-    BaseHandler,
-    FormHandler,
-)
+from hai.web.http.base import BaseHandler, FormHandler
 from hai.web.http.bodies import UNAUTHENTICATED_FORM_BYTES
 
 MAX_KEY_CHARS = 64  # longer than any name, shorter than what a form may hold
@@ -67,15 +62,13 @@ class SessionHandler(FormHandler):
         self.keep(await sessions.start(self.core, user_id, "browser", agent))
 
     def keep(self, token: str) -> None:
-        """Set the browser's session cookie: for this host only, hidden from scripts."""
-        self.set_cookie(
-            SESSION_COOKIE,
-            token,
-            expires_days=COOKIE_DAYS,
-            httponly=True,
-            samesite="Lax",
-            secure=self.has_secure_cookies,
-        )
+        """Set the browser's session cookie. What it had before is over: nobody who knew
+        that takes part in the new one."""
+        before = self.identity
+        if before is not None and not before.by_token:
+            ended = sessions.end(self.core, before.user_id, before.session_id)
+            ended.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.keep_cookie(cookies.SESSION, token)
 
 
 class SignInHandler(SessionHandler):
@@ -140,7 +133,7 @@ class SignOutHandler(BaseHandler):
         if self.identity is not None:
             who = self.identity
             await sessions.end(self.core, who.user_id, who.session_id)
-        self.clear_cookie(SESSION_COOKIE)
+        self.forget_session()
         self.done(self.reverse_url("sign_in"), done="signed_out")
 
 

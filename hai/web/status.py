@@ -1,14 +1,17 @@
 """For operators: is Hai alive, and how is it doing."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-from hai import __version__
+from hai import __version__, clock
 from hai.core.pictures import decoders
 from hai.errors import NotFound
 from hai.storage.database import server_row
+from hai.units import DAY_MS
 from hai.web.accounts import is_local_request
 from hai.web.http.base import BaseHandler
 
+TEXT_DAYS = 180  # RFC 9116, 2.5.5: less than a year
 USAGE_METRICS = {
     "hai_pictures": "pictures",
     "hai_picture_bytes": "picture_bytes",
@@ -44,6 +47,25 @@ class HealthHandler(BaseHandler):
         if "deep" in self.request.query_arguments or self.request.query == "deep":
             answer["denied_to_decoders"] = await decoders.check(self.core)
         self.write_json(answer, 503 if status in ("failed", "failing") else 200)
+
+
+class SecurityTextHandler(BaseHandler):
+    """GET /.well-known/security.txt: whom to tell of a hole (RFC 9116), if anybody."""
+
+    is_public = True
+    max_body_bytes = 0
+
+    async def get(self) -> None:
+        config = self.core.config
+        if not config.security_contact:
+            raise NotFound()
+        until_s = (clock.now_ms() // DAY_MS + TEXT_DAYS) * DAY_MS // 1000
+        until = datetime.fromtimestamp(until_s, UTC).isoformat().replace("+00:00", "Z")
+        lines = [f"Contact: {config.security_contact}", f"Expires: {until}"]
+        if config.public_url:
+            lines.append(f"Canonical: {config.public_url}{self.request.path}")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.write("\r\n".join([*lines, ""]))
 
 
 class MetricsHandler(BaseHandler):

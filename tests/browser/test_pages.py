@@ -14,6 +14,8 @@ PAGES = [
     "/rooms/{lounge}/edit",
     "/people",
     "/settings",
+    "/settings/tokens",
+    "/settings/history",
     "/search?q=lake",
     "/eliza",
     "/rooms/999",

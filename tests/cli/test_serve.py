@@ -30,6 +30,14 @@ def test_the_log_shows_settings_without_secrets_and_no_tokens(served):
     assert served.printed.split("token=")[1].split()[0] not in served.log
 
 
+def test_a_proxy_without_a_public_url_is_a_warning(serve, tmp_path):
+    flags = ("--trusted-proxies", "127.0.0.1")
+    for more, is_warned in ((), True), (("--public-url", "https://hai.example"), False):
+        server = serve(*flags, *more, data=tmp_path / f"data{len(more)}")
+        warnings = [line for line in server.log.splitlines() if "WARNING" in line]
+        assert any("public_url is not" in line for line in warnings) is is_warned
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_when_told_to_and_leaves_no_socket(served, how):
     assert (served.data / "hai.sock").exists()

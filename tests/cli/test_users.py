@@ -28,6 +28,29 @@ def test_tokens_come_one_a_line_in_the_order_of_the_names(command):
     assert all(len(token) == 43 for token in tokens)
 
 
+def test_tokens_are_listed_with_what_they_are_for_and_ended(command):
+    command("users", "add", "ada")
+    command("users", "token", "ada")
+    about = ("--for", "Weather", "--scope", "read", "--days", "1")
+    command("users", "token", "ada", *about)
+    listed = command("users", "tokens", "ada").splitlines()
+    weather, plain = [line.split("\t") for line in listed]
+    assert (weather[1], weather[-1], plain[1]) == ("read", "Weather", "all")
+    assert plain[-2] == "never" and weather[-2] > weather[2]
+    command("users", "end-token", "ada", weather[0])
+    assert command("users", "tokens", "ada").splitlines() == listed[1:]
+    error = command("users", "end-token", "ada", weather[0], code=1)
+    assert error.startswith("not_found:")
+
+
+def test_a_token_that_makes_no_sense_is_refused(command):
+    command("users", "add", "ada")
+    for flags in (("--days", "0"), ("--days", "9999"), ("--for", "x" * 41)):
+        error = command("users", "token", "ada", *flags, code=1)
+        assert error.startswith("bad_request:")
+    assert command("users", "tokens", "ada") == ""
+
+
 def test_an_unknown_name_gives_no_token_to_anybody(command):
     command("users", "add", "ada")
     error = command("users", "token", "ada", "nobody", code=1)

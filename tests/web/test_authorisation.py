@@ -22,6 +22,11 @@ from tests.pictures import file, picture
 NOWHERE = 999_999
 
 
+@pytest.fixture
+def config_flags():
+    return {"allowed_hosts": "hai.example"}  # that of the requests, for links
+
+
 @dataclass
 class Row:
     """Statuses: for a stranger, outside of the room, a member, its maker."""
@@ -45,6 +50,7 @@ BYTES = OFFSET | {"Content-Type": "application/offset+octet-stream"}
 # Leaving and deleting come last for a person; each person has a hai of their own.
 ROUTE_ROWS = [
     Row("GET", "/", 302, 302, 302, 302),
+    Row("GET", "/.well-known/security.txt", 404, 404, 404, 404),
     Row("GET", "/healthz", 200, 200, 200, 200),
     Row("GET", "/metrics", 404, 404, 404, 200),
     Row("GET", "/setup", 404, 404, 404, 404),
@@ -63,6 +69,12 @@ ROUTE_ROWS = [
     Row("GET", "/settings/avatar", 401, 200, 200, 200),
     Row("POST", "/settings/avatar", 401, 201, 201, 201, files=True),
     Row("POST", "/settings/avatar/remove", 401, 200, 200, 200),
+    Row("GET", "/settings/history", 401, 200, 200, 200),
+    Row("GET", "/settings/tokens", 401, 200, 200, 200),
+    Row("POST", "/settings/tokens", 401, 400, 400, 400, {"name": "x"}),
+    Row("POST", "/settings/tokens/{session}/end", 401, 404, 404, 404),
+    Row("GET", "/api/v1/me/tokens", 401, 200, 200, 200),
+    Row("DELETE", "/api/v1/me/tokens/{session}", 401, 404, 404, 404),
     Row("POST", "/settings/sessions/end", 401, 200, 200, 200),
     Row("POST", "/settings/sessions/{session}/end", 401, 404, 404, 404),
     Row("GET", "/people", 401, 200, 200, 200),
@@ -436,6 +448,15 @@ async def test_the_end_of_a_session_is_told_to_its_own_sockets(any_socket, core,
     assert not ada.named("session_ended") and not ada.closed.is_set()
 
 
+async def test_a_new_browser_is_told_to_its_own_user(any_socket, core, cast):
+    ada, grace = await any_socket(cast.ada), await any_socket(cast.grace)
+    await sessions.start(core, cast.grace.id, "browser", "Firefox/99 Linux")
+    told = await grace.fact("session_started")
+    assert told["device"] == "Firefox on Linux"
+    await ada.settle()
+    assert not ada.named("session_started")
+
+
 async def test_presence_is_told_to_those_who_share_a_small_room(any_socket, core, cast):
     """In the lounge are all three, so linus may hear of grace; of nobody else's."""
     linus = await any_socket(cast.linus)
@@ -445,7 +466,8 @@ async def test_presence_is_told_to_those_who_share_a_small_room(any_socket, core
 
 
 def test_every_fact_has_a_test_here():
-    told_elsewhere = {"user_changed", "session_ended", "presence_changed"}
+    told_elsewhere = {"user_changed", "presence_changed"}
+    told_elsewhere |= {"session_ended", "session_started"}
     assert set(FACT_ROWS) | told_elsewhere == {fact.name for fact in events.FACTS}
 
 

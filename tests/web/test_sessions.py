@@ -72,6 +72,19 @@ async def test_guessing_is_slowed_down(app, client, ada):
     assert [a.status for a in answers] == [401] * 10 + [429]
 
 
+async def test_signing_in_anew_ends_what_the_browser_had(core, client, ada):
+    grace = await make_user(core, "grace", password=PASSWORD)
+    browser = client(ada)
+    assert (await sign_in(browser, name="grace")).status == 303
+    await core.db.write(lambda tx: None)
+    assert sessions.find(core, ada.cookie) is None
+    found = sessions.find(core, browser.cookies["hai_session"])
+    assert found.user_id == grace.id and sessions.find(core, grace.cookie)
+    program = client(ada, bearer=True)
+    assert (await sign_in(program)).status == 303
+    assert sessions.find(core, ada.token)
+
+
 async def test_signing_out_ends_the_session(core, client, ada):
     browser = client(ada)
     answer = await browser.post("/sign_out", headers=HTML)
@@ -193,8 +206,11 @@ HOUR_S = 3600
 
 @pytest.fixture
 def clock_s(monkeypatch):
-    """The server's monotonic clock, which stands still until the test sets it."""
-    now_s = [clock.monotonic_s()]
+    """The server's monotonic clock, which stands still until the test sets it.
+
+    At a whole second: of others, an hour later is not always 3,600 s later.
+    """
+    now_s = [float(round(clock.monotonic_s()))]
     monkeypatch.setattr(clock, "monotonic_s", lambda: now_s[0])
     return now_s
 

@@ -17,7 +17,7 @@ LIFETIME_MS = 7 * DAY_MS
 
 def create(core: Core, user_id: int | None) -> "asyncio.Future[str]":
     """A new code for /join/CODE. user_id: who invites; None: the operator."""
-    return core.db.write(_create, user_id)
+    return audit.write(core, _create, user_id)
 
 
 def _create(tx: Transaction, user_id: int | None) -> str:

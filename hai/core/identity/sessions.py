@@ -7,34 +7,42 @@ ends its sockets at once, through the fact `session_ended`.
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from typing import Any
 
 from hai import clock, errors, ids
+from hai.config import Config
+from hai.core import audit
 from hai.core.context import Core
-from hai.core.identity import passwords
-from hai.events import SessionEnded
+from hai.core.identity import cookies, devices, passwords
+from hai.events import SessionEnded, SessionStarted
 from hai.storage import sessions as rows
 from hai.storage import users as user_rows
-from hai.storage.sessions import SessionRow
+from hai.storage.sessions import NewSession, SessionRow
 from hai.storage.users import Credentials
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
-SESSION_COOKIE = "hai_session"
-BROWSER_LIFETIME_MS = 90 * DAY_MS  # since last seen; tokens last until ended
 SEEN_EVERY_MS = 60 * 60 * 1000  # an hour: one small write per browser
 MAX_TOKEN_CHARS = 200
 MAX_USER_AGENT_CHARS = 200
+ENDED_AT_ONCE = 500  # sessions, in one write
+READ_ONLY = "This token may only read."
 NO_FIT = "That name and password do not match."
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is asking. role: owner, admin or member; kind: person or bot."""
+    """Who is asking. role: owner, admin or member; kind: person or bot.
+
+    by_token: it is a program. may_change: False for a token that may only read.
+    """
 
     user_id: int
     session_id: int
     role: str
     kind: str
+    by_token: bool = False
+    may_change: bool = True
 
     @property
     def is_admin(self) -> bool:
@@ -48,13 +56,29 @@ def find(core: Core, token: str) -> Identity | None:
     row = core.db.read_now(rows.find, ids.token_hash(token))
     if row is None:
         return None
-    session_id, user_id, kind, seen_at, role, user_kind = row
     now_ms = clock.now_ms()
-    if kind == "browser" and now_ms - seen_at > BROWSER_LIFETIME_MS:
+    if _is_over(core, row, now_ms):
         return None
-    if now_ms - seen_at > SEEN_EVERY_MS:
-        _mark_seen(core, session_id)
-    return Identity(user_id, session_id, role, user_kind)
+    if now_ms - row.seen_at > SEEN_EVERY_MS:
+        _mark_seen(core, row.id)
+    return Identity(
+        row.user_id,
+        row.id,
+        row.role,
+        row.user_kind,
+        by_token=row.kind == "token",
+        may_change=row.scope == "all",
+    )
+
+
+def _is_over(core: Core, row: rows.Found, now_ms: int) -> bool:
+    if row.expires_at is not None and now_ms >= row.expires_at:
+        return True
+    config = core.config
+    return row.kind == "browser" and (
+        now_ms - row.seen_at > config.session_unseen_days * DAY_MS
+        or now_ms - row.created_at > config.session_days * DAY_MS
+    )
 
 
 def _mark_seen(core: Core, session_id: int) -> None:
@@ -78,9 +102,18 @@ async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
         core, password, row.password_hash if row else None
     )
     if row is None or not is_right:
+        if row is not None:
+            note_failure(core, row.user_id)
         raise errors.Unauthorized(NO_FIT)
     agent = user_agent[:MAX_USER_AGENT_CHARS]
-    return await core.db.write(_sign_in, name.strip(), row, agent)
+    return await audit.write(core, _sign_in, name.strip(), row, agent)
+
+
+def note_failure(core: Core, user_id: int) -> None:
+    """A wrong password. Nobody waits for it: that would tell that the name is right."""
+    with contextlib.suppress(errors.HaiError):
+        noted = audit.write(core, audit.record_failure, user_id)
+        noted.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def _sign_in(tx: Transaction, name: str, proven: Credentials, user_agent: str) -> str:
@@ -95,31 +128,52 @@ def start(
     core: Core, user_id: int, kind: str, user_agent: str
 ) -> "asyncio.Future[str]":
     """A new session for a user who has already proven who they are."""
-    return core.db.write(insert, user_id, kind, user_agent[:MAX_USER_AGENT_CHARS])
+    agent = user_agent[:MAX_USER_AGENT_CHARS]
+    return audit.write(core, insert, user_id, kind, agent)
 
 
-def insert(tx: Transaction, user_id: int, kind: str, user_agent: str) -> str:
-    """Store a session, return its token. (writer thread)"""
+def insert(
+    tx: Transaction, user_id: int, kind: str, user_agent: str = "", **about: Any
+) -> str:
+    """Store a session, return its token. about: name, scope, expires_at.
+
+    The user's other tabs are told of a browser that is new. (writer thread)
+    """
+    source = audit.source()
+    address = source.address if source else ""
+    new = NewSession(kind, user_agent, address, **about)
     token = ids.new_token()
-    rows.insert(tx, user_id, kind, ids.token_hash(token), user_agent)
+    if kind == "browser":
+        if source and source.is_secure:
+            token = cookies.HOST_ONLY + token
+        audit.record(tx, "signed_in", user_id, user_id=user_id)
+    is_told = kind == "browser" and rows.is_new_place(user_id, new)
+    session_id = rows.insert(tx, user_id, ids.token_hash(token), new)
+    if is_told:
+        device = devices.words(user_agent)
+        tx.publish(SessionStarted(user_id, session_id, device, tx.now_ms))
     return token
 
 
 def end(core: Core, user_id: int, session_id: int) -> "asyncio.Future[None]":
     """End one of this user's sessions. Raises NotFound if it is not theirs."""
-    return core.db.write(_end, user_id, session_id)
+    return audit.write(core, _end, user_id, session_id)
 
 
 def _end(tx: Transaction, user_id: int, session_id: int) -> None:
     """(writer thread)"""
-    if not rows.end(tx, user_id, session_id):
+    ended = rows.end(tx, session_id, user_id)
+    if ended is None:
         raise errors.NotFound()
+    if ended.kind == "token":
+        about = {"user_id": user_id, "details": ended.name or "without a name"}
+        audit.record(tx, "ended_token", user_id, **about)
     tx.publish(SessionEnded(session_id))
 
 
 def end_others(core: Core, identity: Identity) -> "asyncio.Future[None]":
     """End all browser sessions of this user except the present one."""
-    return core.db.write(end_all_but, identity, ("browser",))
+    return audit.write(core, end_all_but, identity, ("browser",))
 
 
 def end_all_but(
@@ -143,5 +197,29 @@ def end_all(
 
 
 async def list_of(core: Core, user_id: int) -> list[SessionRow]:
-    """Most recently used first."""
+    """The last seen first. None of them is over."""
     return await core.db.read(rows.of_user, user_id)
+
+
+async def end_over(core: Core) -> int:
+    """End those whose time is over, and their sockets; returns how many.
+
+    Whoever has a socket open is seen.
+    """
+    if seen := core.live_session_ids():
+        await core.db.write(rows.touch_all, [*seen])
+    count = 0
+    while ended := await core.db.write(_end_over, core.config):
+        count += ended
+    return count
+
+
+def _end_over(tx: Transaction, config: Config) -> int:
+    """(writer thread)"""
+    unseen_since = tx.now_ms - config.session_unseen_days * DAY_MS
+    begun_before = tx.now_ms - config.session_days * DAY_MS
+    over = rows.over(tx.now_ms, unseen_since, begun_before, ENDED_AT_ONCE)
+    for session_id in over:
+        rows.end(tx, session_id)
+        tx.publish(SessionEnded(session_id))
+    return len(over)

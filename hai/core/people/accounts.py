@@ -6,6 +6,7 @@ used with a token.
 
 import asyncio
 import re
+from typing import Any
 
 from hai import errors, ids
 from hai.core import audit, fields
@@ -54,7 +55,7 @@ async def set_up(
     """
     account = check_account(name, display_name)
     password_hash = await passwords.make_hash(core, password, *account)
-    return await core.db.write(_set_up, *account, password_hash)
+    return await audit.write(core, _set_up, *account, password_hash)
 
 
 def _set_up(
@@ -64,6 +65,7 @@ def _set_up(
     if rows.has_owner():
         raise errors.Forbidden("Hai has been set up already.")
     user = _add(tx, name, display_name, "person", "owner", password_hash)
+    audit.record(tx, "set_up", user["id"], user_id=user["id"])
     _add_first_room(tx, user["id"])
     return user
 
@@ -90,7 +92,16 @@ async def sign_up(
     await require_sign_up(core, invite_code)
     account = check_account(name, display_name)
     password_hash = await passwords.make_hash(core, password, *account)
-    return await core.db.write(_add, *account, "person", "member", password_hash)
+    return await audit.write(core, _join, *account, password_hash)
+
+
+def _join(
+    tx: Transaction, name: str, display_name: str, password_hash: str
+) -> UserObject:
+    """(writer thread)"""
+    user = _add(tx, name, display_name, "person", "member", password_hash)
+    audit.record(tx, "joined", user["id"], user_id=user["id"])
+    return user
 
 
 async def require_sign_up(core: Core, invite_code: str) -> None:
@@ -121,7 +132,15 @@ async def add_user(
     password_hash = None
     if password is not None:
         password_hash = await passwords.make_hash(core, password, *account)
-    return await core.db.write(_add, *account, kind, role, password_hash)
+    return await core.db.write(_add_by_operator, *account, kind, role, password_hash)
+
+
+def _add_by_operator(tx: Transaction, *account: Any) -> UserObject:
+    """Bots are added by Hai itself. (writer thread)"""
+    user = _add(tx, *account)
+    if user["kind"] == "person":
+        audit.record(tx, "added_user", None, user_id=user["id"])
+    return user
 
 
 def check_account(name: str, display_name: str) -> tuple[str, str]:
@@ -189,16 +208,18 @@ async def change_password(core: Core, who: Identity, *, old: str, new: str) -> N
     """
     stored = await core.db.read(rows.find_password_hash, who.user_id)
     if not await passwords.verify(core, old, stored):
+        sessions.note_failure(core, who.user_id)
         raise errors.Forbidden("That is not your password.", field="old_password")
     names = await core.db.read(rows.find_names, who.user_id)
     password_hash = await passwords.make_hash(core, new, *names)
-    await core.db.write(_change_password, who, password_hash)
+    await audit.write(core, _change_password, who, password_hash)
 
 
 def _change_password(tx: Transaction, who: Identity, password_hash: str) -> None:
     """(writer thread)"""
     rows.set_password_hash(tx, who.user_id, password_hash)
     sessions.end_all_but(tx, who)
+    audit.record(tx, "changed_password", who.user_id, user_id=who.user_id)
 
 
 async def list_users(core: Core) -> list[UserObject]:
@@ -225,17 +246,6 @@ def _user_named(name: str) -> UserObject:
     if user_id is None:
         raise errors.NotFound(f"There is no user {name}.")
     return user_object(*rows.find([user_id])[0])
-
-
-def add_token(core: Core, user_id: int) -> "asyncio.Future[str]":
-    """A bearer token for a person's or bot's programs; valid until ended."""
-    return core.db.write(_add_token, user_id)
-
-
-def _add_token(tx: Transaction, user_id: int) -> str:
-    """(writer thread)"""
-    audit.record(tx, "made_token", None, user_id=user_id)
-    return sessions.insert(tx, user_id, "token", "")
 
 
 def is_set_up_token(core: Core, token: str) -> bool:

@@ -100,7 +100,7 @@ def change_role(
     """{user}. Owners only. Raises BadRequest, NotFound, Forbidden."""
     if role not in accounts.ROLES:
         raise errors.BadRequest("A role is owner, admin or member.", field="role")
-    return core.db.write(_change_role, who, user_id, role)
+    return audit.write(core, _change_role, who, user_id, role)
 
 
 def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> UserResponse:
@@ -125,7 +125,7 @@ def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> UserResp
 def deactivate(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[UserResponse]":
     """{user}. Signed out at once and removed from lists and rooms; their name stays on
     their hais, direct rooms stay readable. Raises NotFound, Forbidden."""
-    return core.db.write(_deactivate, who, user_id)
+    return audit.write(core, _deactivate, who, user_id)
 
 
 def _deactivate(tx: Transaction, who: Who, user_id: int) -> UserResponse:
@@ -145,7 +145,7 @@ def _deactivate(tx: Transaction, who: Who, user_id: int) -> UserResponse:
 
 def reactivate(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[UserResponse]":
     """{user}, back in the rooms they were in before. Raises NotFound, Forbidden."""
-    return core.db.write(_reactivate, who, user_id)
+    return audit.write(core, _reactivate, who, user_id)
 
 
 def _reactivate(tx: Transaction, who: Who, user_id: int) -> UserResponse:
@@ -166,7 +166,7 @@ def end_sessions(
     core: Core, who: Who, *, user_id: int
 ) -> "asyncio.Future[SessionsEndedResponse]":
     """{session_count}: all of them, including tokens. Raises NotFound, Forbidden."""
-    return core.db.write(_end_sessions, who, user_id)
+    return audit.write(core, _end_sessions, who, user_id)
 
 
 def _end_sessions(tx: Transaction, who: Who, user_id: int) -> SessionsEndedResponse:
@@ -179,7 +179,7 @@ def _end_sessions(tx: Transaction, who: Who, user_id: int) -> SessionsEndedRespo
 
 def make_reset(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[str]":
     """The code of a link for a new password. Raises NotFound, Forbidden."""
-    return core.db.write(_make_reset, who, user_id)
+    return audit.write(core, _make_reset, who, user_id)
 
 
 def _make_reset(tx: Transaction, who: Who, user_id: int) -> str:
@@ -200,7 +200,7 @@ def set_quota(
     applies. Pictures already stored stay. Raises BadRequest, NotFound, Forbidden."""
     if max_bytes is not None and not 0 <= max_bytes <= MAX_BYTES:
         raise errors.BadRequest("That is no number of bytes.", field="max_bytes")
-    return core.db.write(_set_quota, who, user_id, max_bytes)
+    return audit.write(core, _set_quota, who, user_id, max_bytes)
 
 
 def _set_quota(
@@ -227,7 +227,7 @@ def remove_pictures_of_user(
     Raises BadRequest, NotFound, Forbidden, NotConfirmed.
     """
     _check_days(days)
-    return core.db.write(_remove_pictures, who, "user", user_id, days, is_confirmed)
+    return audit.write(core, _remove_pictures, who, "user", user_id, days, is_confirmed)
 
 
 def remove_pictures_of_room(
@@ -235,7 +235,7 @@ def remove_pictures_of_room(
 ) -> "asyncio.Future[PicturesRemovedResponse]":
     """The same for a room; for a direct one, owners only."""
     _check_days(days)
-    return core.db.write(_remove_pictures, who, "room", room_id, days, is_confirmed)
+    return audit.write(core, _remove_pictures, who, "room", room_id, days, is_confirmed)
 
 
 def _check_days(days: int) -> None:

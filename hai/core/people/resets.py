@@ -49,7 +49,7 @@ async def use(core: Core, code: str, password: str) -> int:
     user = await find(core, code)
     names = (user.name, user.display_name)
     password_hash = await passwords.make_hash(core, password, *names)
-    return await core.db.write(_use, ids.token_hash(code), password_hash)
+    return await audit.write(core, _use, ids.token_hash(code), password_hash)
 
 
 def _use(tx: Transaction, code_hash: bytes, password_hash: str) -> int:

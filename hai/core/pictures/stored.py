@@ -17,6 +17,7 @@ from typing import Any
 from hai import clock
 from hai.core import audit, retention
 from hai.core.context import Core
+from hai.core.identity import sessions
 from hai.core.identity.sessions import Identity
 from hai.core.objects import picture_object
 from hai.core.pictures import arriving, expiry
@@ -344,6 +345,7 @@ class Sweeper:
                 if is_due:
                     await expiry.run(self.core)
                     await audit.forget_old(self.core)
+                    await sessions.end_over(self.core)
                     await expire_uploads(self.core)
                 await sweep(self.core, clock.now_ms() - ABANDONED_MS)
                 await shrink(self.core)

@@ -122,7 +122,7 @@ def change(
     columns = {column: value for column, value in new.items() if value is not None}
     if not columns:
         raise errors.BadRequest("Give a name, a topic, picture_days or has_receipts.")
-    return core.db.write(_change, who, room_id, columns, is_confirmed)
+    return audit.write(core, _change, who, room_id, columns, is_confirmed)
 
 
 def _change(

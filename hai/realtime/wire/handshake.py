@@ -8,7 +8,7 @@ costs one request and nothing more.
 import resource
 import sys
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from tornado.httputil import HTTPServerRequest
 from hai import errors
 from hai.config import Config
 from hai.core import origin
-from hai.core.identity.sessions import SESSION_COOKIE, Identity
+from hai.core.identity import cookies
+from hai.core.identity.sessions import Identity
 from hai.core.rate_limits import Buckets
 
 # Attempts with a bad token, per address; then the status is 429, so that a browser
@@ -101,6 +102,10 @@ class HandshakeChecks:
                 raise errors.RateLimited()
             raise errors.Unauthorized()
         return identity
+
+    def live_session_ids(self) -> Collection[int]:
+        """Of the sockets that are open."""
+        return self._by_session.keys()
 
     @property
     def requires_sign_in(self) -> bool:
@@ -192,7 +197,6 @@ def _bearer(request: HTTPServerRequest) -> str | None:
 
 
 def _cookie(request: HTTPServerRequest) -> str | None:
-    if SESSION_COOKIE not in request.headers.get("Cookie", ""):
+    if cookies.SESSION not in request.headers.get("Cookie", ""):
         return None
-    morsel = request.cookies.get(SESSION_COOKIE)
-    return morsel.value or None if morsel else None
+    return cookies.find(request.cookies, cookies.SESSION) or None

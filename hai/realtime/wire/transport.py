@@ -34,7 +34,7 @@ ACCEPT_SALT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 KEY_BYTES = 16
 SWITCHING = (
     b"HTTP/1.1 101 Switching Protocols\r\nServer: Hai\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n"
 )
 EARLY_BYTES = 64 * 1024  # frames that arrived together with the handshake
 PAYLOAD_TYPE = "text/plain; charset=UTF-8"
@@ -184,7 +184,9 @@ class SocketHandler(RequestHandler):
         """Written by hand: Tornado's way takes a tenth of the cost of a connection."""
         key = self.request.headers["Sec-WebSocket-Key"].encode()
         digest = hashlib.sha1(key + ACCEPT_SALT).digest()
-        return SWITCHING % base64.b64encode(digest)
+        hsts = getattr(self.request.connection, "hsts", "")
+        more = f"Strict-Transport-Security: {hsts}\r\n".encode() if hsts else b""
+        return SWITCHING % (base64.b64encode(digest), more)
 
     def _send_101(self, sock: socket.socket) -> bool:
         answer = self._switching()

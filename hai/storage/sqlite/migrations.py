@@ -430,6 +430,32 @@ ORDER BY m.id
 """
 
 
+def tokens_and_places(execute: Execute) -> None:
+    """Tokens get a name, a scope and an end; sessions and the audit log an address."""
+    for statement in TOKENS_AND_PLACES.split(";\n\n"):
+        execute(statement)
+
+
+TOKENS_AND_PLACES = """
+ALTER TABLE sessions ADD COLUMN name TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE sessions ADD COLUMN scope TEXT NOT NULL DEFAULT 'all'
+    CHECK (scope IN ('all', 'read'));
+
+ALTER TABLE sessions ADD COLUMN expires_at INTEGER;
+
+ALTER TABLE sessions ADD COLUMN address TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE deeds ADD COLUMN address TEXT;
+
+ALTER TABLE deeds ADD COLUMN device TEXT;
+
+CREATE INDEX deeds_user ON deeds (user_id, id);
+
+CREATE INDEX deeds_actor ON deeds (actor_id, id)
+"""
+
+
 MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     first_schema,
     running_mark,
@@ -444,6 +470,7 @@ MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     receipts,
     removals_that_spare_direct,
     hai_numbers,
+    tokens_and_places,
 )
 
 

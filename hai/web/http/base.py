@@ -15,15 +15,18 @@ from urllib.parse import quote
 
 from tornado.web import HTTPError, RequestHandler
 
-from hai.core import orders
-from hai.core.identity import sessions
-from hai.core.identity.sessions import SESSION_COOKIE, Identity
-from hai.core.origin import address_block, misfits
+from hai.core import audit, orders
+from hai.core.identity import cookies, devices, sessions
+from hai.core.identity.sessions import Identity
+from hai.core.origin import address_block, came_by_https, misfits
+from hai.core.people import links
 from hai.core.talk import first_state
 from hai.errors import (
     BadRequest,
     Busy,
+    Forbidden,
     HaiError,
+    Misdirected,
     NotFound,
     RateLimited,
     Unauthorized,
@@ -39,6 +42,7 @@ from hai.web.http.shared import client_address
 logger = logging.getLogger(__name__)
 
 COOKIE_DAYS = 400  # as long as browsers allow; the server's own rule is shorter
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 BY_STATUS = {error.status: error for error in reversed(all_errors())}
 
 
@@ -59,7 +63,22 @@ class BaseHandler(RespondingHandler):
     @property
     def address(self) -> str:
         """Identifies unauthenticated clients, also behind a proxy."""
-        return address_block(client_address(self.core.config, self.request))
+        return address_block(self.whole_address)
+
+    @property
+    def whole_address(self) -> str:
+        return client_address(self.core.config, self.request)
+
+    def link_origin(self) -> str:
+        """Where links to Hai lead. Raises Misdirected if that is not known."""
+        peer = self.request.remote_ip or ""
+        return links.get_origin(self.core.config, self.request.headers, peer)
+
+    def can_link(self) -> bool:
+        peer = self.request.remote_ip or ""
+        return (
+            links.find_origin(self.core.config, self.request.headers, peer) is not None
+        )
 
     async def prepare(self) -> None:
         """Everything that can be refused before a byte of the body is read."""
@@ -71,6 +90,8 @@ class BaseHandler(RespondingHandler):
             if self.identity is None and not self.is_public:
                 self._ask_to_sign_in()
                 return
+            if self.request.method not in SAFE_METHODS:
+                self._expect_change()
             asker.set(self.user.user_id if self.identity else self.address)
             self.expect_body()
             if self.is_costly and self.is_question:
@@ -78,6 +99,19 @@ class BaseHandler(RespondingHandler):
             await self.admit(*ids)
         except HaiError as error:
             self.refuse(error)
+
+    def _expect_change(self) -> None:
+        """Raises Forbidden."""
+        if self.identity is not None and not self.identity.may_change:
+            raise Forbidden(sessions.READ_ONLY)
+        audit.here.set(self.source)
+
+    def source(self) -> audit.Source:
+        """Where the request comes from, for the audit log."""
+        device = devices.words(self.request.headers.get("User-Agent"))
+        peer = self.request.remote_ip or ""
+        is_https = came_by_https(self.core.config, self.request.headers, peer)
+        return audit.Source(self.whole_address, device, is_https)
 
     async def admit(self, *ids: Any) -> None:
         """Refuse, by raising HaiError, what can be refused before the body."""
@@ -89,7 +123,41 @@ class BaseHandler(RespondingHandler):
             if identity is None:
                 raise Unauthorized()
             return identity
-        return sessions.find(self.core, self.get_cookie(SESSION_COOKIE) or "")
+        return sessions.find(self.core, self.own_cookie(cookies.SESSION))
+
+    # --- Cookies ---------------------------------------------------------------------
+
+    def own_cookie(self, name: str) -> str:
+        """Its value; "" if there is none."""
+        return cookies.find(self.request.cookies, name)
+
+    def keep_cookie(self, name: str, value: str) -> None:
+        """For this host only, hidden from scripts and from other sites' forms."""
+        is_secure = self.has_secure_cookies
+        self.set_cookie(
+            cookies.full_name(name, is_secure),
+            value,
+            expires_days=COOKIE_DAYS,
+            httponly=True,
+            samesite="Lax",
+            secure=is_secure,
+        )
+        if is_secure and name in self.request.cookies:
+            self.clear_cookie(name)  # of an older Hai, or of the time before https
+
+    def forget_session(self) -> None:
+        """Browsers let go of a prefixed cookie only if that is said as it was set."""
+        self.clear_cookie(cookies.SESSION)
+        if self.has_secure_cookies:
+            name = cookies.full_name(cookies.SESSION, is_secure=True)
+            self.clear_cookie(name, httponly=True, samesite="Lax", secure=True)
+
+    def _rename_session(self) -> None:
+        """What was read under the old name is kept under today's."""
+        if self.has_secure_cookies and cookies.SESSION in self.request.cookies:
+            self.keep_cookie(cookies.SESSION, self.own_cookie(cookies.SESSION))
+
+    # --- Who it is, and where --------------------------------------------------------
 
     def check_trusted_origin(self, origin: str) -> bool:
         """Behind a proxy that changes Host, `public_url` is our origin."""
@@ -122,6 +190,7 @@ class BaseHandler(RespondingHandler):
         """Draw a page with the state that its reader starts with."""
         if self.identity is not None:
             self.application.known_places.note(self.identity.user_id, self.address)
+            self._rename_session()
         if "state" not in names and self.identity is not None:
             names["state"] = await first_state.for_user(self.core, self.identity)
         self.draw(template, title, **names)
@@ -241,6 +310,25 @@ class NotFoundHandler(BaseHandler):
             raise NotFound()
         except HaiError as error:
             self.refuse(error)
+
+
+class MisdirectedHandler(BaseHandler):
+    """Every URL, asked for at another host than `public_url`. Reads no body.
+
+    Whoever wants to see a page is sent there.
+    """
+
+    SUPPORTED_METHODS = RequestHandler.SUPPORTED_METHODS
+    is_public = True
+    max_body_bytes = 0
+
+    async def prepare(self) -> None:
+        path = self.request.uri or ""
+        is_path = path.startswith("/")  # the whole URL and a * are allowed, too
+        if self.is_question and is_path and self.wants_page():
+            self.redirect(self.core.config.public_url + path, status=307)
+        else:
+            self.refuse(Misdirected())
 
 
 def path_id(text: Any) -> int:

@@ -264,6 +264,7 @@ class Connection(HTTP1Connection):
     _received_bytes = 0
     _expects_continue = False  # the client waits for 100 Continue
     _asks_to_end = False
+    hsts = ""  # for the answer: Strict-Transport-Security
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -398,6 +399,8 @@ class Connection(HTTP1Connection):
     ) -> "asyncio.Future[None]":
         """Adds `Connection: close` if the connection ends. Decided here, once."""
         assert isinstance(start_line, ResponseStartLine)
+        if self.hsts:
+            headers["Strict-Transport-Security"] = self.hsts
         ends = self._disconnect_on_finish or self._must_end(start_line, headers)
         if ends:
             self._say_close(headers)

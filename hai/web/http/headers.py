@@ -23,11 +23,13 @@ PAGE_CACHING = "no-store"
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 # For bytes that people uploaded: even opened as a page they may do nothing.
-PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+PICTURE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+)
 # The browser's own player, opened as a page, requests the bytes with its origin.
 PLAYER_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; media-src 'self';"
-    " sandbox allow-same-origin"
+    " frame-ancestors 'none'; sandbox allow-same-origin"
 )
 NOTHING_POLICY = "default-src 'none'; frame-ancestors 'none'"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
+from hai.core import origin
 from hai.core.context import Core
 from hai.core.fields import MAX_NAME_CHARS
 from hai.errors import BadRequest
@@ -30,6 +31,7 @@ NOTICES = {
     "avatar_removed": "Your picture is gone. You have your letter back.",
     "password": "Your password is changed.",
     "session": "That browser is signed out.",
+    "token": "That token works no more.",
     "sessions": "Signed out in all other browsers.",
     "signed_out": "You are signed out. See you soon.",
     "left": "You have left the room.",
@@ -76,7 +78,10 @@ class RespondingHandler(BodyHandler):
     @property
     def has_secure_cookies(self) -> bool:
         """Whether the site uses https, so that cookies must be secure."""
-        return self.core.config.public_url.startswith("https:")
+        if self.core.config.public_url.startswith("https:"):
+            return True
+        peer = self.request.remote_ip or ""
+        return origin.came_by_https(self.core.config, self.request.headers, peer)
 
     def query(self, name: str) -> str:
         """The last value of a query argument, or an empty text."""

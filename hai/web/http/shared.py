@@ -40,6 +40,7 @@ ORDERS_PER_S = 20  # a busy bot; sockets are the way for more
 REFUSED_UPLOADS = 60
 REFUSED_UPLOADS_PER_S = 1
 FAULTS = {400, 413, 415, 422}  # caused by the sender
+HSTS_S = 365 * 24 * 3600  # what preload lists and checklists ask for
 MAX_UPLOADS = 10  # requests of one user under way: each holds up to 0.4 MiB
 
 
@@ -69,8 +70,13 @@ class HaiApplication(Application):
         metrics: Metrics,
         assets: Assets,
         rules: list[Any],
+        *,
+        elsewhere: type[RequestHandler],
+        any_host_paths: frozenset[str],
         **settings: Any,
     ) -> None:
+        """elsewhere: answers requests for another host; those for `any_host_paths` are
+        for this one, whatever they call it."""
         self.core = core
         self.metrics = metrics
         self.usage_totals = usage.CachedTotals(core)
@@ -86,10 +92,23 @@ class HaiApplication(Application):
         self.uploads: Counter[int] = Counter()  # user_id -> under way now
         self.receiving: dict[str, Receiving] = {}  # by the upload's token
         self.avatars = avatars.AvatarMaker(core)
+        self._elsewhere, self._any_host_paths = elsewhere, any_host_paths
+        self._hsts = hsts_words(core.config.hsts)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sweeping = asyncio.Lock()
         core.bus.subscribe(SessionEnded, self._end_uploads)
         super().__init__(rules, None, None, **settings)
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Also says how its answer is to be sent."""
+        config, peer = self.core.config, request.remote_ip or ""
+        if self._hsts and origin.came_by_https(config, request.headers, peer):
+            connection: Any = request.connection  # ours
+            connection.hsts = self._hsts
+        is_misdirected = origin.is_misdirected(config, request.headers, peer)
+        if is_misdirected and request.path not in self._any_host_paths:
+            return self.get_handler_delegate(request, self._elsewhere)
+        return super().find_handler(request, **kwargs)
 
     def begin_upload(self, user_id: int) -> None:
         """Raises RateLimited when this user has too many in progress, or when too many
@@ -159,3 +178,11 @@ class HaiApplication(Application):
             client_address(self.core.config, request),
             1000 * request.request_time(),
         )
+
+
+def hsts_words(setting: str) -> str:
+    """The value of Strict-Transport-Security; "": not to be sent."""
+    if setting == "off":
+        return ""
+    words = f"max-age={HSTS_S}"
+    return f"{words}; includeSubDomains" if setting == "subdomains" else words

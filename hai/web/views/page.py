@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from hai.core.audit import ACTION_WORDS
+from hai.core.audit import ACTION_WORDS, BY_STRANGERS
+from hai.core.identity import devices
 from hai.core.quotas import size_words
 from hai.web.views.hais import (
     blank_hai_view,
@@ -36,6 +37,7 @@ from hai.web.views.rooms import (
 from hai.web.views.times import (
     age_words,
     clock_words,
+    date_words,
     day_words,
     exact_time,
     iso_time,
@@ -46,9 +48,21 @@ from hai.web.views.words import count_words, days_words, plural
 Dict = Mapping[str, Any]
 
 
+def audit_actor(handler: Any, record: Dict) -> str:
+    """By whom it was done. reader_id: of the one who reads it, where they are "you"."""
+    if record["name"] in BY_STRANGERS:
+        return "Somebody"
+    if "actor_id" in record and record["actor_id"] == record.get("reader_id"):
+        return "You"
+    actor: str = record.get("actor", "The operator")
+    return actor
+
+
 def audit_words(handler: Any, record: Dict) -> str:
     """What was done, without by whom."""
     user = record.get("user", "somebody")
+    if "user_id" in record and record["user_id"] == record.get("reader_id"):
+        user = "you"
     words: str = ACTION_WORDS.get(record["name"], "did something")
     return words.format(user=user, what=record.get("details", ""))
 
@@ -63,19 +77,9 @@ def path_to(handler: Any, path: str, **query: Any) -> str:
     return f"{quote(path)}?{urlencode(query)}" if query else quote(path)
 
 
-# What a User-Agent contains, the most specific first.
-BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
-BROWSERS |= {"Safari": "Safari", "curl": "curl"}
-SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android"}
-SYSTEMS |= {"Windows": "Windows", "Mac OS": "Mac", "Linux": "Linux"}
-
-
 def browser_words(handler: Any, user_agent: str | None) -> str:
     """ "Firefox on Linux", as well as one can tell."""
-    agent = user_agent or ""
-    browser = next((name for sign, name in BROWSERS.items() if sign in agent), "")
-    system = next((name for sign, name in SYSTEMS.items() if sign in agent), "")
-    return " on ".join(filter(None, (browser, system))) or "A program"
+    return devices.words(user_agent)
 
 
 def _method(function: Any) -> Any:
@@ -99,6 +103,7 @@ UI_METHODS = {
         member_words,
         keeping_choices,
         topic_words,
+        audit_actor,
         audit_words,
         page_json,
         path_to,
@@ -113,6 +118,7 @@ UI_METHODS = {
         present_avatar,
         letter_avatar,
         iso_time,
+        date_words,
         day_words,
         clock_words,
         exact_time,

@@ -38,9 +38,19 @@ def exact_time(ms: int) -> str:
     return f"{day}, {then:%H:%M}"
 
 
+def date_words(ms: int) -> str:
+    then = datetime.fromtimestamp(ms / 1000, UTC)
+    return f"{then.day} {MONTHS[then.month - 1]} {then.year}"
+
+
 def when(ms: int) -> str:
     """Day and time in few words, for lists."""
     return f"{day_words(ms)} {clock_words(ms)}".strip()
+
+
+def in_days(days: int) -> str:
+    """When something ends that lasts so long; 0: never."""
+    return f"In {plural(days, 'day', 'days')}" if days else "Never"
 
 
 def age_words(ms: int) -> str:

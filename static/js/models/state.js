@@ -158,6 +158,9 @@ export class State extends EventTarget {
       case FACTS.typingStarted:
         this.#tell("typing", payload);
         break;
+      case FACTS.sessionStarted:
+        this.#tell("session", payload);
+        break;
       case FACTS.sessionEnded:
         this.#tell("ended");
         break;

@@ -11,6 +11,7 @@ export const FACTS = {
   typingStarted: "typing_started",
   presenceChanged: "presence_changed",
   sessionEnded: "session_ended",
+  sessionStarted: "session_started",
 };
 
 export const ORDERS = {

@@ -33,8 +33,11 @@ async def listed(core):
 
 
 async def audited_actions(core):
-    found, _ = await audit.page(core)
+    found, _ = await audit.page(core, names=NOT_OF_THE_CAST)
     return [record["name"] for record in found]
+
+
+NOT_OF_THE_CAST = audit.ACTION_WORDS.keys() - {"added_user", "signed_in"}
 
 
 # --- Who may -------------------------------------------------------------------------
@@ -271,7 +274,7 @@ async def test_every_audit_record_says_who_did_it_and_to_whom(core, cast):
     await admin.change_role(core, ada, user_id=grace, role="admin")
     await admin.set_quota(core, ada, user_id=grace, max_bytes=5_000_000)
     await admin.end_sessions(core, None, user_id=grace)
-    found, has_more = await audit.page(core)
+    found, has_more = await audit.page(core, names=NOT_OF_THE_CAST)
     told = [(d.get("actor"), d["name"], d.get("details"), d["user"]) for d in found]
     assert not has_more
     assert told == [
@@ -282,7 +285,7 @@ async def test_every_audit_record_says_who_did_it_and_to_whom(core, cast):
 
 
 def test_every_recorded_action_has_words_and_no_words_are_unused():
-    call = re.compile(r"audit\.record\(\s*tx,\s*([^,]+),")
+    call = re.compile(r"\brecord\(\s*tx,\s*([^,]+),")
     sources = [path.read_text() for path in Path("hai").rglob("*.py")]
     recorded = {name for text in sources for name in call.findall(text)}
     assert recorded == {f'"{name}"' for name in audit.ACTION_WORDS}
@@ -303,8 +306,9 @@ async def test_what_was_refused_was_not_done(core, cast):
 async def test_audit_records_come_in_pages_and_are_forgotten_after_a_year(core, cast):
     for size in range(5):
         await admin.set_quota(core, None, user_id=cast.grace.id, max_bytes=size)
-    first, has_more = await audit.page(core, limit=3)
-    rest, has_rest = await audit.page(core, limit=3, before=first[-1]["id"])
+    pages = {"names": ["set_quota"], "limit": 3}
+    first, has_more = await audit.page(core, **pages)
+    rest, has_rest = await audit.page(core, before=first[-1]["id"], **pages)
     assert (len(first), has_more, len(rest), has_rest) == (3, True, 2, False)
     old = clock.now_ms() - KEPT_DAYS * DAY_MS - 1
     await core.db.write(
@@ -315,7 +319,7 @@ async def test_audit_records_come_in_pages_and_are_forgotten_after_a_year(core, 
         )
     )
     await audit.forget_old(core)
-    assert len((await audit.page(core))[0]) == 4
+    assert len((await audit.page(core, names=["set_quota"]))[0]) == 4
 
 
 # --- Who uses what -------------------------------------------------------------------

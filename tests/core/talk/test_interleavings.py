@@ -171,6 +171,12 @@ async def end_a_session(stage):
     await sessions.end(stage.core, person.id, identity.session_id)
 
 
+async def begin_a_session(stage):
+    person = stage.dice.choice([stage.reader, stage.anyone()])
+    agent = f"Firefox/{stage.dice.random()} Linux"  # one that is new
+    await sessions.start(stage.core, person.id, "browser", agent)
+
+
 ACTS = {
     events.HaiSent: send,
     events.HaiChanged: change_a_hai,
@@ -181,6 +187,7 @@ ACTS = {
     events.TypingStarted: type_something,
     events.PresenceChanged: connect_or_disconnect,
     events.SessionEnded: end_a_session,
+    events.SessionStarted: begin_a_session,
 }
 
 

@@ -340,6 +340,17 @@ async def test_an_ended_session_is_told_to_it_alone(core, cast, heard):
     assert sessions.find(core, cast.ada.token) is not None
 
 
+async def test_a_new_session_is_told_as_the_list_of_sessions_has_it(core, cast, heard):
+    del heard[:]
+    await sessions.start(core, cast.ada.id, "browser", "Firefox/99 Linux")
+    (fact,) = heard
+    assert (fact.audience().kind, fact.audience().id) == ("user", cast.ada.id)
+    listed = {one["id"]: one for one in await sessions.list_of(core, cast.ada.id)}
+    told = fact.payload()
+    assert told["started_at"] == listed[told["session_id"]]["created_at"]
+    assert told["device"] == "Firefox on Linux"
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_many_orders_in_any_interleaving(core, cast, heard, seed):
     """Whatever happens while away, in whatever slices one catches up."""
@@ -408,6 +419,7 @@ RACED = {
     "read_marked": test_a_read_marker,
     "typing_started": test_what_is_told_and_never_stored,
     "presence_changed": test_what_is_told_and_never_stored,
+    "session_started": test_a_new_session_is_told_as_the_list_of_sessions_has_it,
     "session_ended": test_an_ended_session_is_told_to_it_alone,
 }
 
