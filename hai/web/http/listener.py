@@ -26,7 +26,7 @@ from tornado.iostream import IOStream
 from tornado.web import Application
 
 from hai.web.http.connection import Peer, QuietConnections, ServerConnection, Stream
-from hai.web.http.early import Newcomer, take
+from hai.web.http.newcomers import Newcomer, take
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,8 @@ class Listener(HTTPServer):
         await asyncio.gather(*lingering, return_exceptions=True)
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
-        if self.ssl_options is not None:
+        is_last = connection.fileno() >= self._last_file
+        if is_last or self.ssl_options is not None:
             super()._handle_connection(connection, address)
         elif not self._take_early(connection, address):
             go_on = partial(self._go_on, address)
