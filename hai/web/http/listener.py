@@ -35,7 +35,7 @@ from tornado.web import Application
 
 from hai.metrics import resident_bytes
 from hai.web.http.connection import Peer, QuietConnections, ServerConnection, Stream
-from hai.web.http.early import Newcomer, take
+from hai.web.http.newcomers import Newcomer, take
 from hai.web.http.templates import give_back
 from hai.web.http.waiting import Waiting
 
@@ -154,7 +154,8 @@ class Listener(HTTPServer):
         self._least_bytes = min(self._least_bytes, resident_bytes())
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
-        if self.ssl_options is not None:
+        is_last = connection.fileno() >= self._last_file
+        if is_last or self.ssl_options is not None:
             super()._handle_connection(connection, address)
         elif not self._take_early(connection, address):
             go_on = partial(self._go_on, address)
@@ -170,11 +171,8 @@ class Listener(HTTPServer):
             super()._handle_connection(newcomer.sock, address)
 
     def _take_early(self, connection: socket.socket, address: Any) -> bool:
-        """Whether it was a WebSocket's, and its handler has it. None of the spare
-        descriptors is for those."""
+        """Whether it was a WebSocket's, and its handler has it."""
         application = self.request_callback
-        if connection.fileno() >= self._last_file:
-            return False
         return isinstance(application, Application) and take(
             application, connection, Peer(address[0])
         )

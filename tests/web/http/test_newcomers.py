@@ -7,7 +7,7 @@ import pytest
 
 from hai.realtime.wire.handshake import BAD_TOKENS_BURST
 from hai.web.http.connection import Peer
-from hai.web.http.early import take
+from hai.web.http.newcomers import take
 from tests.realtime.raw import Raw, masked_frame
 
 SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
