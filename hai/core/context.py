@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from hai import ids
 from hai.bus import Bus
+from hai.cache import Cache
 from hai.config import Config
 from hai.core.picture_cache import PictureCache
 from hai.core.presence import Presence
@@ -26,6 +27,7 @@ class Core:
     that their readers have not parsed yet) (core/pictures/resumable.py).
     picture_cache: small pictures that were served recently.
     turns: long work on the loop, a slice at a time (core/turns.py).
+    cache: hais and pages that were read recently; checked by whoever takes one.
     """
 
     config: Config
@@ -40,3 +42,7 @@ class Core:
     unread: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     picture_cache: PictureCache = field(default_factory=PictureCache)
     turns: Turns = field(default_factory=Turns)
+    cache: Cache = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cache = Cache(self.config.cache_bytes)

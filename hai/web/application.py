@@ -62,6 +62,7 @@ def _watch(metrics: Metrics, core: Core) -> None:
     metrics.watch("hai_reads_waiting", lambda: readers.waiting_count)
     metrics.watch("hai_users_online", lambda: len(core.presence.socket_counts))
     metrics.watch("hai_resident_bytes", resident_bytes)
+    metrics.watch("hai_cache_bytes", lambda: core.cache.byte_count)
     metrics.watch("hai_picture_cache_bytes", lambda: core.picture_cache.byte_count)
     core.bus.subscribe(
         stored.DamageFound, lambda _: metrics.count("hai_pictures_damaged_total")

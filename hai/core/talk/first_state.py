@@ -76,7 +76,8 @@ def _for_room(
     rooms.require_member(user_id, room_id)
     state = _for_user(core, user_id)
     room = room_rows.find_mine(user_id, room_id)
-    page, has_older, has_newer = hais.window(room_id, PAGE_HAIS, before, after, around)
+    window = hais.Window(room_id, PAGE_HAIS, before, after, around)
+    page, has_older, has_newer = hais.window(core.cache, window)
     known = {user["id"] for user in state["users"]}
     wanted = {hai["user_id"] for hai in page} | set(room.get("member_ids", ()))
     state["users"] += users(core, wanted - known)

@@ -5,7 +5,6 @@ checked before.
 """
 
 import gzip
-import json
 import re
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from tornado.web import RequestHandler
 
 from hai.core.context import Core
 from hai.core.fields import MAX_NAME_CHARS
+from hai.core.talk import hai_cache
 from hai.errors import BadRequest
 from hai.ids import MAX_ID
 from hai.web.http import headers
@@ -106,7 +106,7 @@ class RespondingHandler(BodyHandler):
         """Not ASCII only, as on sockets: a page of hais ends at 128 KiB of this."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        self.write(hai_cache.encode(value))
 
     def done(
         self, path: str, value: Any = None, *, status: int = 200, done: str = ""

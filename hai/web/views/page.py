@@ -1,12 +1,12 @@
 """What every template may call (`UI_METHODS`), and texts around a page."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from hai.core.audit import ACTION_WORDS
 from hai.core.quotas import size_words
+from hai.core.talk import hai_cache
 from hai.web.views.hais import (
     blank_hai_view,
     blank_reaction_view,
@@ -55,7 +55,7 @@ def audit_words(handler: Any, record: Dict) -> str:
 
 def page_json(handler: Any, **values: Any) -> str:
     """The state a page carries, safe inside `<script type="application/json">`."""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    text = hai_cache.encode(values)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 
