@@ -33,7 +33,7 @@ class HealthHandler(BaseHandler):
     async def get(self) -> None:
         writer = self.core.db.writer
         if not writer.failure:
-            await self.core.db.read(server_row)
+            self.core.db.read_now(server_row)  # 5 us; a reader thread, 60
         status = "storage_full" if writer.is_full else "ok"
         status = "failing" if writer.outage.is_on else status
         status = "failed" if writer.failure else status
