@@ -12,6 +12,7 @@ from hai.web import routes
 from hai.web.http.assets import Assets, own_assets, url_rules
 from hai.web.http.base import NotFoundHandler
 from hai.web.http.shared import HaiApplication
+from hai.web.http.shell import Shell
 from hai.web.http.templates import own_templates
 
 # For HTTPServer(application, **SERVER_OPTIONS). Addresses behind proxies are read
@@ -40,6 +41,7 @@ def build(
         core,
         metrics,
         assets,
+        Shell(own_templates(), assets, core.config),
         # Sockets first: after a restart everybody comes back at once through these.
         [*socket_rules, *routes.url_rules(), *url_rules(assets)],
         template_loader=own_templates(),

@@ -186,6 +186,11 @@ class Assets:
         return json.dumps({"imports": self.modules}, separators=(",", ":"))
 
     @cached_property
+    def import_map_hash(self) -> str:
+        """As the policy of a page names it."""
+        return headers.hash_source(self.import_map)
+
+    @cached_property
     def preloads(self) -> list[str]:
         """What a live page needs at once, so that the browser need not discover it."""
         return [url for name, url in self.modules.items() if name not in LATE]

@@ -124,17 +124,18 @@ class RespondingHandler(BodyHandler):
         return super().get_template_namespace() | bound
 
     def draw(self, template: str, title: str, **names: Any) -> None:
-        nonce = headers.new_nonce()
-        policy = headers.page_policy(nonce, self.request.host)
+        map_hash = self.application.assets.import_map_hash
+        policy = headers.page_policy(map_hash, self.request.host)
         self.set_header("Content-Security-Policy", policy)
         state = names.setdefault("state", None)
+        common = partial(self.application.shell.part, is_live=bool(state))
         names.setdefault("form", {})
         names.setdefault("error", None)
         names.setdefault("back", self.request.path)
         page = self.render_string(
             template,
             title=title,
-            nonce=nonce,
+            common=common,
             me=state and state["me"],
             assets=self.application.assets,
             config=self.core.config,

@@ -23,6 +23,7 @@ from hai.errors import RateLimited
 from hai.events import SessionEnded
 from hai.metrics import Metrics
 from hai.web.http.assets import Assets
+from hai.web.http.shell import Shell
 
 logger = logging.getLogger(__name__)
 access_log = logging.getLogger("tornado.access")
@@ -59,6 +60,7 @@ class HaiApplication(Application):
         core: Core,
         metrics: Metrics,
         assets: Assets,
+        shell: Shell,
         rules: list[Any],
         **settings: Any,
     ) -> None:
@@ -66,6 +68,7 @@ class HaiApplication(Application):
         self.metrics = metrics
         self.usage_totals = usage.CachedTotals(core)
         self.assets = assets
+        self.shell = shell
         is_on = core.config.rate_limits
         self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)
         self.name_tries = Buckets(NAME_TRIES_PER_S, NAME_TRIES, is_on=is_on)
