@@ -102,7 +102,7 @@ def _changes_since(
         Change(row.rev, "user", user_object(*row))
         for row in user_rows.since(since_rev, limit)
     ]
-    for mine in room_rows.mine_changed(user_id, since_rev, limit):
+    for mine in room_rows.mine_changed(user_id, since_rev, limit, cache):
         is_new = mine.began_rev > since_rev
         rev = mine.began_rev if is_new else mine.room["rev"]
         changes.append(Change(rev, "room", mine))

@@ -50,7 +50,7 @@ async def for_room(
 def _for_user(core: Core, user_id: int) -> State:
     """(reader thread)"""
     rev, epoch = server_row()
-    my_rooms = room_rows.all_mine(user_id)
+    my_rooms = room_rows.all_mine(user_id, core.cache)
     known = {user_id}
     for room in my_rooms:
         known.update(room.get("member_ids", ()))
@@ -75,7 +75,8 @@ def _for_room(
     user_id = who.user_id
     rooms.require_member(user_id, room_id)
     state = _for_user(core, user_id)
-    room = room_rows.find_mine(user_id, room_id)
+    mine = next(room for room in state["rooms"] if room["id"] == room_id)
+    room = room_rows.with_members(mine.copy())
     window = hais.Window(room_id, PAGE_HAIS, before, after, around)
     page, has_older, has_newer = hais.window(core.cache, window)
     known = {user["id"] for user in state["users"]}

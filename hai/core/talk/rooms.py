@@ -12,6 +12,7 @@ import asyncio
 from typing import Any
 
 from hai import errors
+from hai.cache import Cache
 from hai.core import audit, retention
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
@@ -328,12 +329,14 @@ async def mine_and_open(
     core: Core, who: Identity
 ) -> tuple[list[RoomObject], list[RoomObject]]:
     """(the rooms I am in, the open rooms I may join)."""
-    return await core.db.read_slow(_mine_and_open, who.user_id)
+    return await core.db.read_slow(_mine_and_open, core.cache, who.user_id)
 
 
-def _mine_and_open(user_id: int) -> tuple[list[RoomObject], list[RoomObject]]:
+def _mine_and_open(
+    cache: Cache, user_id: int
+) -> tuple[list[RoomObject], list[RoomObject]]:
     """(reader thread)"""
-    mine = [rows.with_members(room) for room in rows.all_mine(user_id)]
+    mine = [rows.with_members(room) for room in rows.all_mine(user_id, cache)]
     return mine, rows.open_to(user_id)
 
 
