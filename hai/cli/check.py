@@ -2,6 +2,9 @@
 
 Needs a checkout and the test extra; the test command runs it too. Prints the ten
 longest functions and the five widest modules, and fails on neither.
+
+`run.py check --audit` asks instead, over the network, whether a vulnerability is known
+in the locked packages; it needs the release extra. It fails where nobody answers, too.
 """
 
 import argparse
@@ -21,6 +24,11 @@ from hai.paths import ROOT
 def configure(add: Any, name: str) -> None:
     parser = add(name, "check a checkout's format, types, layers and JavaScript")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="ask for known vulnerabilities of the locked packages instead",
+    )
     parser.set_defaults(run=run)
 
 
@@ -29,13 +37,13 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     if not (ROOT / "tests").is_dir():
         print("check needs a checkout of Hai, with its tests", file=sys.stderr)
         return 1
-    commands = checks()
+    commands = audits() if arguments.audit else checks()
     names = arguments.names or [*commands]
     if unknown := set(names) - set(commands):
         print(f"no check is called {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
     failed = [name for name in names if not passes(name, commands[name])]
-    if not arguments.names:
+    if not arguments.names and not arguments.audit:
         print_sizes()
     if failed:
         print("failed: " + ", ".join(failed))
@@ -57,6 +65,16 @@ def checks() -> dict[str, list[str]]:
     if scripts:
         found["javascript"] = [node(), "--test", *scripts]
     return found
+
+
+def audits() -> dict[str, list[str]]:
+    """Return the commands that look the locked packages up. Node's comes with npm."""
+    locked = ["-r", "requirements.txt", "--disable-pip", "--strict"]
+    npm = Path(node()).parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
+    return {
+        "python": [sys.executable, "-m", "pip_audit", *locked],
+        "npm": [node(), str(npm), "audit", "--audit-level=low"],
+    }
 
 
 def node() -> str:

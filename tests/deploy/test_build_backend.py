@@ -1,5 +1,9 @@
 """The package build: what is pinned, what is fetched, what a wheel holds."""
 
+import base64
+import csv
+import hashlib
+import io
 import json
 import re
 import shutil
@@ -16,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ("deploy", "docs", "hai", "static", "templates", "tests", "run.py")
 TEXTS = ("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 METADATA = ("pyproject.toml", "setup.cfg", "MANIFEST.in", ".editorconfig")
-PACKAGES = ("package.json", "package-lock.json")
+PACKAGES = ("package.json", "package-lock.json", "requirements.txt")
 BUILD_SDIST = """
 import sys
 sys.path.insert(0, "deploy")
@@ -94,6 +98,34 @@ def test_a_wheel_holds_the_browser_packages_with_their_licences(wheel):
 
 def test_a_wheel_holds_nothing_that_was_deleted(wheel):
     assert not [name for name in wheel.namelist() if "deleted_long_ago" in name]
+
+
+def test_a_wheel_says_what_it_is_made_of(wheel):
+    (name,) = [name for name in wheel.namelist() if "/sboms/" in name]
+    bill = json.loads(wheel.read(name))
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert bill["metadata"]["component"]["version"] == __version__
+    parts = {part["purl"]: part for part in bill["components"]}
+    assert any(purl.startswith("pkg:pypi/tornado@") for purl in parts)
+    package = json.loads((ROOT / "package.json").read_text())
+    for name, version in package["dependencies"].items():
+        part = parts[f"pkg:npm/{name}@{version}"]
+        assert part["hashes"][0]["alg"] == "SHA-512"
+    assert not [purl for purl in parts if "biome" in purl]
+
+
+def test_the_list_of_a_wheels_files_is_right(wheel):
+    (record,) = [name for name in wheel.namelist() if name.endswith("/RECORD")]
+    rows = {
+        row[0]: row[1:] for row in csv.reader(io.StringIO(wheel.read(record).decode()))
+    }
+    assert rows.keys() == set(wheel.namelist())
+    for name, (digest, size) in rows.items():
+        if name != record:
+            content = wheel.read(name)
+            said = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+            assert digest == "sha256=" + said.decode().rstrip("=")
+            assert int(size) == len(content)
 
 
 def test_a_wheel_says_whose_it_is_and_under_which_licence(wheel):

@@ -129,12 +129,15 @@ class SocketHandler(RequestHandler):
         """
         self.set_status(101)
         stream = self.detach()
-        early = stream.read_bytes(EARLY_BYTES, partial=True)
+        try:
+            early = stream.read_bytes(EARLY_BYTES, partial=True)
+            assert isinstance(early, asyncio.Future)
+            data = early.result() if early.done() else b""
+        except StreamClosedError:  # lost since the request was read
+            return None
         if stream.closed() or stream.writing():
             stream.close()
             return None
-        assert isinstance(early, asyncio.Future)
-        data = early.result() if early.done() else b""
         stream.io_loop.remove_handler(stream.socket)
         family = stream.socket.family
         sock = socket.socket(family, socket.SOCK_STREAM, 0, stream.socket.detach())

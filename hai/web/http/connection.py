@@ -113,6 +113,12 @@ class QuietConnections:
         """Close the one that is missed the least; False: there is none."""
         return self.silent.close_oldest() or self.idle.close_oldest()
 
+    def discard(self, stream: "Stream") -> None:
+        """A whole head has come: from this moment, not when its request is begun, or
+        it would be closed for another one that is accepted in between."""
+        self.silent.discard(stream)
+        self.idle.discard(stream)
+
     def linger(self, sock: socket.socket) -> None:
         task = asyncio.ensure_future(linger(sock))
         self.lingering.add(task)
@@ -149,6 +155,8 @@ class Stream(IOStream):
         begin = max(0, self._searched_bytes - HEAD_END_BYTES + 1)
         found = HEAD_END.search(self._read_buffer, begin)
         self._searched_bytes = found.end() if found else len(self._read_buffer)
+        if found:
+            self.quiet.discard(self)
         self._check_max_bytes(HEAD_END, self._searched_bytes)
         return found.end() if found else None
 

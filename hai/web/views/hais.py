@@ -5,7 +5,7 @@ same markup: change both, a browser test compares them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hai.core.talk.formatting import to_words
@@ -61,24 +61,18 @@ class HaiView:
     user: Dict
     avatar: AvatarView
     is_mine: bool
-    can_delete: bool
     run: str  # "start" or "more"
     size: str  # "text", "emoji" or "wave"
     is_new: bool  # the first one I have not read
-    quote: QuoteView
+    quote: QuoteView | None  # of what it replies to
     pictures: list[PictureView]  # and videos
     voices: list[PictureView]
     gone: str  # in place of pictures that were not kept
     reactions: list[ReactionView]
-
-    @property
-    def may_describe(self) -> bool:
-        return self.is_mine and bool(self.pictures or self.voices)
-
     receipt: ReceiptView | None = None  # of the one hai that it stands under
+    is_whole: bool = False  # drawn with every part, also those that it does not have
 
 
-NO_QUOTE = QuoteView("", "", "", NOBODY)
 EARLIER = "An earlier hai"
 
 
@@ -107,9 +101,9 @@ def excerpt(hai: Dict) -> str:
 
 def quote_view(
     hai: Dict, known: dict[int, Dict], users: dict[int, Dict], gone: list[int]
-) -> QuoteView:
+) -> QuoteView | None:
     if "reply_to" not in hai:
-        return NO_QUOTE
+        return None
     quoted_id, picture_id = hai["reply_to"], hai.get("reply_to_picture")
     if quoted_id in gone:
         return QuoteView("", "", "A deleted hai", NOBODY)
@@ -149,15 +143,13 @@ def hai_views(handler: Any, state: Dict) -> list[HaiView]:
     receipt = receipt_view(state, users)
     views, before = [], None
     for hai in state["hais"]:
-        is_mine = hai["user_id"] == me_id
         is_new = new_after is not None and _is_first_new(before, hai, state)
         user = user_of(hai, users)
         view = HaiView(
             hai=hai,
             user=user,
             avatar=user_avatar(user),
-            is_mine=is_mine,
-            can_delete=is_mine or state.get("can_change", False),
+            is_mine=hai["user_id"] == me_id,
             run="more" if is_run(before, hai) and not is_new else "start",
             size=size_of(hai),
             is_new=is_new,
@@ -189,13 +181,12 @@ def is_new_above(handler: Any, state: Dict) -> bool:
 
 
 def blank_hai_view(handler: Any) -> HaiView:
-    """What the page's `<template>` is drawn from."""
+    """What the page's `<template>` is drawn from: every part, with nothing in it."""
     hai = {"id": "", "user_id": "", "sent_at": 0, "text": "", "pictures": []}
-    parts: tuple[Any, ...] = (
-        *(False, False, "start", "text", False, NO_QUOTE),
-        *([], [], "", []),
-    )
-    return HaiView(hai, UNKNOWN, NOBODY, *parts)
+    quote = QuoteView("", "", "", NOBODY)
+    parts: tuple[Any, ...] = (False, "start", "text", False, quote, [], [], "", [])
+    view = HaiView(hai, UNKNOWN, NOBODY, *parts)
+    return replace(view, is_whole=True)
 
 
 def blank_reaction_view(handler: Any) -> ReactionView:

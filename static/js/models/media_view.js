@@ -1,5 +1,5 @@
 // Draws videos and voices into copies of templates/hais/_video.html and _voice.html: what
-// hai/web/views/ui.py prepares is prepared here again. A test compares them.
+// hai/web/views/pictures.py prepares is prepared here again. A test compares them.
 
 import { copyOf, setAttribute, setText } from "#lib/dom";
 import { kindOf, lengthWords } from "#lib/text";
@@ -15,7 +15,6 @@ export const keptOf = ({ pictures }) => pictures.filter((picture) => picture.gon
 /** Have a child of a box for each, made from the template of its kind, and draw it by
     fill(element, picture, index). */
 export function fillMedia(box, pictures, templates, fill) {
-  box.hidden = !pictures.length;
   const known = [...box.children];
   pictures.forEach((picture, index) => {
     const template = templates[kindOf(picture)];

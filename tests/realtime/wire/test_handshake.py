@@ -516,3 +516,25 @@ class TestSocketsPerAddress:
         ]
         assert statuses == [101, 101, 429]
         assert await self.opened(raw, cast.ada, "2001:db8:0:1::1") == 101
+
+
+@pytest.mark.parametrize("turns", range(12))
+@pytest.mark.parametrize("path", ["/ws", ENGINE + "websocket"])
+async def test_a_connection_that_is_lost_before_its_101_leaves_nothing(
+    app, cast, caplog, raw, path, turns
+):
+    """However many turns of the loop after it was begun."""
+    handshake = app.realtime.handshake
+    one = await raw()
+    while not app.http._connections:
+        await asyncio.sleep(0.01)
+    (served,) = app.http._connections
+    knocking = asyncio.ensure_future(one.upgrade(path, cookie(cast.ada)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    served.stream.close()
+    await asyncio.gather(knocking, return_exceptions=True)
+    one.close()
+    while handshake._by_session or app.realtime.socket_count:
+        await asyncio.sleep(0.01)
+    assert "Traceback" not in caplog.text

@@ -191,6 +191,20 @@ async def test_a_trusted_proxy_may_connect_before_it_has_something_to_ask(
         one.writer.close()
 
 
+async def test_whose_head_has_come_is_not_closed_for_another(serve):
+    """Between its arrival and the beginning of its request, too."""
+    server = await serve()
+    one = await dial(server.port)
+    await until(lambda: len(server.quiet.silent) == 1)
+    (stream,) = server.quiet.silent
+    one.writer.write(ASK)
+    while not stream._searched_bytes:
+        await asyncio.sleep(0)
+    assert not server.quiet.make_room()
+    assert await one.reader.readuntil(b"\r\n\r\n")
+    one.writer.close()
+
+
 async def test_an_address_has_a_share_of_silence_and_its_oldest_goes(
     serve, monkeypatch
 ):
