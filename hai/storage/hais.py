@@ -270,6 +270,48 @@ def moment(user_id: int, room_id: int) -> RoomMoment:
     return RoomMoment._make(row)
 
 
+# The same for everything on a room's page: besides its hais, any user, my memberships,
+# and in the rooms I am in the room itself and whether somebody wrote. 2 us a room.
+PAGE_MOMENT = MOMENT.replace(
+    "\nFROM",
+    """, (SELECT max(rev) FROM users),
+    (SELECT max(rev) FROM memberships WHERE user_id = ?1),
+    (SELECT max(o.rev) FROM memberships n JOIN rooms o ON o.id = n.room_id
+        WHERE n.user_id = ?1 AND n.ended_at IS NULL),
+    (SELECT max((SELECT max(id) FROM hais WHERE room_id = n.room_id))
+        FROM memberships n WHERE n.user_id = ?1 AND n.ended_at IS NULL)
+FROM""",
+)
+
+
+class PageMoment(NamedTuple):
+    """RoomMoment, with the highest revs and id of what else a page shows."""
+
+    rev: int
+    epoch: str
+    kind: str | None
+    is_member: int
+    last_hai_id: int | None
+    changed_rev: int | None
+    users_rev: int | None
+    memberships_rev: int | None
+    rooms_rev: int | None
+    my_last_hai_id: int | None
+
+    @property
+    def seen(self) -> tuple[Any, ...]:
+        """Changes with whatever the page shows."""
+        return self[1:]
+
+
+def page_moment(user_id: int, room_id: int) -> PageMoment:
+    """(any thread)"""
+    row = execute(PAGE_MOMENT, (user_id, room_id)).fetchone()
+    if row is None:
+        raise errors.Busy("The database is not ready.")
+    return PageMoment._make(row)
+
+
 def insert_dated(tx: Transaction, hais: Sequence[DatedHai]) -> None:
     """At least one; their rev is their id. (writer thread)"""
     columns = (

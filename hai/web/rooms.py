@@ -2,16 +2,18 @@
 
 from typing import Any
 
-from hai import ids
 from hai.core.objects import Created
 from hai.core.talk import first_state, rooms
 from hai.errors import Forbidden, HaiError
 from hai.shapes import RoomObject
+from hai.web.http import room_pages
 from hai.web.http.base import (
     COOKIE_DAYS,
     BaseHandler,
     FormHandler,
 )
+from hai.web.http.kept_pages import BORDER, CLIENT_ID, REV, KeptPage
+from hai.web.http.room_pages import KnownRoomPage
 from hai.web.pages import ROOM_COOKIE
 from hai.web.people import MAX_SHOWN, with_letters
 from hai.web.views.rooms import (
@@ -65,16 +67,32 @@ class RoomHandler(RoomsHandler):
     is_costly = False  # the most frequent page
 
     async def get(self, room_id: int) -> None:
-        edges = {name: self.query_id(name) for name in ("before", "around", "after")}
+        before, after, around = map(self.query_id, ("before", "after", "around"))
         try:
-            state = await first_state.for_room(self.core, self.user, room_id, **edges)
+            page = await self._page(room_id, (before, after, around))
         except Forbidden:
             await self._offer_to_join(room_id)
             return
         self._remember(room_id)
+        self.note_place()
+        self.write_kept(page.page, page.moment.rev)
+
+    async def _page(self, room_id: int, edges: first_state.Edges) -> KnownRoomPage:
+        """As it is now: kept, or drawn anew. Raises NotFound, Forbidden."""
+        core, who = self.core, self.user
+        about = (who, room_id, edges, self.notice)
+        if known := room_pages.find(core, *about):
+            return known
+        state, moment = await first_state.for_room_page(core, who, room_id, edges)
+        known = KnownRoomPage(KeptPage(self._drawn(state)), moment, state["users"])
+        core.cache.put(room_pages.key_of(*about), known, known.page.byte_count)
+        return known
+
+    def _drawn(self, state: first_state.State) -> bytes:
+        """With marks where the holes are."""
         title = state["room"].get("name", "Direct")
-        new_id = ids.new_client_id()
-        await self.page("rooms/show.html", title, state=state, client_id=new_id)
+        marks = {"client_id": CLIENT_ID, "border": BORDER}
+        return self.drawn("rooms/show.html", title, state=state | {"rev": REV}, **marks)
 
     async def post(self, room_id: int) -> None:
         payload = self.form.payload() | {"room_id": room_id}

@@ -114,11 +114,15 @@ class BaseHandler(RespondingHandler):
 
     async def page(self, template: str, title: str, **names: Any) -> None:
         """Draw a page with the state that its reader starts with."""
-        if self.identity is not None:
-            self.application.known_places.note(self.identity.user_id, self.address)
+        self.note_place()
         if "state" not in names and self.identity is not None:
             names["state"] = await first_state.for_user(self.core, self.identity)
         self.draw(template, title, **names)
+
+    def note_place(self) -> None:
+        """Who was shown a page here has proven that they are no guesser."""
+        if self.identity is not None:
+            self.application.known_places.note(self.identity.user_id, self.address)
 
     def draw(self, template: str, title: str, **names: Any) -> None:
         began_s = time.thread_time()

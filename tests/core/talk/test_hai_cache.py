@@ -88,17 +88,13 @@ async def drop_thumbnail(core, picture_id):
     await core.db.write(thumbnail_queue._drop, picture_id)
 
 
-async def test_whatever_is_done_is_seen_in_a_new_rev_and_read_anew(core, cast):
-    """Every order of the table, and what Hai does by itself."""
-    ada, room = cast.ada, cast.lab
-    looking = Onlooker(core, (cast.ada, cast.grace), room)
+async def every_order(core, cast, room, first, shown):
+    """Something to do for ada with each order: name -> payload. first: a hai of hers;
+    shown: a picture that is not sent yet."""
     room_id = {"room_id": room["id"]}
-    first = await make_hai(core, ada, room, "*first*\u2028<b>")
-    shown = await upload(core, ada, room, picture())
-    await looking.look()
     other = await make_user(core, "mary")
     hai_id = {"hai_id": first["id"]}
-    payloads = {
+    return {
         "send_hai": room_id
         | {
             "client_id": "c1",
@@ -123,6 +119,16 @@ async def test_whatever_is_done_is_seen_in_a_new_rev_and_read_anew(core, cast):
         "remove_member": room_id | {"user_id": other.id},
         "delete_hai": hai_id,
     }
+
+
+async def test_whatever_is_done_is_seen_in_a_new_rev_and_read_anew(core, cast):
+    """Every order of the table, and what Hai does by itself."""
+    ada, room = cast.ada, cast.lab
+    looking = Onlooker(core, (cast.ada, cast.grace), room)
+    first = await make_hai(core, ada, room, "*first*\u2028<b>")
+    shown = await upload(core, ada, room, picture())
+    await looking.look()
+    payloads = await every_order(core, cast, room, first, shown)
     assert payloads.keys() == ORDERS.keys()
     for name, payload in payloads.items():
         await order(core, ada, name, payload)
