@@ -18,7 +18,7 @@ PAGES = [
     "/eliza",
     "/rooms/999",
 ]
-MAX_PAGE_BYTES = 100 * 1024
+MAX_PAGE_BYTES = 98 * 1024
 
 
 def fill_lounge(sea):
