@@ -37,7 +37,7 @@ def build(
     assets = assets or own_assets()
     metrics = metrics or Metrics()
     _watch(metrics, core)
-    return HaiApplication(
+    app = HaiApplication(
         core,
         metrics,
         assets,
@@ -48,6 +48,8 @@ def build(
         default_handler_class=NotFoundHandler,
         cross_origin_protection=True,
     )
+    app.early_rules = routes.early_rules()
+    return app
 
 
 def _watch(metrics: Metrics, core: Core) -> None:

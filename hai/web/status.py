@@ -1,10 +1,12 @@
 """For operators: is Hai alive, and how is it doing."""
 
 from hai import __version__
+from hai.core.talk import hai_cache
 from hai.errors import NotFound
 from hai.storage.database import server_row
 from hai.web.accounts import is_local_request
 from hai.web.http.base import BaseHandler
+from hai.web.http.early import JSON, EarlyAnswer, EarlyRequest
 
 USAGE_METRICS = {
     "hai_pictures": "pictures",
@@ -16,6 +18,9 @@ USAGE_METRICS = {
     "hai_wal_bytes": "wal_bytes",
     "hai_disk_free_bytes": "disk_free_bytes",
 }
+
+
+ALIVE = hai_cache.encode({"status": "ok", "version": __version__}).encode()
 
 
 class HealthHandler(BaseHandler):
@@ -39,6 +44,18 @@ class HealthHandler(BaseHandler):
         status = "failed" if writer.failure else status
         answer = {"status": status, "version": __version__}
         self.write_json(answer, 503 if status in ("failed", "failing") else 200)
+
+
+def early_health(request: EarlyRequest) -> EarlyAnswer | None:
+    """What HealthHandler answers while all is well. It judges bearer tokens, too."""
+    db = request.app.core.db
+    writer = db.writer
+    if writer.failure or writer.is_full or writer.outage.is_on:
+        return None
+    if "Authorization" in request.headers:
+        return None
+    db.read_now(server_row)
+    return EarlyAnswer(ALIVE, JSON)
 
 
 class MetricsHandler(BaseHandler):

@@ -42,6 +42,7 @@ NOTICES = {
     "signed_out_user": "Signed out everywhere.",
     "removing": "The pictures are going. Their space is free in a moment.",
 }
+PAGE_VARIES = "Accept-Encoding, Accept"
 GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 
 
@@ -77,7 +78,7 @@ class RespondingHandler(BodyHandler):
     @property
     def has_secure_cookies(self) -> bool:
         """Whether the site uses https, so that cookies must be secure."""
-        return self.core.config.public_url.startswith("https:")
+        return self.application.has_secure_cookies
 
     def query(self, name: str) -> str:
         """The last value of a query argument, or an empty text."""
@@ -167,7 +168,7 @@ class RespondingHandler(BodyHandler):
 
     def may_zip(self) -> bool:
         """Whether the page goes compressed; the headers then say so."""
-        self.set_header("Vary", "Accept-Encoding, Accept")
+        self.set_header("Vary", PAGE_VARIES)
         accepted = self.request.headers.get("Accept-Encoding", "")
         if not (self.may_compress and accepts_gzip(accepted)):
             return False
@@ -175,8 +176,7 @@ class RespondingHandler(BodyHandler):
         return True
 
     def _set_policy(self) -> None:
-        map_hash = self.application.assets.import_map_hash
-        policy = headers.page_policy(map_hash, self.request.host)
+        policy = self.application.page_policy(self.request.host)
         self.set_header("Content-Security-Policy", policy)
 
     def compute_etag(self) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, Protocol
 
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.web import Application, RequestHandler
 
 from hai.core.context import Core
@@ -22,7 +23,9 @@ from hai.core.rate_limits import Buckets
 from hai.errors import RateLimited
 from hai.events import SessionEnded
 from hai.metrics import Metrics
+from hai.web.http import headers
 from hai.web.http.assets import Assets
+from hai.web.http.early import EarlyDelegate, EarlyRule
 from hai.web.http.shell import Shell
 
 logger = logging.getLogger(__name__)
@@ -83,7 +86,28 @@ class HaiApplication(Application):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sweeping = asyncio.Lock()
         core.bus.subscribe(SessionEnded, self._end_uploads)
+        self.early_rules: list[EarlyRule] = []
         super().__init__(rules, None, None, **settings)
+
+    def start_request(
+        self, server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        """Answered early, or by Tornado's way: a handler."""
+
+        def by_handler() -> HTTPMessageDelegate:
+            return Application.start_request(self, server_conn, request_conn)
+
+        connection: Any = request_conn  # ours
+        return EarlyDelegate(self, connection, by_handler)
+
+    @property
+    def has_secure_cookies(self) -> bool:
+        """Whether the site uses https, so that cookies must be secure."""
+        return self.core.config.public_url.startswith("https:")
+
+    def page_policy(self, host: str) -> str:
+        """The Content-Security-Policy of a page at this host."""
+        return headers.page_policy(self.assets.import_map_hash, host)
 
     def begin_upload(self, user_id: int) -> None:
         """Raises RateLimited when this user has too many in progress, or when too many
