@@ -79,7 +79,8 @@ async def test_whatever_is_done_is_on_the_page_of_everybody(core, cast, looking)
     first = await make_hai(core, ada, cast.lab, "first </script> & *bold*")
     await make_hai(core, cast.grace, cast.lab, "re", reply_to=first["id"])
     shown = await upload(core, ada, cast.lab, picture())
-    queries = ("", f"?around={first['id']}", f"?before={first['id']}", "?done=saved")
+    queries = [f"?{edge}={first['id']}" for edge in ("around", "before", "after")]
+    queries += ["", "?done=saved"]
 
     async def compare(act):
         for one in looking:
@@ -100,7 +101,11 @@ async def test_whatever_is_done_is_on_the_page_of_everybody(core, cast, looking)
 
 async def test_people_and_their_presence_are_on_the_page(core, cast, looking):
     """None of that changes the room."""
-    hai = await make_hai(core, cast.grace, cast.lab, "here")
+    member = {"room_id": cast.lab["id"], "user_id": cast.linus.id}
+    await order(core, cast.ada, "add_member", member)
+    hai = await make_hai(core, cast.linus, cast.lab, "here")
+    await make_hai(core, cast.grace, cast.lab, "and there", reply_to=hai["id"])
+    await make_hai(core, cast.linus, cast.lab, "once more")
     await order(core, cast.ada, "add_reaction", {"hai_id": hai["id"], "emoji": "🌊"})
     about = {"room_id": cast.lab["id"], "has_receipts": True}
     await order(core, cast.ada, "change_room", about)
@@ -116,8 +121,9 @@ async def test_people_and_their_presence_are_on_the_page(core, cast, looking):
     await compare()
     await order(core, cast.ada, "mark_read", read)
     await compare()
-    await accounts.change_profile(core, cast.grace.identity, display_name="Amazing")
-    await compare()
+    for one in (cast.grace, cast.linus, cast.ada):
+        await accounts.change_profile(core, one.identity, display_name=f"A {one.name}")
+        await compare()
     await give_avatar(core, cast.ada)
     await compare()
     core.presence.connected(cast.grace.id)
@@ -134,7 +140,20 @@ async def test_people_and_their_presence_are_on_the_page(core, cast, looking):
         core, cast.ada.identity, user_id=cast.grace.id, role="admin"
     )
     await compare()
-    assert len(pages) >= 14
+    assert len(pages) >= 18
+
+
+async def test_the_line_above_what_is_new_is_each_readers_own(core, cast, looking):
+    """It begins a run of hais anew, for those who see it."""
+    sent = [await make_hai(core, cast.ada, cast.lounge, f"{n}") for n in range(4)]
+    for one in looking:
+        one.room_id = cast.lounge["id"]
+        await one.compare()
+    about = {"room_id": cast.lounge["id"]}
+    for hai in sent:
+        await order(core, cast.grace, "mark_read", about | {"hai_id": hai["id"]})
+        for one in looking:
+            await one.compare(act=f"reading {hai['id']}")
 
 
 async def test_what_is_kept_is_taken_and_only_while_it_holds(core, cast, client):

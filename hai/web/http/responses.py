@@ -19,6 +19,7 @@ from hai.errors import BadRequest
 from hai.ids import MAX_ID
 from hai.web.http import headers
 from hai.web.http.bodies import BodyHandler
+from hai.web.http.fragments import Fragments
 from hai.web.http.kept_pages import ZIP_LEVEL, KeptPage
 from hai.web.http.shared import HaiApplication
 from hai.web.views.page import UI_METHODS
@@ -144,6 +145,7 @@ class RespondingHandler(BodyHandler):
             template,
             title=title,
             common=common,
+            fragments=Fragments(self.application.shell, self.core.cache),
             me=state and state["me"],
             assets=self.application.assets,
             config=self.core.config,

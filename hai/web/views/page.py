@@ -10,10 +10,7 @@ from hai.core.talk import hai_cache
 from hai.web.views.hais import (
     blank_hai_view,
     blank_reaction_view,
-    excerpt,
-    hai_views,
     is_new_above,
-    words_of,
 )
 from hai.web.views.people import (
     letter_avatar,
@@ -87,7 +84,6 @@ UI_METHODS = {
     function.__name__: function
     for function in (
         users_by_id,
-        hai_views,
         is_new_above,
         blank_hai_view,
         blank_picture_view,
@@ -117,8 +113,6 @@ UI_METHODS = {
         clock_words,
         exact_time,
         when,
-        excerpt,
-        words_of,
         plural,
         count_words,
         leave_confirmation,
