@@ -109,6 +109,7 @@ def run(bench: Bench) -> list[Figure]:
                 wrong += cost.wrong + peer.wrong
                 figures += _figures(question, cost, peer, bodies[number])
         figures += _compare_readers(bench, server, readers)
+    figures.append(_measure_cold(bench, community, questions[0]))
     return [*figures, Figure("pages", "lost or refused", wrong, "", "<= 0")]
 
 
@@ -171,6 +172,17 @@ def _compare_readers(
     ratio = far.cpu_us / near.cpu_us if near.cpu_s else 0.0
     name = f"{FAR_ROOMS} rooms with {UNREAD:,} unread : two rooms read"
     return [Figure("pages", name, ratio, "", "<= 1.5")]
+
+
+def _measure_cold(bench: Bench, community: Community, question: Question) -> Figure:
+    """The CPU time of a page of which nothing is kept."""
+    cost = Cost()
+    with bench.serve(community, "--cache-bytes", "0") as server:
+        for one in (Cost(), cost):
+            one.ask(server, question.path, question.all_headers, bench.seconds / 2)
+    bench.say(f"{question.name}, nothing kept: {cost.words}")
+    name = f"{question.name}, nothing kept: CPU"
+    return Figure("pages", name, cost.cpu_us, "us")
 
 
 def _fetch(port: int, question: Question) -> bytes:

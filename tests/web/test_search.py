@@ -302,7 +302,7 @@ async def test_without_rate_limits_nobody_is_refused_for_what_it_cost(
 
 
 async def test_a_hit_is_drawn_for_who_searches_and_as_it_is_now(core, cast, client):
-    """Parts of it are kept: what changes is drawn anew, what is others' stays theirs."""
+    """Parts are kept: what changes is drawn anew, what is others' stays theirs."""
     hai = await make_hai(core, cast.ada, cast.direct, "a walrus")
     await make_hai(core, cast.ada, cast.lounge, "a walrus")
     ada, grace, linus = client(cast.ada), client(cast.grace), client(cast.linus)
