@@ -62,7 +62,8 @@ def drop(page, name, body):
 
 
 # What a reader sees, without what only this tab did: focus, motion, what it offers, and
-# whether a picture is shown from the original, the thumbnail or one's own preview.
+# whether a picture is shown from the original, the thumbnail or one's own preview; and
+# whatever order the attributes came in.
 SEEN = """() => {
   const plain = (hai) => {
     const copy = hai.cloneNode(true);
@@ -77,6 +78,12 @@ SEEN = """() => {
     }
     for (const image of copy.querySelectorAll("img, source")) {
       for (const name of ["src", "srcset", "sizes"]) image.removeAttribute(name);
+    }
+    for (const part of [copy, ...copy.querySelectorAll("*")]) {
+      const names = part.getAttributeNames().sort();
+      const values = names.map((name) => part.getAttribute(name));
+      for (const name of names) part.removeAttribute(name);
+      names.forEach((name, index) => part.setAttribute(name, values[index]));
     }
     return copy.outerHTML.replaceAll(/>\\s+</g, "><").trim();
   };
@@ -112,10 +119,10 @@ def same_as(page, fresh):
 def as_more(hai):
     """A hai as one that goes on: without the face and the day."""
     hai = re.sub(
-        r'<span class="avatar"[^>]*>.*?</span>(?=<div class="hai__head">)', "", hai
+        r'<span [^>]*class="avatar".*?</span>(?=<div class="hai__head">)', "", hai
     )
     hai = re.sub(r"(<time[^>]*>)[^<]*(\d\d:\d\d</time>)", r"\1\2", hai)
-    return hai.replace('data-run="start"', 'data-run="more"')
+    return hai.replace(' data-run="more"', "")
 
 
 AT_REST = """() => new Promise((resolve) => {

@@ -52,7 +52,7 @@ export class Drawing {
       this.drawn.set(hai.id, element);
       const text = element.querySelector(".hai__text");
       if (text) text.haiHtml = hai.html;
-      const isStart = element.dataset.run === "start";
+      const isStart = element.dataset.run !== "more";
       fillTime(element.querySelector(".hai__time"), hai.sent_at, isStart);
       element.querySelectorAll(".picture:not(.picture--video)").forEach(awaitPicture);
       for (const button of element.querySelectorAll(".reaction")) button.disabled = false;
@@ -227,7 +227,9 @@ export class Drawing {
   /** The hai that a reader above the end looks at; undefined at the end. */
   get readId() {
     if (this.keeper.isNearEnd && !this.list.hasMoreAfter) return undefined;
-    return haiIdOf(this.#anchor(!this.list.hasMoreAfter)) ?? this.list.last?.id;
+    const item = this.#anchor(!this.list.hasMoreAfter);
+    if (item?.matches("[data-state]")) return undefined; // mine, below all
+    return haiIdOf(item) ?? this.list.last?.id;
   }
 
   drawEdges() {

@@ -70,11 +70,12 @@ export class HaiView {
     this.fillTools(element, hai);
   }
 
-  /** Where a run of one person's hais starts, their face and the day are shown. */
+  /** Where a run of one person's hais starts, their face and the day are shown; those that
+      go on are run "more". */
   fillRun(element, hai, run) {
-    const isStart = run === "start";
+    const isStart = run !== "more";
     const avatar = setPart(element, this.whole, ".avatar", isStart);
-    setAttribute(element, "data-run", run);
+    putAttribute(element, "data-run", isStart ? "" : "more");
     if (avatar) fillAvatar(avatar, userAvatar(this.user(hai.user_id)));
     fillTime(element.querySelector(".hai__time"), hai.sent_at, isStart);
   }
