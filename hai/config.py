@@ -57,6 +57,7 @@ class Config:
     ping_interval_s: float
     ping_timeout_s: float
     rate_limits: bool
+    cache_bytes: int
     max_sockets_per_address: int
     hsts: str
     security_contact: str
@@ -246,6 +247,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_text_chars", _whole(1, 100_000), "4000", "characters", "longest text"),
     Setting("ping_interval_s", _seconds(0.05, 3600), "25", "s", "between pings"),
     Setting("ping_timeout_s", _seconds(0.05, 3600), "20", "s", "wait for a pong"),
+    Setting(
+        "cache_bytes",
+        _whole(0, 2**40),
+        str(16 * MIB),
+        "bytes",
+        "hais and pages kept in memory; 0: none",
+    ),
     Setting("rate_limits", _on_off, "on", "on, off", "limits per user and address"),
     Setting(
         "max_sockets_per_address",

@@ -48,6 +48,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("hai_reads_unwanted_total", "counter", "Reads whose client had gone"),
     Metric("hai_reads_refused_total", "counter", "Reads refused: too many wait"),
     Metric("hai_reads_waiting", "gauge", "Reads queued for a reader thread"),
+    Metric("hai_cache_bytes", "gauge", "Hais and pages kept in memory"),
     Metric("hai_picture_cache_bytes", "gauge", "Small pictures kept in memory"),
     Metric("hai_resident_bytes", "gauge", "Resident memory of the process"),
     Metric("hai_start_time_seconds", "gauge", "When the process started, since 1970"),

@@ -33,7 +33,7 @@ ALLOWED = {  # library -> where it may be imported, as patterns of module names
     "socketio": r"hai\.(realtime\b|bench\.stock$)",
     "engineio": r"hai\.realtime\b",
     "bidict": r"hai\.realtime\b",  # what python-socketio's manager is made of
-    "tornado": r"hai\.((web|realtime|app)\b|bench\.stock(_pictures)?$)",
+    "tornado": r"hai\.((web|realtime|app)\b|bench\.(peers\.)?stock(_p\w+)?$)",
     "multipart": r"hai\.(web|core)\b",
     "nltk": r"hai\.bots\.eliza$",
     "PIL": r"hai\.core\.pictures\.thumbnails$",
@@ -50,7 +50,7 @@ LATE = {"nltk", "PIL", "argon2", "markdown_it", "uvloop"}
 # all is listed.
 WINGS = {
     "hai.core": ["", "identity", "talk", "people", "pictures"],
-    "hai.bench": ["load", ""],
+    "hai.bench": ["load", "peers", ""],
     "hai.realtime": ["wire", ""],
     "hai.storage": ["sqlite", ""],
     "hai.web": ["views", "http", "account", ""],

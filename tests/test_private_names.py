@@ -141,7 +141,8 @@ TABLE = {
         "_handlers": (None, "web/http/listener.py"),
         "_sockets": (
             None,
-            "bench/stock.py bench/stock_pictures.py web/http/listener.py",
+            "bench/peers/stock_pages.py bench/stock.py bench/stock_pictures.py"
+            " web/http/listener.py",
         ),
         "_stopped": (None, "web/http/listener.py"),
     },

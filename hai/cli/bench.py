@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hai import __version__
-from hai.bench import fairness, fanout, idle, pictures, posts, storm, upload
+from hai.bench import fairness, fanout, idle, pages, pictures, posts, storm, upload
 from hai.bench.bench import Bench
 from hai.bench.processes import Cores, choose_cores, pinned
 from hai.bench.results import Figure, table
@@ -28,6 +28,7 @@ from hai.storage.database import SQLITE_VERSION
 SCENARIOS: dict[str, Callable[[Bench], list[Figure]]] = {
     "fanout": fanout.run,
     "posts": posts.run,
+    "pages": pages.run,
     "idle": idle.run,
     "storm": storm.run,
     "fairness": fairness.run,

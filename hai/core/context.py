@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hai import ids
 from hai.bus import Bus
+from hai.cache import Cache
 from hai.config import Config
 from hai.core.picture_cache import PictureCache
 from hai.core.presence import Presence
@@ -30,6 +31,7 @@ class Core:
     turns: long work on the loop, a slice at a time (core/turns.py).
     confinement: what decoders are denied here; None: not known yet
     (core/pictures/decoders.py).
+    cache: hais and pages that were read recently; checked by whoever takes one.
     """
 
     config: Config
@@ -46,3 +48,7 @@ class Core:
     turns: Turns = field(default_factory=Turns)
     confinement: dict[str, bool] | None = None
     live_session_ids: Callable[[], Collection[int]] = tuple
+    cache: Cache = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cache = Cache(self.config.cache_bytes)

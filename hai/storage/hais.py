@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from hai import errors
 from hai.storage.database import execute
 from hai.storage.models import Hai
 from hai.storage.writer import Transaction
@@ -17,6 +18,8 @@ COLUMNS = (
     "h.id, h.rev, h.room_id, h.user_id, h.client_id, h.text, h.html,"
     " h.sent_at, h.edited_at, h.deleted_at, h.reply_to, h.reply_to_picture"
 )
+
+HaiRev = tuple[int, int]  # id, rev
 
 
 class HaiRow(NamedTuple):
@@ -154,27 +157,28 @@ def deleted_of(hai_ids: Iterable[int]) -> list[int]:
 
 
 # The last hais below an id, the first above it; and the same for hais with pictures,
-# found by an index of their own: the hais between them cost nothing.
-NEWEST = f"""
-SELECT {COLUMNS} FROM hais h WHERE h.room_id = ? AND h.id < ? AND h.deleted_at IS NULL
+# found by an index of their own: the hais between them cost nothing. Only their ids and
+# revs: most of them are in memory already (core/talk/hai_cache.py).
+NEWEST = """
+SELECT h.id, h.rev FROM hais h WHERE h.room_id = ? AND h.id < ? AND h.deleted_at IS NULL
 ORDER BY h.id DESC LIMIT ?
 """
 
-FOLLOWING = f"""
-SELECT {COLUMNS} FROM hais h WHERE h.room_id = ? AND h.id > ? AND h.deleted_at IS NULL
+FOLLOWING = """
+SELECT h.id, h.rev FROM hais h WHERE h.room_id = ? AND h.id > ? AND h.deleted_at IS NULL
 ORDER BY h.id LIMIT ?
 """
 
-NEWEST_PICTURES = f"""
-SELECT {COLUMNS} FROM hais h WHERE h.deleted_at IS NULL AND h.id IN (
+NEWEST_PICTURES = """
+SELECT h.id, h.rev FROM hais h WHERE h.deleted_at IS NULL AND h.id IN (
     SELECT DISTINCT hai_id FROM pictures
     WHERE room_id = ? AND hai_id IS NOT NULL AND hai_id < ?
     ORDER BY hai_id DESC LIMIT ?)
 ORDER BY h.id DESC
 """
 
-FOLLOWING_PICTURES = f"""
-SELECT {COLUMNS} FROM hais h WHERE h.deleted_at IS NULL AND h.id IN (
+FOLLOWING_PICTURES = """
+SELECT h.id, h.rev FROM hais h WHERE h.deleted_at IS NULL AND h.id IN (
     SELECT DISTINCT hai_id FROM pictures
     WHERE room_id = ? AND hai_id IS NOT NULL AND hai_id > ?
     ORDER BY hai_id LIMIT ?)
@@ -184,48 +188,128 @@ ORDER BY h.id
 
 def newest(
     room_id: int, limit: int, *, before: int | None, with_pictures: bool = False
-) -> list[tuple[Any, ...]]:
+) -> list[HaiRev]:
     """The last hais below `before`, newest first, without tombstones. (any thread)"""
     edge = 2**62 if before is None else before
     query = NEWEST_PICTURES if with_pictures else NEWEST
-    rows: list[tuple[Any, ...]] = execute(query, (room_id, edge, limit)).fetchall()
+    rows: list[HaiRev] = execute(query, (room_id, edge, limit)).fetchall()
     return rows
 
 
 def following(
     room_id: int, limit: int, *, after: int, with_pictures: bool = False
-) -> list[tuple[Any, ...]]:
+) -> list[HaiRev]:
     """The first hais above `after`, oldest first, without tombstones. (any thread)"""
     query = FOLLOWING_PICTURES if with_pictures else FOLLOWING
-    rows: list[tuple[Any, ...]] = execute(query, (room_id, after, limit)).fetchall()
+    rows: list[HaiRev] = execute(query, (room_id, after, limit)).fetchall()
     return rows
 
 
 # The two halves of what changed: never changed since it was sent (rev = id),
 # and changed later (the partial index). Each comes in the order of revs.
-SENT_SINCE = f"""
-SELECT {COLUMNS} FROM memberships m JOIN hais h ON h.room_id = m.room_id
+SENT_SINCE = """
+SELECT h.id, h.rev FROM memberships m JOIN hais h ON h.room_id = m.room_id
 WHERE m.user_id = ? AND m.ended_at IS NULL AND h.id > max(?, m.began_rev)
     AND h.rev = h.id
 ORDER BY h.id LIMIT ?
 """
 
-CHANGED_SINCE = f"""
-SELECT {COLUMNS} FROM memberships m JOIN hais h ON h.room_id = m.room_id
+CHANGED_SINCE = """
+SELECT h.id, h.rev FROM memberships m JOIN hais h ON h.room_id = m.room_id
 WHERE m.user_id = ? AND m.ended_at IS NULL AND h.rev > max(?, m.began_rev)
     AND h.rev <> h.id
 ORDER BY h.rev LIMIT ?
 """
 
 
-def since(user_id: int, since_rev: int, limit: int) -> list[HaiRow]:
+def since(user_id: int, since_rev: int, limit: int) -> list[HaiRev]:
     """Hais of this user's rooms above since_rev, by rev, including tombstones. (any
     thread)"""
     args = (user_id, since_rev, limit)
     sent = execute(SENT_SINCE, args).fetchall()
     changed = execute(CHANGED_SINCE, args).fetchall()
-    rows = map(HaiRow._make, sent + changed)
-    return sorted(rows, key=lambda row: row.rev)[:limit]
+    rows: list[HaiRev] = sent + changed
+    return sorted(rows, key=lambda row: row[1])[:limit]
+
+
+# What decides whether a page of a room that was read before is still what a reader
+# would read: one statement, so it is one moment also on the loop, where each has a
+# snapshot of its own. 12 us.
+MOMENT = """
+SELECT s.rev, s.epoch, r.kind, m.id IS NOT NULL,
+    (SELECT max(id) FROM hais WHERE room_id = r.id),
+    (SELECT max(rev) FROM hais WHERE room_id = r.id AND rev <> id)
+FROM server s LEFT JOIN rooms r ON r.id = ?2
+    LEFT JOIN memberships m
+        ON m.room_id = r.id AND m.user_id = ?1 AND m.ended_at IS NULL
+"""
+
+
+class RoomMoment(NamedTuple):
+    """kind: None if there is no such room. last_hai_id: the highest of its hais;
+    changed_rev: the highest of those changed since they were sent."""
+
+    rev: int
+    epoch: str
+    kind: str | None
+    is_member: int
+    last_hai_id: int | None
+    changed_rev: int | None
+
+    @property
+    def talk(self) -> tuple[str, int | None, int | None]:
+        """Changes with whatever is seen of the room's hais."""
+        return self.epoch, self.last_hai_id, self.changed_rev
+
+
+def moment(user_id: int, room_id: int) -> RoomMoment:
+    """(any thread)"""
+    row = execute(MOMENT, (user_id, room_id)).fetchone()
+    if row is None:
+        raise errors.Busy("The database is not ready.")
+    return RoomMoment._make(row)
+
+
+# The same for everything on a room's page: besides its hais, any user, my memberships,
+# and in the rooms I am in the room itself and whether somebody wrote. 2 us a room.
+PAGE_MOMENT = MOMENT.replace(
+    "\nFROM",
+    """, (SELECT max(rev) FROM users),
+    (SELECT max(rev) FROM memberships WHERE user_id = ?1),
+    (SELECT max(o.rev) FROM memberships n JOIN rooms o ON o.id = n.room_id
+        WHERE n.user_id = ?1 AND n.ended_at IS NULL),
+    (SELECT max((SELECT max(id) FROM hais WHERE room_id = n.room_id))
+        FROM memberships n WHERE n.user_id = ?1 AND n.ended_at IS NULL)
+FROM""",
+)
+
+
+class PageMoment(NamedTuple):
+    """RoomMoment, with the highest revs and id of what else a page shows."""
+
+    rev: int
+    epoch: str
+    kind: str | None
+    is_member: int
+    last_hai_id: int | None
+    changed_rev: int | None
+    users_rev: int | None
+    memberships_rev: int | None
+    rooms_rev: int | None
+    my_last_hai_id: int | None
+
+    @property
+    def seen(self) -> tuple[Any, ...]:
+        """Changes with whatever the page shows."""
+        return self[1:]
+
+
+def page_moment(user_id: int, room_id: int) -> PageMoment:
+    """(any thread)"""
+    row = execute(PAGE_MOMENT, (user_id, room_id)).fetchone()
+    if row is None:
+        raise errors.Busy("The database is not ready.")
+    return PageMoment._make(row)
 
 
 def insert_dated(tx: Transaction, hais: Sequence[DatedHai]) -> None:

@@ -1,9 +1,9 @@
 """Full-text search: the FTS5 table, which triggers keep up to date."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from hai.storage import hais
 from hai.storage.database import execute
+from hai.storage.hais import HaiRev
 
 # A search examines a number of candidates at a time, newest first: hits of the index,
 # or all hais. They are collected in one statement, to hold the GIL less often.
@@ -14,8 +14,8 @@ SELECT count(*), min(rowid), json_group_array(rowid) FROM (
 """
 
 # Membership is checked in the same statement: hits in other rooms never leave it.
-OF_HITS = f"""
-SELECT {hais.COLUMNS} FROM hais h JOIN memberships m
+OF_HITS = """
+SELECT h.id, h.rev FROM hais h JOIN memberships m
     ON m.room_id = h.room_id AND m.user_id = ? AND m.ended_at IS NULL
 WHERE h.id IN (SELECT value FROM json_each(?))
 ORDER BY h.id DESC LIMIT ?
@@ -30,19 +30,19 @@ SELECT count(*), min(id) FROM (
 # stores as one token, so the texts themselves are scanned: 8 ms for 60,000 hais, for
 # one word or twelve.
 HAS_WORD = "AND instr(h.text, ?)"
-SCAN = f"""
-SELECT {hais.COLUMNS} FROM hais h CROSS JOIN memberships m
+SCAN = """
+SELECT h.id, h.rev FROM hais h CROSS JOIN memberships m
     ON m.room_id = h.room_id AND m.user_id = ? AND m.ended_at IS NULL
-WHERE h.id < ? AND h.id >= ? {{has_words}}
+WHERE h.id < ? AND h.id >= ? {has_words}
 ORDER BY h.id DESC LIMIT ?
 """
 
 
 class SearchSlice(NamedTuple):
-    """rows: of hais.COLUMNS, newest first. before: everything at or above it has been
+    """revs: (id, rev) of hais, newest first. before: everything at or above it has been
     examined, except what `limit` cut off; None: everything has."""
 
-    rows: list[tuple[Any, ...]]
+    revs: list[HaiRev]
     before: int | None
 
 

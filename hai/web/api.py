@@ -9,11 +9,12 @@ from typing import Any
 from hai.core.objects import Created
 from hai.core.orders import ORDERS
 from hai.core.people import accounts
-from hai.core.talk import first_state, rooms
+from hai.core.talk import first_state, hai_cache, hais, rooms
 from hai.shapes import RoomsResponse, UserResponse, UsersResponse
 from hai.web import openapi
 from hai.web.hais import SendHandler
 from hai.web.http.base import BaseHandler
+from hai.web.http.early import JSON, EarlyAnswer, EarlyRequest
 from hai.web.http.forms import Fields
 from hai.web.pictures import FormUploadHandler
 
@@ -74,6 +75,21 @@ class ApiHaisHandler(SendHandler):
 
     async def post(self, room_id: int) -> None:
         self.write_json(await self.send(room_id), 201)
+
+
+def early_hais(
+    request: EarlyRequest, room_id: int, limit: int | None
+) -> EarlyAnswer | None:
+    """What ApiHaisHandler.get answers, if the page is kept. Raises HaiError."""
+    app, who = request.app, request.find_identity()
+    if who is None:
+        return None
+    wanted = hais.Window(room_id, limit or hais.DEFAULT_LIMIT)
+    app.core.read_budget.admit(who.user_id)
+    known = hais.known_page(app.core, who, wanted)
+    if known is None or not app.orders.take(who.user_id):
+        return None
+    return EarlyAnswer(hai_cache.encode(known).encode(), JSON)
 
 
 class ApiUploadHandler(FormUploadHandler):

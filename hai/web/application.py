@@ -12,6 +12,7 @@ from hai.web import routes
 from hai.web.http.assets import Assets, own_assets, url_rules
 from hai.web.http.base import MisdirectedHandler, NotFoundHandler
 from hai.web.http.shared import HaiApplication
+from hai.web.http.shell import Shell
 from hai.web.http.templates import own_templates
 
 # For HTTPServer(application, **SERVER_OPTIONS). Addresses behind proxies are read
@@ -36,10 +37,11 @@ def build(
     assets = assets or own_assets()
     metrics = metrics or Metrics()
     _watch(metrics, core)
-    return HaiApplication(
+    app = HaiApplication(
         core,
         metrics,
         assets,
+        Shell(own_templates(), assets, core.config),
         # Sockets first: after a restart everybody comes back at once through these.
         [*socket_rules, *routes.url_rules(), *url_rules(assets)],
         template_loader=own_templates(),
@@ -48,6 +50,8 @@ def build(
         any_host_paths=routes.ANY_HOST_PATHS,
         cross_origin_protection=True,
     )
+    app.early_rules = routes.early_rules()
+    return app
 
 
 def _watch(metrics: Metrics, core: Core) -> None:
@@ -64,6 +68,7 @@ def _watch(metrics: Metrics, core: Core) -> None:
     metrics.watch("hai_reads_waiting", lambda: readers.waiting_count)
     metrics.watch("hai_users_online", lambda: len(core.presence.socket_counts))
     metrics.watch("hai_resident_bytes", resident_bytes)
+    metrics.watch("hai_cache_bytes", lambda: core.cache.byte_count)
     metrics.watch("hai_picture_cache_bytes", lambda: core.picture_cache.byte_count)
     core.bus.subscribe(
         stored.DamageFound, lambda _: metrics.count("hai_pictures_damaged_total")

@@ -1,5 +1,6 @@
 """Rooms: the list, one room's page, and the forms that change them."""
 
+import time
 from typing import Any, cast
 
 from hai import ids
@@ -7,8 +8,14 @@ from hai.core.identity import cookies
 from hai.core.objects import Created
 from hai.core.talk import first_state, rooms
 from hai.errors import Forbidden, HaiError
-from hai.shapes import RoomAck, RoomObject, RoomsResponse
-from hai.web.http.base import BaseHandler, FormHandler
+from hai.shapes import RoomAck, RoomObject, RoomsResponse, RoomState
+from hai.units import DAY_MS
+from hai.web.http import headers, room_pages
+from hai.web.http.base import COOKIE_DAYS, BaseHandler, FormHandler
+from hai.web.http.early import HTML, EarlyAnswer, EarlyRequest
+from hai.web.http.kept_pages import BORDER, CLIENT_ID, REV, KeptPage
+from hai.web.http.responses import PAGE_VARIES, accepts_gzip
+from hai.web.http.room_pages import KnownRoomPage
 from hai.web.people import MAX_SHOWN, with_letters
 from hai.web.views.rooms import (
     Confirmation,
@@ -62,16 +69,33 @@ class RoomHandler(RoomsHandler):
     is_costly = False  # the most frequent page
 
     async def get(self, room_id: int) -> None:
-        edges = {name: self.query_id(name) for name in ("before", "around", "after")}
+        before, after, around = map(self.query_id, ("before", "after", "around"))
         try:
-            state = await first_state.for_room(self.core, self.user, room_id, **edges)
+            page = await self._page(room_id, (before, after, around))
         except Forbidden:
             await self._offer_to_join(room_id)
             return
         self._remember(room_id)
+        self.note_place()
+        self.rename_session()
+        self.write_kept(page.page, page.moment.rev)
+
+    async def _page(self, room_id: int, edges: first_state.Edges) -> KnownRoomPage:
+        """As it is now: kept, or drawn anew. Raises NotFound, Forbidden."""
+        core, who = self.core, self.user
+        about = (who, room_id, edges, self.notice)
+        if known := room_pages.find(core, *about):
+            return known
+        state, moment = await first_state.for_room_page(core, who, room_id, edges)
+        known = KnownRoomPage(KeptPage(self._drawn(state)), moment, state["users"])
+        core.cache.put(room_pages.key_of(*about), known, known.page.byte_count)
+        return known
+
+    def _drawn(self, state: RoomState) -> bytes:
+        """With marks where the holes are."""
         title = state["room"].get("name", "Direct")
-        new_id = ids.new_client_id()
-        await self.page("rooms/show.html", title, state=state, client_id=new_id)
+        marks = {"client_id": CLIENT_ID, "border": BORDER}
+        return self.drawn("rooms/show.html", title, state=state | {"rev": REV}, **marks)
 
     async def post(self, room_id: int) -> None:
         payload = self.form.payload() | {"room_id": room_id}
@@ -93,7 +117,35 @@ class RoomHandler(RoomsHandler):
         await self.show(wanted_room=room)
 
     def _remember(self, room_id: int) -> None:
-        self.keep_cookie(cookies.LAST_ROOM, str(room_id))
+        self.forget_old_cookie(cookies.LAST_ROOM)
+        self.add_header("Set-Cookie", room_cookie(room_id, self.has_secure_cookies))
+
+
+def room_cookie(room_id: int, is_secure: bool) -> str:
+    """The room that this browser showed last. (set_cookie takes 25 us.)"""
+    expires = headers.http_date(int(time.time()) + COOKIE_DAYS * DAY_MS // 1000)
+    secure = "; Secure" if is_secure else ""
+    return (
+        f"{cookies.full_name(cookies.LAST_ROOM, is_secure)}={room_id};"
+        f" expires={expires}; HttpOnly; Path=/; SameSite=Lax{secure}"
+    )
+
+
+def early_page(request: EarlyRequest, room_id: int) -> EarlyAnswer | None:
+    """What RoomHandler.get answers, if the page is kept. Raises NotFound, Forbidden."""
+    app, who = request.app, request.find_identity()
+    known = room_pages.find(app.core, who, room_id) if who else None
+    if who is None or known is None or request.has_old_cookies:
+        return None
+    app.known_places.note(who.user_id, request.address)
+    is_zipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    of_now = known.page.zipped if is_zipped else known.page.text
+    body = of_now(ids.new_client_id(), known.moment.rev)
+    policy = app.page_policy(request.headers["Host"])
+    encoding = (("Content-Encoding", "gzip"),) if is_zipped else ()
+    cookie = ("Set-Cookie", room_cookie(room_id, request.has_secure_cookies))
+    more = (("Vary", PAGE_VARIES), *encoding, cookie)
+    return EarlyAnswer(body, HTML, policy, more)
 
 
 class EditHandler(BaseHandler):

@@ -32,6 +32,7 @@ from hai.web import (
     tus,
 )
 from hai.web.account import history, tokens
+from hai.web.http.early import Answerer, EarlyRule
 from hai.web.openapi import ApiRoute
 
 ID = "([1-9][0-9]{0,15})"
@@ -237,6 +238,22 @@ API_HANDLERS: dict[str, type[RequestHandler]] = {
     "/api/v1/uploads/{token}": tus.TusUploadHandler,
     "/api/v1/openapi.json": api.DescriptionHandler,
 }
+
+
+# What may be answered ahead of its handler (http/early.py), if it is asked just so.
+EARLY_ROUTES: dict[str, Answerer] = {
+    "/rooms/{id}": rooms.early_page,
+    "/api/v1/rooms/{id}/hais{limit}": api.early_hais,
+    "/healthz": status.early_health,
+}
+LIMIT = "(?:[?]limit=([1-9][0-9]?|100))?"
+
+
+def early_rules() -> list[EarlyRule]:
+    return [
+        (re.compile(path.replace("{id}", ID).replace("{limit}", LIMIT)), answer)
+        for path, answer in EARLY_ROUTES.items()
+    ]
 
 
 def url_rules() -> list[URLSpec]:

@@ -36,7 +36,6 @@ class SearchHandler(BaseHandler):
             is_older=before is not None,
             is_partial="is_partial" in found,
             hais=found["hais"],
-            rooms={room["id"]: room for room in state["rooms"]},
             has_more=found["has_more"],
             older=self._older(query, found) if found["has_more"] else None,
         )

@@ -5,11 +5,13 @@ from typing import Any
 
 from hai import __version__, clock
 from hai.core.pictures import decoders
+from hai.core.talk import hai_cache
 from hai.errors import NotFound
 from hai.storage.database import server_row
 from hai.units import DAY_MS
 from hai.web.accounts import is_local_request
 from hai.web.http.base import BaseHandler
+from hai.web.http.early import JSON, EarlyAnswer, EarlyRequest
 
 TEXT_DAYS = 180  # RFC 9116, 2.5.5: less than a year
 USAGE_METRICS = {
@@ -22,6 +24,9 @@ USAGE_METRICS = {
     "hai_wal_bytes": "wal_bytes",
     "hai_disk_free_bytes": "disk_free_bytes",
 }
+
+
+ALIVE = hai_cache.encode({"status": "ok", "version": __version__}).encode()
 
 
 class HealthHandler(BaseHandler):
@@ -39,7 +44,7 @@ class HealthHandler(BaseHandler):
     async def get(self) -> None:
         writer = self.core.db.writer
         if not writer.failure:
-            await self.core.db.read(server_row)
+            self.core.db.read_now(server_row)  # 5 us; a reader thread, 60
         status = "storage_full" if writer.is_full else "ok"
         status = "failing" if writer.outage.is_on else status
         status = "failed" if writer.failure else status
@@ -66,6 +71,18 @@ class SecurityTextHandler(BaseHandler):
             lines.append(f"Canonical: {config.public_url}{self.request.path}")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.write("\r\n".join([*lines, ""]))
+
+
+def early_health(request: EarlyRequest) -> EarlyAnswer | None:
+    """What HealthHandler answers while all is well. It judges bearer tokens, too."""
+    db = request.app.core.db
+    writer = db.writer
+    if writer.failure or writer.is_full or writer.outage.is_on:
+        return None
+    if "Authorization" in request.headers:
+        return None
+    db.read_now(server_row)
+    return EarlyAnswer(ALIVE, JSON)
 
 
 class MetricsHandler(BaseHandler):

@@ -174,6 +174,6 @@ def test_the_time_of_a_further_hai_stands_beside_it(tab, sea):
     page = live(tab("ada", f"/rooms/{sea.lounge}"))
     further = page.locator('.hai[data-run="more"]')
     further.hover()
-    time = further.locator(".hai__clock").bounding_box()
+    time = further.locator(".hai__time").bounding_box()
     text = further.locator(".hai__text").bounding_box()
     assert time["x"] + time["width"] <= text["x"]

@@ -20,7 +20,7 @@ PAGES = [
     "/eliza",
     "/rooms/999",
 ]
-MAX_PAGE_BYTES = 100 * 1024
+MAX_PAGE_BYTES = 98 * 1024
 
 
 def fill_lounge(sea):
@@ -108,7 +108,7 @@ def test_server_and_browser_draw_the_same_hai(tab, sea, pictures, videos):
     expect(ada.locator(".hai[data-state]")).to_have_count(0)
     expect(ada.locator(".hai video:not([poster=''])")).to_have_count(1)
     ada.locator(".hai").nth(1).hover()
-    ada.locator('[data-order="react"]').nth(1).click()
+    ada.click('[data-order="react"]')
     ada.locator("[data-emoji-list] button").first.click()
     expect(ada.locator(".reaction")).to_have_count(1)
     for name in ("grace", "ada"):  # a member, and who may change the room

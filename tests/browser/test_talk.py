@@ -138,6 +138,42 @@ def test_the_keyboard_reaches_everything(tab, sea):
     expect(ada.locator("textarea")).to_have_value("")
 
 
+def test_more_leads_to_what_can_be_done_by_touch_and_by_ear(tab, sea):
+    hais = [sea.send("grace", sea.lounge, words) for words in ("one", "two")]
+    page = live(tab("ada", f"/rooms/{sea.lounge}", is_mobile=True, **PHONE))
+    tools = page.get_by_role("group", name="What to do with this hai")
+    expect(page.get_by_role("button", name="More")).to_have_count(2)
+    expect(tools).to_have_count(0)
+    page.locator(f"#hai_{hais[1]['id']}").get_by_role("button", name="More").tap()
+    expect(tools.get_by_role("button", name="React")).to_be_focused()
+    tools.get_by_role("button", name="Reply").tap()
+    expect(page.locator("[data-about-words]")).to_have_text("Replying to grace: two")
+
+
+def test_the_focus_returns_although_the_pointer_has_gone_on(tab, sea):
+    first, second = [sea.send("grace", sea.lounge, words) for words in ("one", "two")]
+    page = live(tab("ada", f"/rooms/{sea.lounge}"))
+    page.locator(f"#hai_{first['id']}").hover()
+    page.locator(f"#hai_{first['id']} [data-order=react]").click()
+    expect(page.locator("[data-emoji-list] button").first).to_be_focused()
+    page.locator(f"#hai_{second['id']}").hover()
+    expect(page.locator(f"#hai_{second['id']} [data-order=react]")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(f"#hai_{first['id']} [data-order=react]")).to_be_focused()
+
+
+def test_what_was_just_sent_can_be_changed_where_the_pointer_rests(tab, sea):
+    page = live(tab("ada", f"/rooms/{sea.lounge}"))
+    page.context.set_offline(True)
+    page.wait_for_selector('html[data-socket="down"]')
+    write(page, "typo")
+    page.locator(".hai__text").hover()
+    expect(page.locator(".hai__tools")).to_have_count(0)
+    page.context.set_offline(False)
+    page.locator('.hai:not([data-state]) [data-order="edit"]').click()
+    expect(page.locator("textarea")).to_have_value("typo")
+
+
 def test_unread_counts_show_and_clear_in_every_tab(tab, sea):
     sea.send("grace", sea.den, "in the den")
     ada = live(tab("ada", f"/rooms/{sea.lounge}"))
@@ -196,5 +232,5 @@ def test_a_link_to_an_old_hai_shows_the_talk_around_it(tab, sea):
     expect(ada.locator(f"#hai_{old['id']}")).to_be_in_viewport()
     ada.click("[data-to-now]")
     expect(ada.locator(f"#hai_{hais[-1]['id']}")).to_be_in_viewport()
-    ids = ada.locator(".hai").evaluate_all("all => all.map(hai => +hai.dataset.haiId)")
+    ids = ada.locator(".hai").evaluate_all("all => all.map(hai => +hai.id.slice(4))")
     assert ids == [hai["id"] for hai in hais[-len(ids) :]]

@@ -11,6 +11,7 @@ from hai.bench import (
     fairness,
     fanout,
     idle,
+    pages,
     pictures,
     posts,
     searches,
@@ -18,6 +19,7 @@ from hai.bench import (
     upload,
 )
 from hai.bench.bench import Bench
+from hai.bench.load import closed_loop
 from hai.bench.load.clients import BenchError
 from hai.bench.load.stream import FactStream, StreamReader
 from hai.bench.load.wire import (
@@ -127,6 +129,26 @@ def test_the_bare_loop_is_measured():
         sock.close()
 
 
+WRK_SAID = """Running 1s test @ http://127.0.0.1:8888/
+  1 threads and 8 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     4.64ms    1.05ms  11.75ms   84.05%
+    Req/Sec     1.73k   268.49     2.04k    78.18%
+  1891 requests in 1.10s, 368.47KB read
+"""
+WRK_FAILED = """  Socket errors: connect 1, read 2, write 0, timeout 4
+  Non-2xx or 3xx responses: 10
+"""
+
+
+def test_what_wrk_says_is_read():
+    found = closed_loop.read_report(WRK_SAID, 1.25)
+    assert (found.count, found.wrong, found.seconds) == (1891, 0, 1.25)
+    assert closed_loop.read_report(WRK_SAID + WRK_FAILED, 1.0).wrong == 13
+    with pytest.raises(BenchError):
+        closed_loop.read_report("unable to connect", 1.0)
+
+
 @pytest.fixture
 def small(monkeypatch):
     """Every scenario with few people, and for a moment."""
@@ -145,6 +167,12 @@ def small(monkeypatch):
     monkeypatch.setattr(pictures, "WARM_S", 0.1)
     monkeypatch.setattr(upload, "UPLOAD_BYTES", 600_000)
     monkeypatch.setattr(upload, "WARM_S", 0.1)
+    monkeypatch.setattr(closed_loop, "WRK", "")
+    monkeypatch.setattr(pages, "SEED", {"users": 3, "rooms": 3, "hais": 60})
+    monkeypatch.setattr(pages, "FAR_ROOMS", 2)
+    monkeypatch.setattr(pages, "UNREAD", 20)
+    monkeypatch.setattr(pages, "ROUNDS", 1)
+    monkeypatch.setattr(pages, "WARM_S", 0.05)
     monkeypatch.setattr(storm, "SOCKETS", 20)
     monkeypatch.setattr(storm, "LISTENERS", 10)
     monkeypatch.setattr(fairness, "UNREAD", 20)

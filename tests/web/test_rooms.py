@@ -1,6 +1,7 @@
 """The room forms: for browsers they lead on, for programs they answer."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -51,6 +52,21 @@ async def test_the_topic_can_be_cleared(client, cast):
         form = {"name": "Lab", "topic": topic}
         await client(cast.ada).post(path, form=form, headers=HTML)
     assert not (await room_of(client, cast.ada, cast.lab["id"])).get("topic")
+
+
+async def test_a_hai_is_drawn_with_only_what_it_has(core, client, cast):
+    """Forty of them are a page."""
+    for text in ("One", "Two"):
+        await make_hai(core, cast.ada, cast.lounge, text)
+    path = f"/rooms/{cast.lounge['id']}"
+    page = (await client(cast.grace).get(path, headers=HTML)).markup
+    first, further = re.findall(r'<li\s+class="hai".*?</li>', page, re.S)[:2]
+    parts = ["hai", "avatar", "hai__head", "hai__name", "hai__time", "hai__text"]
+    assert re.findall(r'class="([^"]+)"', first) == parts
+    assert re.findall(r'class="([^"]+)"', further) == [
+        part for part in parts if part != "avatar"
+    ]
+    assert len(first) < 400
 
 
 async def test_joining_and_leaving(core, client, cast):

@@ -7,12 +7,14 @@ from urllib.parse import urlencode
 
 import pytest
 
+from hai.cache import Cache
 from hai.core import read_budget
 from hai.core.identity import sessions
+from hai.core.people import accounts
 from hai.core.talk import search
 from hai.storage import search_index
 from hai.storage.sqlite.readers import MAX_WAITING_SLOW
-from tests.factories import make_hai, make_user
+from tests.factories import make_hai, make_user, order
 from tests.reads import PATIENCE_S, endless, held, until, waiting
 from tests.realtime.raw import Raw
 
@@ -297,3 +299,29 @@ async def test_without_rate_limits_nobody_is_refused_for_what_it_cost(
     for path in COSTLY * 3:
         path = path.format(cast.lounge["id"])
         assert (await linus.get(path, headers=JSON)).status == 200, path
+
+
+async def test_a_hit_is_drawn_for_who_searches_and_as_it_is_now(core, cast, client):
+    """Parts are kept: what changes is drawn anew, what is others' stays theirs."""
+    hai = await make_hai(core, cast.ada, cast.direct, "a walrus")
+    await make_hai(core, cast.ada, cast.lounge, "a walrus")
+    ada, grace, linus = client(cast.ada), client(cast.grace), client(cast.linus)
+
+    async def compare(browser, name):
+        found = await browser.get("/search?q=walrus", headers=PAGE)
+        kept, core.cache = core.cache, Cache(0)
+        plain = await browser.get("/search?q=walrus", headers=PAGE)
+        core.cache = kept
+        assert found.text == plain.text
+        assert f'<span dir="auto">in {name}</span>' in found.text
+
+    for _ in range(2):
+        await compare(ada, "Grace")
+        await compare(grace, "Ada")
+        await compare(linus, "Lounge")
+    await accounts.change_profile(core, cast.ada.identity, display_name="Countess")
+    await compare(grace, "Countess")
+    await compare(linus, "Lounge")
+    await order(core, cast.ada, "edit_hai", {"hai_id": hai["id"], "text": "walrus!"})
+    await compare(ada, "Grace")
+    assert "walrus!" in (await grace.get("/search?q=walrus", headers=PAGE)).text

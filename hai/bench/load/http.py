@@ -109,7 +109,7 @@ class SteadyRequests:
     def hear(self, client: Client, data: memoryview, now_s: float) -> None:
         client.unread += bytes(data)
         head, end, body = client.unread.partition(END_OF_HEAD)
-        if not end or len(body) < _length(head):
+        if not end or len(body) < length_of(head):
             return
         self.answered += 1
         status = int(head.split(b" ", 2)[1])
@@ -126,7 +126,7 @@ class SteadyRequests:
         return self.answered >= self.asked
 
 
-def _length(head: bytes) -> int:
+def length_of(head: bytes) -> int:
     found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
     if found is None:
         raise BenchError(head.decode("latin1"))

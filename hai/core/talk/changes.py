@@ -8,11 +8,12 @@ import asyncio
 from typing import Any, NamedTuple
 
 from hai import errors
+from hai.cache import Cache
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
-from hai.core.objects import hai_objects, user_object
+from hai.core.objects import user_object
 from hai.core.presence import SMALL_ROOM_MEMBERS
-from hai.core.talk import hais
+from hai.core.talk import hai_cache, hais
 from hai.shapes import ChangedObjects, ChangesAck
 from hai.storage import hais as hai_rows
 from hai.storage import rooms as room_rows
@@ -55,7 +56,7 @@ def _get(
     counter, current_epoch = server_row()
     if (epoch is not None and epoch != current_epoch) or since_rev > counter:
         raise errors.EpochChanged(epoch=current_epoch)
-    found = _changes_since(user_id, since_rev, limit + 1)
+    found = _changes_since(core.cache, user_id, since_rev, limit + 1)
     kept = _fitting(found[:limit])
     has_more = len(kept) < len(found)
     changed = _as_page(kept, since_rev)
@@ -93,7 +94,9 @@ class Change(NamedTuple):
     value: Any
 
 
-def _changes_since(user_id: int, since_rev: int, limit: int) -> list[Change]:
+def _changes_since(
+    cache: Cache, user_id: int, since_rev: int, limit: int
+) -> list[Change]:
     """The first rows of all kinds, in rev order."""
     changes = [
         Change(row.rev, "user", user_object(*row))
@@ -105,7 +108,8 @@ def _changes_since(user_id: int, since_rev: int, limit: int) -> list[Change]:
         changes.append(Change(rev, "room", mine))
     for rev, room_id in room_rows.ended(user_id, since_rev, limit):
         changes.append(Change(rev, "removed", room_id))
-    for hai in hai_objects(hai_rows.since(user_id, since_rev, limit)):
+    revs = hai_rows.since(user_id, since_rev, limit)
+    for hai in hai_cache.objects(cache, revs):
         changes.append(Change(hai["rev"], "hai", hai))
     changes.sort(key=lambda change: change.rev)
     return changes[:limit]
@@ -123,7 +127,7 @@ def _fitting(rows: list[Change]) -> list[Change]:
 
 def _size(kind: str, value: Any) -> int:
     if kind == "hai":
-        return hais.size(value)
+        return hai_cache.size(value)
     if kind == "room":  # each member may come as a user
         texts = value.room.get("name", "") + value.room.get("topic", "")
         members = len(value.room.get("member_ids", ()))

@@ -38,9 +38,16 @@ def require_member(user_id: int, room_id: int) -> str:
     access = rows.access(user_id, room_id)
     if access is None:
         raise errors.NotFound()
-    if not access.is_member:
-        raise errors.Forbidden() if access.kind == "open" else errors.NotFound()
-    return access.kind
+    return require_access(access.kind, access.is_member)
+
+
+def require_access(kind: str | None, is_member: int) -> str:
+    """The same, once both are known; kind: None if there is no such room."""
+    if kind is None:
+        raise errors.NotFound()
+    if not is_member:
+        raise errors.Forbidden() if kind == "open" else errors.NotFound()
+    return kind
 
 
 def can_change(who: Identity, room_id: int) -> bool:

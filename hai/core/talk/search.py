@@ -10,9 +10,11 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hai.cache import Cache
 from hai.core.context import Core
 from hai.core.identity.sessions import Identity
-from hai.core.objects import hai_objects, user_object
+from hai.core.objects import user_object
+from hai.core.talk import hai_cache
 from hai.shapes import HaiObject, SearchResponse, UserObject
 from hai.storage import search_index
 from hai.storage import users as user_rows
@@ -97,7 +99,7 @@ async def _fill(
     while found.before is not None and len(found.hais) < wanted:
         missing = wanted - len(found.hais)
         args = (step, user_id, words, found.before, missing, candidates)
-        more = await core.db.read_slow(_run_step, *args)
+        more = await core.db.read_slow(_run_step, core.cache, *args)
         found.add(more)
         if found.took_s >= BUDGET_S:
             break
@@ -105,12 +107,12 @@ async def _fill(
 
 
 def _run_step(
-    step: SearchStep, user_id: int, words: list[str], *args: int
+    cache: Cache, step: SearchStep, user_id: int, words: list[str], *args: int
 ) -> SearchResult:
     """One slice. (reader thread)"""
     began_s = time.monotonic()
-    rows, before = step(user_id, words, *args)
-    hais = hai_objects(rows)
+    revs, before = step(user_id, words, *args)
+    hais = hai_cache.objects(cache, revs)
     authors = user_rows.find({hai["user_id"] for hai in hais})
     users = {row[0]: user_object(*row) for row in authors}
     return SearchResult(hais, users, before, time.monotonic() - began_s)

@@ -142,8 +142,12 @@ class BaseHandler(RespondingHandler):
             samesite="Lax",
             secure=is_secure,
         )
-        if is_secure and name in self.request.cookies:
-            self.clear_cookie(name)  # of an older Hai, or of the time before https
+        self.forget_old_cookie(name)
+
+    def forget_old_cookie(self, name: str) -> None:
+        """That of an older Hai, or of the time before https."""
+        if self.has_secure_cookies and name in self.request.cookies:
+            self.clear_cookie(name)
 
     def forget_session(self) -> None:
         """Browsers let go of a prefixed cookie only if that is said as it was set."""
@@ -152,7 +156,7 @@ class BaseHandler(RespondingHandler):
             name = cookies.full_name(cookies.SESSION, is_secure=True)
             self.clear_cookie(name, httponly=True, samesite="Lax", secure=True)
 
-    def _rename_session(self) -> None:
+    def rename_session(self) -> None:
         """What was read under the old name is kept under today's."""
         if self.has_secure_cookies and cookies.SESSION in self.request.cookies:
             self.keep_cookie(cookies.SESSION, self.own_cookie(cookies.SESSION))
@@ -188,12 +192,16 @@ class BaseHandler(RespondingHandler):
 
     async def page(self, template: str, title: str, **names: Any) -> None:
         """Draw a page with the state that its reader starts with."""
-        if self.identity is not None:
-            self.application.known_places.note(self.identity.user_id, self.address)
-            self._rename_session()
+        self.note_place()
+        self.rename_session()
         if "state" not in names and self.identity is not None:
             names["state"] = await first_state.for_user(self.core, self.identity)
         self.draw(template, title, **names)
+
+    def note_place(self) -> None:
+        """Who was shown a page here has proven that they are no guesser."""
+        if self.identity is not None:
+            self.application.known_places.note(self.identity.user_id, self.address)
 
     def draw(self, template: str, title: str, **names: Any) -> None:
         began_s = time.thread_time()

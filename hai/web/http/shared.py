@@ -11,7 +11,12 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, Protocol
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+)
 from tornado.web import Application, RequestHandler
 
 from hai.config import Config
@@ -25,7 +30,10 @@ from hai.core.rate_limits import Buckets
 from hai.errors import RateLimited
 from hai.events import SessionEnded
 from hai.metrics import Metrics
+from hai.web.http import headers
 from hai.web.http.assets import Assets
+from hai.web.http.early import EarlyDelegate, EarlyRule
+from hai.web.http.shell import Shell
 
 logger = logging.getLogger(__name__)
 access_log = logging.getLogger("tornado.access")
@@ -55,7 +63,14 @@ class Receiving(Protocol):
     async def end(self) -> None: ...
 
 
-def client_address(config: Config, request: HTTPServerRequest) -> str:
+class Asked(Protocol):
+    """What is known of a request before its handler is."""
+
+    headers: HTTPHeaders
+    remote_ip: Any
+
+
+def client_address(config: Config, request: Asked) -> str:
     """Who sent it, also from behind a trusted proxy."""
     forwarded_for = request.headers.get("X-Forwarded-For", "")
     return origin.client_address(config, request.remote_ip or "", forwarded_for)
@@ -69,6 +84,7 @@ class HaiApplication(Application):
         core: Core,
         metrics: Metrics,
         assets: Assets,
+        shell: Shell,
         rules: list[Any],
         *,
         elsewhere: type[RequestHandler],
@@ -81,6 +97,7 @@ class HaiApplication(Application):
         self.metrics = metrics
         self.usage_totals = usage.CachedTotals(core)
         self.assets = assets
+        self.shell = shell
         is_on = core.config.rate_limits
         self.tries = Buckets(TRIES_PER_S, TRIES, is_on=is_on)
         self.name_tries = Buckets(NAME_TRIES_PER_S, NAME_TRIES, is_on=is_on)
@@ -97,18 +114,36 @@ class HaiApplication(Application):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sweeping = asyncio.Lock()
         core.bus.subscribe(SessionEnded, self._end_uploads)
+        self.early_rules: list[EarlyRule] = []
         super().__init__(rules, None, None, **settings)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Also says how its answer is to be sent."""
-        config, peer = self.core.config, request.remote_ip or ""
-        if self._hsts and origin.came_by_https(config, request.headers, peer):
-            connection: Any = request.connection  # ours
-            connection.hsts = self._hsts
-        is_misdirected = origin.is_misdirected(config, request.headers, peer)
-        if is_misdirected and request.path not in self._any_host_paths:
+        if self.is_elsewhere(request.connection, request, request.path):
             return self.get_handler_delegate(request, self._elsewhere)
         return super().find_handler(request, **kwargs)
+
+    def start_request(
+        self, server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        """Answered early, or by Tornado's way: a handler."""
+
+        def by_handler() -> HTTPMessageDelegate:
+            return Application.start_request(self, server_conn, request_conn)
+
+        connection: Any = request_conn  # ours
+        return EarlyDelegate(self, connection, by_handler)
+
+    def is_elsewhere(self, connection: Any, request: Asked, path: str) -> bool:
+        """Whether it is for another host. Also says how its answer is to be sent."""
+        config, peer = self.core.config, request.remote_ip or ""
+        if self._hsts and origin.came_by_https(config, request.headers, peer):
+            connection.hsts = self._hsts
+        is_misdirected = origin.is_misdirected(config, request.headers, peer)
+        return is_misdirected and path not in self._any_host_paths
+
+    def page_policy(self, host: str) -> str:
+        """The Content-Security-Policy of a page at this host."""
+        return headers.page_policy(self.assets.import_map_hash, host)
 
     def begin_upload(self, user_id: int) -> None:
         """Raises RateLimited when this user has too many in progress, or when too many

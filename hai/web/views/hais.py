@@ -4,9 +4,9 @@ What is drawn of a hai here is drawn again by `static/js/models/hai_view.js`, fr
 same markup: change both, a browser test compares them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from hai.core.talk.formatting import to_words
 from hai.web.views.people import (
@@ -28,6 +28,7 @@ from hai.web.views.pictures import (
     voice_view,
 )
 from hai.web.views.receipts import ReceiptView, receipt_view
+from hai.web.views.times import day_words
 from hai.web.views.words import size_of
 
 Dict = Mapping[str, Any]
@@ -61,24 +62,18 @@ class HaiView:
     user: Dict
     avatar: AvatarView
     is_mine: bool
-    can_delete: bool
     run: str  # "start" or "more"
     size: str  # "text", "emoji" or "wave"
     is_new: bool  # the first one I have not read
-    quote: QuoteView
+    quote: QuoteView | None  # of what it replies to
     pictures: list[PictureView]  # and videos
     voices: list[PictureView]
     gone: str  # in place of pictures that were not kept
     reactions: list[ReactionView]
-
-    @property
-    def may_describe(self) -> bool:
-        return self.is_mine and bool(self.pictures or self.voices)
-
     receipt: ReceiptView | None = None  # of the one hai that it stands under
+    is_whole: bool = False  # drawn with every part, also those that it does not have
 
 
-NO_QUOTE = QuoteView("", "", "", NOBODY)
 EARLIER = "An earlier hai"
 
 
@@ -107,9 +102,9 @@ def excerpt(hai: Dict) -> str:
 
 def quote_view(
     hai: Dict, known: dict[int, Dict], users: dict[int, Dict], gone: list[int]
-) -> QuoteView:
+) -> QuoteView | None:
     if "reply_to" not in hai:
-        return NO_QUOTE
+        return None
     quoted_id, picture_id = hai["reply_to"], hai.get("reply_to_picture")
     if quoted_id in gone:
         return QuoteView("", "", "A deleted hai", NOBODY)
@@ -140,37 +135,94 @@ def reaction_views(hai: Dict, users: dict[int, Dict], me_id: int) -> list[Reacti
     ]
 
 
-def hai_views(handler: Any, state: Dict) -> list[HaiView]:
-    """The room's hais, in order, each knowing what stands before it."""
-    users = users_by_id(handler, state)
-    known = {hai["id"]: hai for hai in state["hais"]}
-    me_id, new_after = state["me"]["id"], state.get("new_after_hai_id")
-    gone = state.get("gone_hai_ids", [])
-    receipt = receipt_view(state, users)
-    views, before = [], None
-    for hai in state["hais"]:
-        is_mine = hai["user_id"] == me_id
-        is_new = new_after is not None and _is_first_new(before, hai, state)
-        user = user_of(hai, users)
-        view = HaiView(
+class HaiPlace(NamedTuple):
+    """A hai where it stands: what its neighbours and its reader make of it."""
+
+    hai: Dict
+    is_mine: bool
+    run: str
+    is_new: bool
+    receipt: ReceiptView | None
+
+
+class Talk:
+    """The hais of a room as one reader sees them."""
+
+    def __init__(self, state: Dict) -> None:
+        self.users = users_by_id(None, state)
+        self.known = {hai["id"]: hai for hai in state["hais"]}
+        self.gone = state.get("gone_hai_ids", [])
+        self.me_id = state["me"]["id"]
+        self.places = list(self._places(state))
+
+    def _places(self, state: Dict) -> Iterator[HaiPlace]:
+        """In their order, each knowing what stands before it."""
+        new_after = state.get("new_after_hai_id")
+        receipt = receipt_view(state, self.users)
+        before = None
+        for hai in state["hais"]:
+            is_new = new_after is not None and _is_first_new(before, hai, state)
+            run = "more" if is_run(before, hai) and not is_new else "start"
+            its_own = receipt if receipt and receipt.hai_id == hai["id"] else None
+            yield HaiPlace(hai, hai["user_id"] == self.me_id, run, is_new, its_own)
+            before = hai
+
+    def view_at(self, place: HaiPlace) -> HaiView:
+        hai, user = place.hai, user_of(place.hai, self.users)
+        return HaiView(
             hai=hai,
             user=user,
             avatar=user_avatar(user),
-            is_mine=is_mine,
-            can_delete=is_mine or state.get("can_change", False),
-            run="more" if is_run(before, hai) and not is_new else "start",
+            is_mine=place.is_mine,
+            run=place.run,
             size=size_of(hai),
-            is_new=is_new,
-            quote=quote_view(hai, known, users, gone),
+            is_new=place.is_new,
+            quote=quote_view(hai, self.known, self.users, self.gone),
             pictures=picture_views(hai, user["display_name"]),
             voices=[voice_view(one) for one in kept_pictures(hai) if is_voice(one)],
             gone=gone_words(hai),
-            reactions=reaction_views(hai, users, me_id),
-            receipt=receipt if receipt and receipt.hai_id == hai["id"] else None,
+            reactions=reaction_views(hai, self.users, self.me_id),
+            receipt=place.receipt,
         )
-        views.append(view)
-        before = hai
-    return views
+
+    def key_at(self, place: HaiPlace) -> tuple[Hashable, ...]:
+        """Everything that the view at this place is made from: as much as it takes to
+        draw it the same for another reader, or later. 3 us, the view takes 15."""
+        hai = place.hai
+        day = day_words(hai["sent_at"]) if place.run == "start" else ""
+        its_own = (hai["id"], hai["rev"], place.is_mine, place.run, day, place.receipt)
+        author_rev = self._rev_of(hai["user_id"])
+        return (*its_own, author_rev, self._quoted(hai), self._reactions(hai))
+
+    def _rev_of(self, user_id: int) -> int:
+        """No two changes of users have the same; 0: not known here."""
+        user = self.users.get(user_id)
+        return user["rev"] if user else 0
+
+    def _quoted(self, hai: Dict) -> Hashable:
+        quoted_id = hai.get("reply_to")
+        if quoted_id is None:
+            return None
+        quoted = self.known.get(quoted_id)
+        if quoted_id in self.gone or not quoted:
+            return quoted_id in self.gone
+        return quoted["rev"], self._rev_of(quoted["user_id"])
+
+    def _reactions(self, hai: Dict) -> Hashable:
+        """Which are mine, and the revs of all who reacted."""
+        if not hai["reactions"]:
+            return ()
+        mine = tuple(
+            emoji for emoji, ids in hai["reactions"].items() if self.me_id in ids
+        )
+        revs = [self._rev_of(id_) for ids in hai["reactions"].values() for id_ in ids]
+        return mine, tuple(revs)
+
+
+def hai_views(handler: Any, state: Dict) -> list[HaiView]:
+    """The room's hais, in order, each knowing what stands before it."""
+    talk = Talk(state)
+    return [talk.view_at(place) for place in talk.places]
 
 
 def _is_first_new(before: Dict | None, hai: Dict, state: Dict) -> bool:
@@ -189,13 +241,12 @@ def is_new_above(handler: Any, state: Dict) -> bool:
 
 
 def blank_hai_view(handler: Any) -> HaiView:
-    """What the page's `<template>` is drawn from."""
+    """What the page's `<template>` is drawn from: every part, with nothing in it."""
     hai = {"id": "", "user_id": "", "sent_at": 0, "text": "", "pictures": []}
-    parts: tuple[Any, ...] = (
-        *(False, False, "start", "text", False, NO_QUOTE),
-        *([], [], "", []),
-    )
-    return HaiView(hai, UNKNOWN, NOBODY, *parts)
+    quote = QuoteView("", "", "", NOBODY)
+    parts: tuple[Any, ...] = (False, "start", "text", False, quote, [], [], "", [])
+    view = HaiView(hai, UNKNOWN, NOBODY, *parts)
+    return replace(view, is_whole=True)
 
 
 def blank_reaction_view(handler: Any) -> ReactionView:

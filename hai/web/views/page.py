@@ -1,6 +1,5 @@
 """What every template may call (`UI_METHODS`), and texts around a page."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -8,13 +7,11 @@ from urllib.parse import quote, urlencode
 from hai.core.audit import ACTION_WORDS, BY_STRANGERS
 from hai.core.identity import devices
 from hai.core.quotas import size_words
+from hai.core.talk import hai_cache
 from hai.web.views.hais import (
     blank_hai_view,
     blank_reaction_view,
-    excerpt,
-    hai_views,
     is_new_above,
-    words_of,
 )
 from hai.web.views.people import (
     letter_avatar,
@@ -69,7 +66,7 @@ def audit_words(handler: Any, record: Dict) -> str:
 
 def page_json(handler: Any, **values: Any) -> str:
     """The state a page carries, safe inside `<script type="application/json">`."""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    text = hai_cache.encode(values)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 
@@ -91,7 +88,6 @@ UI_METHODS = {
     function.__name__: function
     for function in (
         users_by_id,
-        hai_views,
         is_new_above,
         blank_hai_view,
         blank_picture_view,
@@ -123,8 +119,6 @@ UI_METHODS = {
         clock_words,
         exact_time,
         when,
-        excerpt,
-        words_of,
         plural,
         count_words,
         leave_confirmation,

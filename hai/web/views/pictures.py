@@ -24,6 +24,7 @@ class PictureView:
     is_animated: bool = False
     kind: str = "picture"  # or "video", "voice"
     duration_ms: int = 0
+    is_whole: bool = False  # drawn with every part, also those that it does not have
 
     @property
     def length(self) -> str:
@@ -179,4 +180,4 @@ def small_url(picture: Dict) -> str:
 
 
 def blank_picture_view(handler: Any) -> PictureView:
-    return PictureView("", "", PictureSources(""), "", NO_TILE)
+    return PictureView("", "", PictureSources(""), "", NO_TILE, is_whole=True)

@@ -24,6 +24,8 @@ NOT_EMOJI = re.compile("^[\u2010-\u2bff\u2e80-\u3299\u00a9\u00ae]$")
 
 def is_emoji_only(text: str) -> bool:
     """Up to six emoji and nothing else: drawn three times the size."""
+    if not EMOJI.match(text.lstrip()):
+        return False  # at once, for nearly every text
     signs = EMOJI.findall(text)
     rest = EMOJI.sub("", text).strip()
     is_few = 0 < len(signs) <= MAX_BIG_EMOJI

@@ -1,8 +1,8 @@
 // The hais of the open room as elements: takes over what the server drew, then each
 // change touches one element, and the list never moves under a reader.
 
-import { isDesk, setAttribute } from "#lib/dom";
-import { HaiView, fillTime, isRun } from "#models/hai_view";
+import { isDesk } from "#lib/dom";
+import { HaiView, fillTime, haiIdOf, isRun } from "#models/hai_view";
 import { arrived, awaitPicture } from "#models/picture_view";
 import { Quotes } from "#models/quotes";
 import { ScrollKeeper } from "#models/scroll_keeper";
@@ -47,15 +47,24 @@ export class Drawing {
   /** Take over the server's elements; only their times change, to the local zone. */
   #adopt() {
     for (const element of this.column.querySelectorAll(".hai")) {
-      const hai = this.list.find(Number(element.dataset.haiId));
+      const hai = this.list.find(haiIdOf(element));
       if (!hai) continue;
       this.drawn.set(hai.id, element);
-      element.querySelector(".hai__text").haiHtml = hai.html;
-      fillTime(element.querySelector(".hai__time"), hai.sent_at);
+      const text = element.querySelector(".hai__text");
+      if (text) text.haiHtml = hai.html;
+      const isStart = element.dataset.run !== "more";
+      fillTime(element.querySelector(".hai__time"), hai.sent_at, isStart);
       element.querySelectorAll(".picture:not(.picture--video)").forEach(awaitPicture);
       for (const button of element.querySelectorAll(".reaction")) button.disabled = false;
+      this.#enliven(element);
     }
     this.#setTabStop();
+  }
+
+  /** The focus may be on it, and what one can do with it is found there. */
+  #enliven(element) {
+    element.tabIndex = -1;
+    this.view.part(element, "more", true);
   }
 
   elementOf(id) {
@@ -64,7 +73,7 @@ export class Drawing {
 
   haiOf(element) {
     const item = element.closest(".hai");
-    return item && this.list.find(Number(item.dataset.haiId));
+    return item && this.list.find(haiIdOf(item));
   }
 
   touch(hai) {
@@ -115,7 +124,7 @@ export class Drawing {
     const held = this.list.find(hai.id);
     if (!held) return this.#remove(hai.id);
     const known = this.drawn.get(hai.id) ?? this.#takePending(held);
-    const element = known ?? this.view.make(held, "start");
+    const element = known ?? this.#make(held);
     if (known) this.view.fill(known, held, known.dataset.run);
     else this.#introduce(element, held);
     this.drawn.set(hai.id, element);
@@ -123,6 +132,12 @@ export class Drawing {
     this.#drawRuns(held.id);
     this.touchQuotes(held);
     return undefined;
+  }
+
+  #make(hai) {
+    const element = this.view.make(hai, "start");
+    this.#enliven(element);
+    return element;
   }
 
   /** A new hai is animated into its place; older ones just appear. */
@@ -138,7 +153,7 @@ export class Drawing {
     const element = this.drawn.get(hai.client_id);
     if (!element || hai.user_id !== this.view.meId) return undefined;
     this.drawn.delete(hai.client_id);
-    fillState(element, null);
+    fillState(this.view, element, null);
     return element;
   }
 
@@ -160,7 +175,7 @@ export class Drawing {
   #drawRuns(id) {
     for (const hai of [this.list.find(id), this.list.after(id)]) {
       const element = hai && this.drawn.get(hai.id);
-      if (element) setAttribute(element, "data-run", this.#runOf(element, hai));
+      if (element) this.view.fillRun(element, hai, this.#runOf(element, hai));
     }
   }
 
@@ -199,8 +214,7 @@ export class Drawing {
   redraw() {
     this.keep(() => {
       const line = this.column.querySelector("[data-new-line]");
-      const firstNewId = Number(line?.nextElementSibling?.dataset.haiId);
-      if (!this.list.find(firstNewId)) line?.remove();
+      if (line && !this.list.find(haiIdOf(line.nextElementSibling))) line.remove();
       for (const id of [...this.drawn.keys()]) {
         if (typeof id === "number" && !this.list.find(id)) this.#remove(id);
       }
@@ -213,8 +227,9 @@ export class Drawing {
   /** The hai that a reader above the end looks at; undefined at the end. */
   get readId() {
     if (this.keeper.isNearEnd && !this.list.hasMoreAfter) return undefined;
-    const id = this.#anchor(!this.list.hasMoreAfter)?.dataset.haiId ?? this.list.last?.id;
-    return id ? Number(id) : undefined;
+    const item = this.#anchor(!this.list.hasMoreAfter);
+    if (item?.matches("[data-state]")) return undefined; // mine, below all
+    return haiIdOf(item) ?? this.list.last?.id;
   }
 
   drawEdges() {
@@ -229,10 +244,10 @@ export class Drawing {
   drawPending(entry) {
     const known = this.drawn.get(entry.client_id);
     const hai = pendingHai(entry, this.view.meId);
-    const element = known ?? this.view.make(hai, "start");
+    const element = known ?? this.#make(hai);
     if (known) this.view.fill(known, hai, known.dataset.run);
     else this.#addPending(element, hai);
-    fillState(element, entry);
+    fillState(this.view, element, entry);
   }
 
   #addPending(element, hai) {
@@ -240,7 +255,7 @@ export class Drawing {
     const last = this.column.lastElementChild;
     this.column.append(element);
     const before = last?.matches("[data-state]") ? { ...hai, reply_to: undefined } : this.list.last;
-    setAttribute(element, "data-run", isRun(before, hai) ? "more" : "start");
+    this.view.fillRun(element, hai, isRun(before, hai) ? "more" : "start");
     element.dataset.fresh = "";
     element.addEventListener("animationend", () => delete element.dataset.fresh, { once: true });
   }

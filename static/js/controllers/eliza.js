@@ -37,7 +37,6 @@ export function connect(element, page) {
   const show = (userId, text) => {
     const hai = { user_id: userId, text, sent_at: Date.now(), pictures: [], reactions: {} };
     const item = view.make({ ...hai, id: `said_${++lastId}` }, "start");
-    item.querySelector(".hai__tools").remove();
     list.append(item);
     element.querySelector(".talk").scrollTo({ top: 0 });
   };

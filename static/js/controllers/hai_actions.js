@@ -2,6 +2,7 @@
 // by pointer, by tap, and by keys from a focused hai.
 
 import { isField, on } from "#lib/dom";
+import { HaiTools } from "#controllers/hai_tools";
 import { seenOf } from "#models/media_view";
 import { togglePlay } from "#models/picture_view";
 import { ORDERS } from "#net/events";
@@ -12,7 +13,10 @@ export function connect(element, page) {
     on(element, "click", (event) => actions.click(event)),
     on(element, "keydown", (event) => actions.key(event)),
     on(element, "focusin", ({ target }) => actions.focus(target.closest(".hai"))),
+    on(element, "pointerover", ({ target }) => actions.point(target.closest(".hai"))),
+    on(page.list, "added", () => queueMicrotask(() => actions.offer())),
   ];
+  actions.offer();
   actions.lookLinked();
   return () => {
     offs.forEach((off) => off());
@@ -25,6 +29,7 @@ class Actions {
     this.element = element;
     this.page = page;
     this.column = element.querySelector("[data-hais]");
+    this.tools = new HaiTools(page);
     this.closeLightbox = () => undefined;
   }
 
@@ -32,6 +37,8 @@ class Actions {
     const { target } = event;
     const button = target.closest("[data-order]");
     if (button) return this.run(button.dataset.order, button);
+    const more = target.closest("[data-more]");
+    if (more) return this.openTools(more.closest(".hai"));
     const reaction = target.closest(".reaction");
     if (reaction) return this.toggle(this.haiOf(reaction), reaction.dataset.emoji);
     const play = target.closest("[data-play]");
@@ -51,6 +58,7 @@ class Actions {
     const { outbox, composer } = this.page;
     const item = source.closest(".hai");
     const clientId = item.dataset.clientId;
+    if (!clientId) this.tools.hold(item); // a press does not give the focus everywhere
     const hai = this.haiOf(item);
     switch (name) {
       case "react":
@@ -168,6 +176,24 @@ class Actions {
     if (!item) return;
     this.column.querySelector('.hai[tabindex="0"]')?.setAttribute("tabindex", "-1");
     item.tabIndex = 0;
+    this.tools.hold(item);
+  }
+
+  point(item) {
+    if (item) this.tools.point(item);
+  }
+
+  /** One that came, or was stored, may be where the pointer or the focus is. */
+  offer() {
+    this.point(this.column.querySelector(".hai:hover"));
+    const item = document.activeElement?.closest(".hai");
+    if (item) this.tools.hold(item);
+  }
+
+  /** Where nothing hovers, and for those who listen rather than look. */
+  openTools(item) {
+    this.tools.hold(item);
+    focusOn(visibleTools(item)[0]);
   }
 
   key(event) {

@@ -1,5 +1,7 @@
 // How a hai looks that the server has not acked yet: paler, with a word about its state.
 
+import { putAttribute } from "#lib/dom";
+
 const WORDS = {
   sending: "",
   waiting: "Not sent yet. Waiting for the network.",
@@ -12,29 +14,23 @@ export function pendingHai(entry, meId) {
   return { ...entry, id: "", user_id: meId, reactions: {} };
 }
 
-/** entry: null once the hai is stored. */
-export function fillState(element, entry) {
-  const box = element.querySelector(".hai__state");
+/** view: a HaiView; entry: null once the hai is stored. */
+export function fillState(view, element, entry) {
   clearTimeout(element.haiSlow);
-  if (!entry) {
-    element.removeAttribute("data-state");
-    element.removeAttribute("data-client-id");
-    box.hidden = true;
-    return;
-  }
-  element.dataset.state = entry.state;
-  element.dataset.clientId = entry.client_id;
-  box.hidden = entry.state === "sending";
-  box.querySelector(".hai__state-words").textContent = words(entry);
+  putAttribute(element, "data-state", entry?.state);
+  putAttribute(element, "data-client-id", entry?.client_id);
+  const isSending = entry?.state === "sending";
+  if (isSending) element.haiSlow = setTimeout(() => say(view, element, entry, "Sending"), SLOW_MS);
+  if (entry && !isSending) say(view, element, entry, words(entry));
+  else view.part(element, "state", false);
+}
+
+function say(view, element, entry, said) {
+  const box = view.part(element, "state", true);
+  box.querySelector(".hai__state-words").textContent = said;
   for (const name of ["retry", "copy", "discard"]) {
     box.querySelector(`[data-order="${name}"]`).hidden = !isOffered(name, entry);
   }
-  if (entry.state === "sending") element.haiSlow = setTimeout(() => sayslow(box), SLOW_MS);
-}
-
-function sayslow(box) {
-  box.querySelector(".hai__state-words").textContent = "Sending";
-  box.hidden = false;
 }
 
 function words({ state, words: said }) {

@@ -5,6 +5,7 @@
 import { on, setAttribute, setText } from "#lib/dom";
 import { countWords, mediaWords, wordsOf } from "#lib/text";
 import { throttle } from "#lib/timing";
+import { haiIdOf } from "#models/hai_view";
 import { ORDERS } from "#net/events";
 
 const MARK_MS = 400;
@@ -177,15 +178,16 @@ class Reading {
   }
 
   #drawLine(haiId) {
-    const item = this.page.drawing.elementOf(haiId);
-    if (!item || this.line) return;
+    const { drawing } = this.page;
+    const [hai, item] = [this.list.find(haiId), drawing.elementOf(haiId)];
+    if (!hai || !item || this.line) return;
     const line = document.createElement("li");
     line.className = "new-line";
     line.dataset.newLine = "";
     line.textContent = "New";
-    this.page.drawing.keep(() => {
+    drawing.keep(() => {
       item.before(line);
-      item.dataset.run = "start";
+      drawing.view.fillRun(item, hai, "start");
     });
   }
 
@@ -193,7 +195,7 @@ class Reading {
   #dropLine() {
     const next = this.line?.nextElementSibling;
     this.page.drawing.keep(() => this.line?.remove());
-    const hai = next && this.list.find(Number(next.dataset.haiId));
+    const hai = this.list.find(haiIdOf(next));
     if (hai) this.page.drawing.touch(hai);
   }
 

@@ -36,6 +36,11 @@ export function clockWords(ms) {
   return `${two(then.getHours())}:${two(then.getMinutes())}`;
 }
 
+/** Day and time in few words. */
+export function when(ms) {
+  return `${dayWords(ms)} ${clockWords(ms)}`.trim();
+}
+
 export function exactTime(ms) {
   const then = new Date(ms);
   const day = `${DAYS[then.getDay()]} ${then.getDate()} ${MONTHS[then.getMonth()]}`;

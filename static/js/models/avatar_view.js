@@ -1,7 +1,7 @@
 // Draws the avatar of a user or room into templates/_avatar.html, as hai/web/views/
 // people.py and rooms.py do. A test compares them.
 
-import { setAttribute, setText } from "#lib/dom";
+import { putAttribute, setAttribute } from "#lib/dom";
 import { letter, othersOf, titleOf } from "#lib/text";
 
 const HUES = 8;
@@ -27,25 +27,33 @@ export function roomAvatar(room, state) {
   return { letter: letter(titleOf(room, state)), hue: hueOf(room.id), isRoom };
 }
 
-export const NOBODY = { letter: "", hue: 0 };
-
 /** Write it into an element, touching only what differs. */
 export function fillAvatar(element, { letter, hue, url, userId, presence, isRoom = false }) {
   element.classList.toggle("avatar--room", isRoom);
   setAttribute(element, "data-hue", hue);
   putAttribute(element, "data-user-id", userId);
   putAttribute(element, "data-presence", presence);
-  setText(element.querySelector(".avatar__letter"), letter);
-  const picture = element.querySelector(".avatar__picture");
+  const face = element.querySelector(".avatar__picture");
+  fillLetter(element, letter);
   // The same one stays as it is: it may be hidden because it failed to load.
-  if ((picture.getAttribute("src") ?? undefined) === url) return;
-  putAttribute(picture, "src", url);
-  picture.hidden = !url;
+  if ((face?.getAttribute("src") ?? undefined) === url) return;
+  face?.remove();
+  if (url) element.append(faceOf(url));
 }
 
-function putAttribute(element, name, value) {
-  if (value === undefined) element.removeAttribute(name);
-  else setAttribute(element, name, value);
+/** The letter stands before the face, which covers it. */
+function fillLetter(element, letter) {
+  const { firstChild: text } = element;
+  if (!(text instanceof Text)) element.prepend(letter);
+  else if (text.nodeValue !== letter) text.nodeValue = letter;
+}
+
+function faceOf(url) {
+  const face = document.createElement("img");
+  const attributes = { class: "avatar__picture", alt: "", loading: "lazy", decoding: "async" };
+  for (const [name, value] of Object.entries(attributes)) face.setAttribute(name, value);
+  face.src = url;
+  return face;
 }
 
 /** All avatars of a user within an element. */

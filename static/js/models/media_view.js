@@ -15,7 +15,6 @@ export const keptOf = ({ pictures }) => pictures.filter((picture) => picture.gon
 /** Keep one child of a box for each, made from the template of its kind, and draw it by
     fill(element, picture, index). */
 export function fillMedia(box, pictures, templates, fill) {
-  box.hidden = !pictures.length;
   const known = [...box.children];
   pictures.forEach((picture, index) => {
     const template = templates[kindOf(picture)];

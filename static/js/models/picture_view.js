@@ -2,36 +2,36 @@
 // templates/hais/_picture.html and _video.html, and lets each picture fade in from its
 // blur once it has loaded.
 
-import { setAttribute, setText } from "#lib/dom";
+import { putAttribute, setAttribute, setPart, setText, wholeOf } from "#lib/dom";
 import { album } from "#lib/album";
 import { pictureSources, pictureWords } from "#lib/picture_sources";
 import { kindOf } from "#lib/text";
 import { fillMedia, fillVideo, seenOf } from "#models/media_view";
 
-/** templates: by kind; name: of who sent the hai. */
+/** Of a hai that has some. templates: by kind; name: of who sent the hai. */
 export function fillPictures(box, hai, templates, name) {
   const seen = seenOf(hai);
-  const tiles = seen.length ? album(seen) : [];
+  const tiles = album(seen);
   setAttribute(box, "data-count", seen.length);
   fillMedia(box, seen, templates, (element, picture, index) => {
     const kind = kindOf(picture);
     const words = picture.alt || pictureWords(kind, name, index + 1, seen.length);
-    const fill = kind === "video" ? fillVideo : fillPicture;
-    fill(element, picture, words, tiles[index]);
+    if (kind === "video") fillVideo(element, picture, words);
+    else fillPicture(element, wholeOf(templates.picture), picture, words, tiles[index]);
     fillShape(element, tiles[index]);
     element.id = `picture_${picture.id ?? picture.key}`;
     setAttribute(element, "data-picture-id", picture.id ?? "");
   });
 }
 
-function fillPicture(element, picture, words, tile) {
+function fillPicture(element, whole, picture, words, tile) {
   const { image } = partsOf(element);
   const sources = pictureSources(picture, tile.width);
   if (!shows(element, image, picture)) fillSources(element, image, sources);
   setAttribute(element.querySelector("a"), "href", picture.url);
   setAttribute(image, "alt", words);
-  fillBlur(element, picture);
-  fillStill(element, sources.still);
+  fillBlur(element, whole, picture);
+  fillStill(element, whole, sources.still);
 }
 
 function partsOf(element) {
@@ -52,18 +52,19 @@ function fillShape(element, { span, rows, width, height }) {
   }
 }
 
-function fillBlur(element, { blur: url }) {
-  const blur = element.querySelector(".picture__blur");
-  blur.hidden = !url;
-  if (url) setAttribute(blur, "src", url);
+function fillBlur(element, whole, { blur: url }) {
+  const [link, wholeLink] = [element, whole].map((one) => one.querySelector("a"));
+  const blur = setPart(link, wholeLink, ".picture__blur", Boolean(url));
+  if (blur) setAttribute(blur, "src", url);
 }
 
 /** It may come after the picture was shown: with reduced motion it replaces it then. */
-function fillStill(element, still) {
-  const play = element.querySelector("[data-play]");
-  play.hidden = !still;
-  const isPlaying = play.getAttribute("aria-pressed") === "true";
-  if (!isPlaying) setAttribute(element.querySelector("source"), "srcset", still);
+function fillStill(element, whole, still) {
+  const [choice, wholeChoice] = [element, whole].map((one) => one.querySelector("picture"));
+  const play = setPart(element, whole, ".picture__play", Boolean(still));
+  const source = setPart(choice, wholeChoice, "source", Boolean(still));
+  const isPlaying = play?.getAttribute("aria-pressed") === "true";
+  if (still && !isPlaying) setAttribute(source, "srcset", still);
 }
 
 /** What is on the screen stays: neither my own preview nor the original is
@@ -76,8 +77,8 @@ function shows(element, image, picture) {
 }
 
 function fillSources(element, image, { source, sources, sizes }) {
-  setAttribute(image, "sizes", sizes);
-  setAttribute(image, "srcset", sources);
+  putAttribute(image, "sizes", sizes);
+  putAttribute(image, "srcset", sources);
   setAttribute(image, "src", source);
   awaitPicture(element);
 }

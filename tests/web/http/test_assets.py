@@ -10,7 +10,7 @@ import pytest
 from hai.web.http.assets import (
     LATE,
     Assets,
-    without_comments,
+    compact,
 )
 from hai.web.views.pictures import ACCEPTED
 
@@ -44,23 +44,24 @@ def test_every_style_sheet_is_in(assets):
     for path in late:
         name = path.relative_to(STATIC).as_posix()
         body = assets.find(assets.url(name))[0].body.decode()
-        assert body == without_comments(path.read_text())
+        assert body == compact(path.read_text())
         assert body not in css
         sheets.remove(path)
-    texts = [without_comments(path.read_text()) for path in sheets]
+    texts = [compact(path.read_text()) for path in sheets]
     assert [text for text in texts if text.strip()[:60] not in css] == []
 
 
-def test_comments_are_not_served_and_no_line_moves():
+def test_comments_and_indents_are_not_served_and_no_line_moves():
     text = "a // b\n  // c\n  /** d\n   * e */\nf('/* g */');\n/* h */ i\n"
-    assert without_comments(text) == "a // b\n\n\n\nf('/* g */');\n i\n"
-    assert without_comments("a; // b\nc('; //d', x); // e") == "a;\nc('; //d', x);"
+    assert compact(text) == "a // b\n\n\n\nf('/* g */');\ni\n"
+    assert compact("{\n  a  b\n\t c\n}") == "{\na  b\nc\n}"
+    assert compact("a; // b\nc('; //d', x); // e") == "a;\nc('; //d', x);"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_what_is_left_out_of_a_script_is_no_part_of_a_text(script):
     before = script.read_text()
-    after = without_comments(before)
+    after = compact(before)
     is_in_text = False
     for line, served in zip(before.split("\n"), after.split("\n"), strict=True):
         assert line == served or not is_in_text

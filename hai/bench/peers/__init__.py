@@ -1,0 +1,1 @@
+"""Servers to compare Hai with, each a program of its own."""
