@@ -14,7 +14,6 @@ from hai.core.pictures import expiry, thumbnail_queue
 from hai.core.pictures.thumbnail_child import MadeThumbnail
 from hai.core.talk import changes, hai_cache, hais
 from hai.storage import hais as rows
-from hai.storage import rooms as room_rows
 from hai.storage.models import Hai
 from tests.core.pictures.test_stored import upload
 from tests.core.test_retention import keep, send_old
@@ -256,71 +255,3 @@ def test_a_cache_of_no_bytes_keeps_nothing():
     cache = Cache(0)
     cache.put("key", 1, 1)
     assert cache.find("key") is None
-
-
-# --- What is unread ------------------------------------------------------------------
-
-
-async def plain_rooms(core, person):
-    """Counted from nothing."""
-    return await core.db.read(room_rows.all_mine, person.id, Cache(0))
-
-
-async def kept_rooms(core, person):
-    return await core.db.read(room_rows.all_mine, person.id, core.cache)
-
-
-async def test_what_is_unread_is_counted_on_from_the_last_count(
-    core, cast, monkeypatch
-):
-    monkeypatch.setattr(room_rows, "UNREAD_LIMIT", 5)
-    about = {"room_id": cast.lounge["id"]}
-    seen = set()
-
-    async def compare():
-        for person in (cast.ada, cast.grace, cast.linus):
-            plain = await plain_rooms(core, person)
-            assert await kept_rooms(core, person) == plain
-            seen.update(room["unread"] for room in plain)
-
-    sent = []
-    for number in range(4):
-        author = (cast.ada, cast.grace)[number % 2]
-        sent.append(await make_hai(core, author, cast.lounge))
-        await compare()
-    for hai in sent[:2]:
-        author = cast.ada if hai["user_id"] == cast.ada.id else cast.grace
-        await order(core, author, "delete_hai", {"hai_id": hai["id"]})
-        await compare()
-        await make_hai(core, cast.ada, cast.lounge)
-        await compare()
-    for _ in range(3):
-        sent.append(await make_hai(core, cast.ada, cast.lounge))
-        await compare()
-    for hai in sent[2:]:
-        await order(core, cast.linus, "mark_read", about | {"hai_id": hai["id"]})
-        await compare()
-    await order(core, cast.linus, "leave_room", about)
-    await make_hai(core, cast.ada, cast.lounge)
-    await order(core, cast.linus, "join_room", about)
-    await compare()
-    assert seen == {0, 1, 2, 3, 4, 5}
-
-
-async def test_a_count_of_a_later_snapshot_is_not_counted_on(core, cast):
-    """Two readers may have snapshots of different times."""
-    about = (cast.linus.id, cast.lounge["id"])
-
-    def row_of_now():
-        found = room_rows.execute(room_rows.ONE_MINE, about).fetchone()
-        return room_rows.MyRoomRow._make(found)
-
-    await make_hai(core, cast.ada, cast.lounge)
-    early = await core.db.read(row_of_now)
-    await make_hai(core, cast.ada, cast.lounge)
-    late = await core.db.read(row_of_now)
-    counted = [
-        await core.db.read(room_rows.unread, cast.linus.id, row, core.cache)
-        for row in (late, early, late)
-    ]
-    assert counted[0] == counted[2] == 2
