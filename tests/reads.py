@@ -18,6 +18,17 @@ def endless(*_args, **_names):
     return execute(ENDLESS).fetchall()
 
 
+class Endless:
+    """The same, and whether one has begun: the server itself reads, too."""
+
+    def __init__(self):
+        self.begun = threading.Event()
+
+    def __call__(self, *_args, **_names):
+        self.begun.set()
+        return endless()
+
+
 async def until(is_true):
     """Look until it is; a test that waits in vain fails."""
     async with asyncio.timeout(PATIENCE_S):

@@ -7,7 +7,7 @@ import pytest
 
 from hai.core import read_budget
 from hai.storage import hais as hai_rows
-from tests.reads import PATIENCE_S, endless, held, until, waiting
+from tests.reads import PATIENCE_S, Endless, held, until, waiting
 from tests.realtime.raw import Raw
 
 
@@ -288,24 +288,26 @@ async def test_a_page_that_is_read_is_interrupted_when_its_client_hangs_up(
     app, cast, ask_and_leave, monkeypatch
 ):
     readers = app.core.db.readers
-    monkeypatch.setattr(hai_rows, "newest", endless)
+    page = Endless()
+    monkeypatch.setattr(hai_rows, "newest", page)
     leave = await ask_and_leave(cast.ada, "get_hais", {"room_id": cast.lab["id"]})
-    await until(lambda: readers.running_count == 1)
+    await until(page.begun.is_set)
     await leave()
+    await until(lambda: readers.unwanted_count == 1)
     await until(lambda: readers.running_count == 0)
-    assert readers.unwanted_count == 1
 
 
 @pytest.mark.parametrize("path", SOCKETS)
 async def test_what_was_ordered_behind_that_page_is_carried_out(
     app, cast, ws, monkeypatch, path
 ):
-    monkeypatch.setattr(hai_rows, "newest", endless)
+    page_read = Endless()
+    monkeypatch.setattr(hai_rows, "newest", page_read)
     grace = await ws(cast.grace)
     goodbye = hai_order(cast.lab, 1)
     page = ("get_hais", {"room_id": cast.lab["id"]})
     raw = await order_by_hand(app, cast.ada, path, page, ("send_hai", goodbye))
-    await until(lambda: app.core.db.readers.running_count == 1)
+    await until(page_read.begun.is_set)
     raw.close()
     heard = await grace.fact("hai_sent", timeout_s=PATIENCE_S)
     assert heard["hai"]["text"] == "1"

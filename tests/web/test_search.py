@@ -15,7 +15,7 @@ from hai.core.talk import search
 from hai.storage import search_index
 from hai.storage.sqlite.readers import MAX_WAITING_SLOW
 from tests.factories import make_hai, make_user, order
-from tests.reads import PATIENCE_S, endless, held, until, waiting
+from tests.reads import PATIENCE_S, Endless, held, until, waiting
 from tests.realtime.raw import Raw
 
 JSON = {"Accept": "application/json"}
@@ -207,9 +207,10 @@ async def test_the_search_that_runs_for_a_client_that_hangs_up_is_interrupted(
     app, client, cast, monkeypatch, ask
 ):
     readers = app.core.db.readers
-    monkeypatch.setattr(search_index, "scan", endless)
+    scan = Endless()
+    monkeypatch.setattr(search_index, "scan", scan)
     gone = await ask(cast.linus)
-    await until(lambda: readers.running_count == 1)
+    await until(scan.begun.is_set)
     asked = await ask(cast.grace, "/search?q=calm")
     await until(lambda: waiting(app.core.db) == 1)
     gone.close()
