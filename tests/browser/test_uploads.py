@@ -240,7 +240,7 @@ READY = "navigator.serviceWorker.ready.then(({ active }) => active.state)"
 def test_what_a_phone_shares_waits_for_its_room(tab, sea):
     """The share sheet sends what this form sends."""
     ada = live(tab("ada", f"/rooms/{sea.lounge}", **PHONE))
-    ada.wait_for_function("navigator.serviceWorker.controller !== null")
+    ada.wait_for_function("() => navigator.serviceWorker.controller !== null")
     assert ada.evaluate(READY) in ("activating", "activated")
     with ada.expect_navigation(url="**/share"):
         ada.evaluate(SHARE)
@@ -263,7 +263,7 @@ def test_what_a_phone_shares_waits_for_its_room(tab, sea):
 
 def test_a_phone_shares_videos_and_voices_too(tab, sea):
     ada = live(tab("ada", f"/rooms/{sea.lounge}", **PHONE))
-    ada.wait_for_function("navigator.serviceWorker.controller !== null")
+    ada.wait_for_function("() => navigator.serviceWorker.controller !== null")
     more = [
         [name, type_, base64.b64encode(made(kind)).decode()]
         for name, type_, kind in (

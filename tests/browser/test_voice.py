@@ -196,5 +196,5 @@ def test_a_video_opened_as_a_page_plays(tab, sea, videos):
     write(ada, "a film")
     path = grace.locator(".hai video").get_attribute("src")
     page = tab("grace", path, allow=("Blocked script",))  # the watch of these tests
-    page.wait_for_function("document.querySelector('video').readyState >= 2")
+    page.wait_for_function("() => document.querySelector('video').readyState >= 2")
     assert page.evaluate("document.querySelector('video').videoWidth") == 64

@@ -345,9 +345,9 @@ async def test_a_new_session_is_told_as_the_list_of_sessions_has_it(core, cast, 
     await sessions.start(core, cast.ada.id, "browser", "Firefox/99 Linux")
     (fact,) = heard
     assert (fact.audience().kind, fact.audience().id) == ("user", cast.ada.id)
-    listed = {one["id"]: one for one in await sessions.list_of(core, cast.ada.id)}
+    listed = {one.id: one for one in await sessions.list_of(core, cast.ada.id)}
     told = fact.payload()
-    assert told["started_at"] == listed[told["session_id"]]["created_at"]
+    assert told["started_at"] == listed[told["session_id"]].created_at
     assert told["device"] == "Firefox on Linux"
 
 
