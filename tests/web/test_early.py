@@ -161,6 +161,52 @@ async def test_however_it_is_asked_it_is_answered_alike(core, cast, both, path):
     assert both.early_count >= 30
 
 
+PLACES = [
+    {"public_url": "https://hai.example"},
+    {"public_url": "http://hai.example", "hsts": "off"},
+    {"public_url": "https://elsewhere.example", "hsts": "subdomains"},
+    {},
+]
+HTTPS = [["X-Forwarded-Proto: https"], ["X-Forwarded-Proto: http"], []]
+AGENT = "Accept: text/html,*/*;q=0.8"
+
+
+def prefixed(token):
+    """Cookie headers of browsers that have come by https, and by http before."""
+    for prefix in ("__Host-", "__Secure-", ""):
+        yield f"{prefix}hai_session={token}"
+        yield f"{prefix}hai_session=h.{token}"
+        yield f"hai_room=1; {prefix}hai_session={token}; __Host-hai_room=2"
+    yield f"hai_session=x; __Host-hai_session={token}"
+    yield f"__Host-hai_session={token}; hai_session={token}"
+    yield f"__Secure-hai_session={token};__Host-hai_session=x"
+    yield f"__Other-hai_session={token}"
+
+
+@pytest.mark.parametrize(
+    "config_flags",
+    [
+        {"rate_limits": "off", "trusted_proxies": "127.0.0.1"} | place
+        for place in PLACES
+    ],
+)
+@pytest.mark.parametrize("path", EARLY_PATHS)
+async def test_by_https_and_for_another_host_it_is_answered_alike(
+    core, cast, both, path
+):
+    """The cookies' names, the session behind an old one, HSTS, and whose host it is."""
+    await make_hai(core, cast.ada, cast.lab, "hai")
+    path = path.format(id=cast.lab["id"])
+    for cookie in prefixed(cast.grace.cookie):
+        for proxied in HTTPS:
+            await both.compare(path, f"Cookie: {cookie}", *proxied, AGENT)
+    for host in ("other.example", "127.0.0.1"):
+        lines = [f"X-Forwarded-Host: {host}", *credentials(cast.grace, "bearer")]
+        await both.compare(path, *lines, *HTTPS[0])
+    is_ours = "elsewhere" not in core.config.public_url or path == "/healthz"
+    assert bool(both.early_count) is is_ours
+
+
 @WITHOUT_LIMITS
 async def test_after_every_order_it_is_answered_alike(core, cast, both):
     first = await make_hai(core, cast.ada, cast.lab, "first")
