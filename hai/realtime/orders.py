@@ -79,6 +79,10 @@ class OrderRunner:
         tab.in_flight += 1
         tab.in_flight_chars += chars
         self.in_flight += 1
+        if name in PAGES and future.done():  # one that is kept
+            self._finish(tab, reply, chars, future)
+            tab.flush()
+            return None
         if name in PAGES:
             self._watch(tab, future)
             future.add_done_callback(partial(self._finish_page, tab, reply, chars))
