@@ -39,6 +39,7 @@ class Config:
     public_url: str
     trusted_proxies: tuple[str, ...]
     sign_up: str
+    second_factor: str
     durability: str
     loop: str
     max_picture_bytes: int
@@ -151,6 +152,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "sign_up", _one_of("invite", "open", "closed"), "invite", "", "who may join"
+    ),
+    Setting(
+        "second_factor",
+        _one_of("off", "admins", "all"),
+        "off",
+        "",
+        "who must have one: off leaves it to each person",
     ),
     Setting(
         "durability",

@@ -30,6 +30,11 @@ ACTION_WORDS = {
     "changed_retention": "let pictures be kept {what}",
     "made_invite": "made an invite link",
     "made_token": "made a token for {user}",
+    "set_up_factor": "set up two-step sign-in",
+    "turned_off_factor": "turned off their own two-step sign-in",
+    "made_recovery_codes": "made new recovery codes",
+    "used_recovery_code": "signed in with a recovery code",
+    "reset_factor": "turned off two-step sign-in for {user}",
 }
 
 

@@ -323,6 +323,31 @@ class PasswordReset(Table):
         table_name = "password_resets"
 
 
+class TotpSecret(Table):
+    """What a person's app makes its codes from."""
+
+    user = ForeignKeyField(User, backref="totp_secrets", primary_key=True)
+    secret = BlobField()
+    used_step = BigIntegerField()  # of the last code accepted: none works twice
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "totp_secrets"
+
+
+class RecoveryCode(Table):
+    """Works once, in place of a second factor. Used ones stay until new ones come."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="recovery_codes")
+    code_hash = BlobField(unique=True)
+    created_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "recovery_codes"
+
+
 class AuditRecord(Table):
     """What an owner or admin did, and to whom; kept for a year. A few a day."""
 
@@ -370,5 +395,7 @@ MODELS = (
     GonePicture,
     PictureRemoval,
     PasswordReset,
+    TotpSecret,
+    RecoveryCode,
     AuditRecord,
 )

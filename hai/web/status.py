@@ -3,8 +3,8 @@
 from hai import __version__
 from hai.errors import NotFound
 from hai.storage.database import server_row
-from hai.web.accounts import is_local_request
 from hai.web.http.base import BaseHandler
+from hai.web.sign_in.accounts import is_local_request
 
 USAGE_METRICS = {
     "hai_pictures": "pictures",
@@ -27,6 +27,7 @@ class HealthHandler(BaseHandler):
     """
 
     is_public = True
+    works_without_factor = True
     max_body_bytes = 0
     always_json = True
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from hai import clock, errors, ids
 from hai.core.context import Core
-from hai.core.identity import passwords
+from hai.core.identity import factors, passwords, second_step
+from hai.core.identity.second_step import Half
 from hai.events import SessionEnded
 from hai.storage import sessions as rows
 from hai.storage import users as user_rows
-from hai.storage.users import Credentials
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
@@ -25,16 +25,21 @@ SEEN_EVERY_MS = 60 * 60 * 1000  # an hour: one small write per browser
 MAX_TOKEN_CHARS = 200
 MAX_USER_AGENT_CHARS = 200
 NO_FIT = "That name and password do not match."
+HALF_GONE = "That took too long. Please sign in again."
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is asking. role: owner, admin or member; kind: person or bot."""
+    """Who is asking. role: owner, admin or member; kind: person or bot.
+
+    lacks_factor: must set up a second factor before anything else.
+    """
 
     user_id: int
     session_id: int
     role: str
     kind: str
+    lacks_factor: bool = False
 
     @property
     def is_admin(self) -> bool:
@@ -54,7 +59,9 @@ def find(core: Core, token: str) -> Identity | None:
         return None
     if now_ms - seen_at > SEEN_EVERY_MS:
         _mark_seen(core, session_id)
-    return Identity(user_id, session_id, role, user_kind)
+    is_browser = kind == "browser"
+    lacks = is_browser and factors.is_missing(core, user_id, role, user_kind)
+    return Identity(user_id, session_id, role, user_kind, lacks)
 
 
 def _mark_seen(core: Core, session_id: int) -> None:
@@ -70,25 +77,48 @@ def find_user_id(core: Core, name: str) -> int | None:
     return None if row is None else row.user_id
 
 
-async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
+async def sign_in(
+    core: Core, name: str, password: str, user_agent: str, code: str = ""
+) -> str:
     """A new browser session's token. Raises Unauthorized, after the same time whether
-    the name or the password was wrong."""
+    the name or the password was wrong; CodeNeeded as `enter` does."""
     row = core.db.read_now(user_rows.find_credentials, name.strip())
     is_right = await passwords.verify(
         core, password, row.password_hash if row else None
     )
     if row is None or not is_right:
         raise errors.Unauthorized(NO_FIT)
+    half = second_step.half_of(*row)
+    return await enter(core, half, code, user_agent, NO_FIT)
+
+
+async def enter(
+    core: Core, half: Half, code: str, user_agent: str, gone: str = HALF_GONE
+) -> str:
+    """A new browser session's token, for somebody who has shown all but the second
+    factor. Raises Unauthorized; CodeNeeded with the half, sealed, where one is needed.
+    """
     agent = user_agent[:MAX_USER_AGENT_CHARS]
-    return await core.db.write(_sign_in, name.strip(), row, agent)
+    try:
+        return await core.db.write(_enter, half, code, agent, gone)
+    except errors.CodeNeeded as error:
+        error.half = second_step.sealed(half)
+        raise
 
 
-def _sign_in(tx: Transaction, name: str, proven: Credentials, user_agent: str) -> str:
+def _enter(tx: Transaction, half: Half, code: str, user_agent: str, gone: str) -> str:
     """Unless the user was deactivated or got another password in the meantime: checking
     one takes a while. (writer thread)"""
-    if user_rows.find_credentials(name) != proven:
-        raise errors.Unauthorized(NO_FIT)
-    return insert(tx, proven.user_id, "browser", user_agent)
+    if not second_step.is_good(half):
+        raise errors.Unauthorized(gone)
+    factors.require(tx, half.user_id, code)
+    return insert(tx, half.user_id, "browser", user_agent)
+
+
+async def enter_proven(core: Core, user_id: int, user_agent: str) -> str:
+    """As `enter`, for somebody who has shown something as good as a password."""
+    stored = await core.db.read(user_rows.find_password_hash, user_id)
+    return await enter(core, second_step.half_of(user_id, stored), "", user_agent)
 
 
 def start(

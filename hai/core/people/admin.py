@@ -10,9 +10,10 @@ import asyncio
 from typing import Any
 
 from hai import errors
+from hai.config import Config
 from hai.core import audit, retention
 from hai.core.context import Core
-from hai.core.identity import sessions
+from hai.core.identity import factors, sessions
 from hai.core.identity.sessions import Identity
 from hai.core.objects import Object, user_object
 from hai.core.people import accounts, resets
@@ -97,10 +98,12 @@ def change_role(
     """{user}. Owners only. Raises BadRequest, NotFound, Forbidden."""
     if role not in accounts.ROLES:
         raise errors.BadRequest("A role is owner, admin or member.", field="role")
-    return core.db.write(_change_role, who, user_id, role)
+    return core.db.write(_change_role, core.config, who, user_id, role)
 
 
-def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> Ack:
+def _change_role(
+    tx: Transaction, config: Config, who: Who, user_id: int, role: str
+) -> Ack:
     """(writer thread)"""
     actor = _actor(who)
     user = _person(who, user_id)
@@ -114,6 +117,8 @@ def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> Ack:
     reset_rows.delete(
         tx, user_id
     )  # made for the old role, by somebody who was above that
+    if factors.lacks_for(config, user_id, role):
+        sessions.end_all(tx, user_id, ("browser",))  # signed in by too little for it
     what = "a member" if role == "member" else f"an {role}"
     audit.record(tx, "changed_role", _id(who), user_id=user_id, details=what)
     return _told(tx, user_id)
@@ -183,6 +188,21 @@ def _make_reset(tx: Transaction, who: Who, user_id: int) -> str:
         raise errors.Forbidden("Let them back in first.")
     audit.record(tx, "made_reset", _id(who), user_id=user_id)
     return resets.insert(tx, user_id)
+
+
+def reset_factor(core: Core, who: Who, *, user_id: int) -> "asyncio.Future[Ack]":
+    """{user}: their password alone signs them in, until they set up a second factor
+    again. Signed out in all browsers. Raises NotFound, Forbidden."""
+    return core.db.write(_reset_factor, who, user_id)
+
+
+def _reset_factor(tx: Transaction, who: Who, user_id: int) -> Ack:
+    """(writer thread)"""
+    _person(who, user_id)
+    if factors.forget(tx, user_id):
+        sessions.end_all(tx, user_id, ("browser",))
+        audit.record(tx, "reset_factor", _id(who), user_id=user_id)
+    return {"user": user_object(*rows.find([user_id])[0])}
 
 
 # --- Pictures ------------------------------------------------------------------------

@@ -81,7 +81,10 @@ class HandshakeChecks:
         return self._identify(request, origin.address_block(address))
 
     def find_identity(self, token: object, address: str) -> Identity:
-        """The identity behind a token. Raises Unauthorized or RateLimited."""
+        """The identity behind a token.
+
+        Raises Unauthorized, FactorNeeded, RateLimited.
+        """
         identity = None
         if self._find and isinstance(token, str):
             identity = self._find(token)
@@ -89,6 +92,8 @@ class HandshakeChecks:
             if not self._bad_tokens.take(address):
                 raise errors.RateLimited()
             raise errors.Unauthorized()
+        if identity.lacks_factor:
+            raise errors.FactorNeeded()
         return identity
 
     @property

@@ -367,6 +367,32 @@ def removals_that_spare_direct(execute: Execute) -> None:
     )
 
 
+def second_factors(execute: Execute) -> None:
+    """What people sign in with besides passwords."""
+    for statement in SECOND_FACTORS.split(";\n\n"):
+        execute(statement)
+
+
+SECOND_FACTORS = """
+CREATE TABLE totp_secrets (
+    user_id INTEGER PRIMARY KEY REFERENCES users (id),
+    secret BLOB NOT NULL,
+    used_step INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE recovery_codes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    code_hash BLOB NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER
+);
+
+CREATE INDEX recovery_codes_user ON recovery_codes (user_id)
+"""
+
+
 MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     first_schema,
     running_mark,
@@ -380,6 +406,7 @@ MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     resumable_uploads,
     receipts,
     removals_that_spare_direct,
+    second_factors,
 )
 
 

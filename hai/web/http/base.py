@@ -22,6 +22,7 @@ from hai.core.talk import first_state
 from hai.errors import (
     BadRequest,
     Busy,
+    FactorNeeded,
     HaiError,
     NotFound,
     RateLimited,
@@ -39,11 +40,13 @@ BY_STATUS = {error.status: error for error in reversed(all_errors())}
 
 
 class BaseHandler(RespondingHandler):
-    """Subclasses set `is_public` if no sign-in is needed, and `is_costly` if a GET
-    takes more than 5 ms and is charged (core/read_budget.py)."""
+    """Subclasses set `is_public` if no sign-in is needed, `is_costly` if a GET takes
+    more than 5 ms and is charged (core/read_budget.py), and `works_without_factor` if
+    it is also for people who must set up a second factor first."""
 
     is_public = False
     is_costly = False
+    works_without_factor = False
     identity: Identity | None = None
 
     @property
@@ -69,6 +72,9 @@ class BaseHandler(RespondingHandler):
             self.identity = self.find_identity()
             if self.identity is None and not self.is_public:
                 self._ask_to_sign_in()
+                return
+            if self._is_without_factor():
+                self._ask_for_factor()
                 return
             asker.set(self.user.user_id if self.identity else self.address)
             self.expect_body()
@@ -101,6 +107,17 @@ class BaseHandler(RespondingHandler):
             self.redirect(f"{self.reverse_url('sign_in')}?next={here}")
         else:
             self.refuse(Unauthorized())
+
+    def _is_without_factor(self) -> bool:
+        lacks_factor = self.identity is not None and self.identity.lacks_factor
+        return lacks_factor and not self.works_without_factor
+
+    def _ask_for_factor(self) -> None:
+        """Browsers that want a page are redirected to where it is set up."""
+        if self.request.method == "GET" and self.wants_page():
+            self.redirect(self.reverse_url("second_factor"))
+        else:
+            self.refuse(FactorNeeded())
 
     def take_order(self) -> None:
         """Every change counts as an order. Raises RateLimited."""

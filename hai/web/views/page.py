@@ -23,6 +23,7 @@ from hai.web.views.people import (
     users_by_id,
 )
 from hai.web.views.pictures import accepted_types, blank_picture_view, max_bytes
+from hai.web.views.qr import qr_code
 from hai.web.views.rooms import (
     blank_room_view,
     keeping_choices,
@@ -108,6 +109,7 @@ UI_METHODS = {
     function.__name__: _method(function)
     for function in (
         accepted_types,
+        qr_code,
         user_of,
         user_avatar,
         present_avatar,

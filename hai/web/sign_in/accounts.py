@@ -5,12 +5,12 @@ from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 
-from hai.core.identity import sessions
+from hai.core.identity import factors, sessions
 from hai.core.people import accounts, resets
 from hai.errors import BadRequest, Forbidden, NotFound, RateLimited
 from hai.shapes import UserObject
 from hai.web.http.base import FormHandler
-from hai.web.sessions import SessionHandler
+from hai.web.sign_in.sessions import SessionHandler
 
 # A request that came through a proxy has one of them, whoever the peer is.
 FORWARDING_HEADERS = (
@@ -121,8 +121,7 @@ class NewPasswordHandler(AccountHandler):
         self.slow_down()
         user_id = await resets.use(self.core, code, self.form.text("password"))
         self.went_well()
-        await self.begin_session(user_id)
-        self.done(self.reverse_url("home"))
+        await self.go_in(user_id, self.reverse_url("home"))
 
 
 class SettingsHandler(FormHandler):
@@ -135,6 +134,8 @@ class SettingsHandler(FormHandler):
             session["is_browser"] = session["kind"] == "browser"
         others = [s for s in found if s["is_browser"] and not s["is_this"]]
         names |= {"sessions": found, "other_browsers": others}
+        user = self.user
+        names["factor"] = await factors.state_of(self.core, user.user_id, user.role)
         await self.page("accounts/edit.html", "Settings", **names)
 
     async def submit(self) -> None:

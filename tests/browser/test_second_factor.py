@@ -1,0 +1,78 @@
+"""Two-step sign-in as people see it: with keys alone, on a phone, without scripts."""
+
+import pytest
+from playwright.sync_api import expect
+
+from hai import clock
+from hai.core.identity import totp
+from tests.browser.tabs import PASSWORD, PHONE, at_rest
+from tests.browser.test_pages import violations
+
+
+def code_for(key, steps=0):
+    secret = totp.from_text(key)
+    return totp.code_of(secret, totp.step_at(clock.now_ms()) + steps)
+
+
+def sign_in(page, name="ada"):
+    page.fill("[name=name]", name)
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_set_up_and_asked_for_with_keys_alone(tab, sea, scheme):
+    allow = ("Failed to load",)  # the wrong code
+    page = tab(None, "/sign_in", color_scheme=scheme, allow=allow, **PHONE)
+    sign_in(page)
+    page.wait_for_selector("html[data-live]")
+    page.goto(sea.url + "/settings/second_factor")
+    page.wait_for_selector("html[data-live]")
+    at_rest(page)
+    assert violations(page) == []
+    expect(page.locator("svg.qr")).to_be_visible()
+    key = page.get_by_label("Key for the app").input_value()
+    page.get_by_label("The code that the app shows now").press_sequentially(
+        code_for(key, -1)
+    )
+    page.keyboard.press("Enter")
+    expect(page.locator("ol code")).to_have_count(8)
+    assert violations(page) == []
+    recovery_code = page.locator("ol code").first.inner_text()
+    page.get_by_text("I have kept them").press("Enter")
+    expect(page.get_by_text("8 recovery codes left")).to_be_visible()
+    page.get_by_text("Turn it off…").press("Enter")
+    at_rest(page)
+    assert violations(page) == []
+    assert page.evaluate("window.violations") == []
+    page.goto(sea.url + "/settings")
+    page.get_by_text("Sign out here").press("Enter")
+    sign_in(page)
+    expect(page.get_by_label("Code")).to_be_focused()
+    assert violations(page) == []
+    page.keyboard.type("123456")
+    page.keyboard.press("Enter")
+    expect(page.locator("[role=alert]")).to_be_visible()
+    page.keyboard.type(recovery_code.upper())
+    page.keyboard.press("Enter")
+    page.wait_for_selector("html[data-live]")
+
+
+def test_where_it_is_asked_for_it_comes_first_without_scripts(
+    tab, sea, serve, tmp_path
+):
+    sea.server.stop()
+    server = serve("--second-factor", "all", data=tmp_path / "served")
+    page = tab(
+        None, "/sign_in", url=server.url, java_script_enabled=False, allow=("Failed",)
+    )
+    sign_in(page, "linus")
+    expect(page.locator("h1")).to_have_text("First, a second step.")
+    page.goto(server.url + "/people")
+    expect(page.locator("h1")).to_have_text("First, a second step.")
+    key = page.get_by_label("Key for the app").input_value()
+    page.fill("[name=code]", code_for(key))
+    page.click("text=Turn it on")
+    expect(page.locator("ol code")).to_have_count(8)
+    page.goto(server.url + "/people")
+    expect(page.locator("h1")).to_have_text("People")
