@@ -34,6 +34,8 @@ ACTION_WORDS = {
     "turned_off_factor": "turned off their own two-step sign-in",
     "made_recovery_codes": "made new recovery codes",
     "used_recovery_code": "signed in with a recovery code",
+    "added_passkey": "added a passkey: {what}",
+    "removed_passkey": "removed a passkey: {what}",
     "reset_factor": "turned off two-step sign-in for {user}",
 }
 

@@ -348,6 +348,22 @@ class RecoveryCode(Table):
         table_name = "recovery_codes"
 
 
+class Passkey(Table):
+    """A key pair of which a person's device has the private half."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="passkeys")
+    credential_id = BlobField(unique=True)
+    credential = BlobField()  # with the public key: WebAuthn's attestedCredentialData
+    sign_count = BigIntegerField()  # at its last use; 0 where the device counts none
+    name = TextField()
+    created_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "passkeys"
+
+
 class AuditRecord(Table):
     """What an owner or admin did, and to whom; kept for a year. A few a day."""
 
@@ -397,5 +413,6 @@ MODELS = (
     PasswordReset,
     TotpSecret,
     RecoveryCode,
+    Passkey,
     AuditRecord,
 )

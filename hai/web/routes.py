@@ -29,7 +29,7 @@ from hai.web import (
     tus,
 )
 from hai.web.openapi import ApiRoute
-from hai.web.sign_in import accounts, second_factor, second_step, sessions
+from hai.web.sign_in import accounts, passkeys, second_factor, second_step, sessions
 
 ID = "([1-9][0-9]{0,15})"
 CODE = "(?P<code>[A-Za-z0-9_-]{1,64})"
@@ -63,6 +63,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/setup", accounts.SetUpHandler, "set_up"),
     Route("/sign_in", sessions.SignInHandler, "sign_in"),
     Route("/sign_in/code", second_step.SecondStepHandler, "second_step"),
+    Route("/sign_in/passkey", passkeys.PasskeySignInHandler),
+    Route("/sign_in/passkey/options", passkeys.SignInOptionsHandler),
     Route("/sign_out", sessions.SignOutHandler, "sign_out"),
     Route("/join", accounts.SignUpHandler, "join_openly"),
     Route("/join/{code}", accounts.SignUpHandler, "join"),
@@ -78,6 +80,10 @@ ROUTES: tuple[Route, ...] = (
     Route("/settings/second_factor/confirm", second_factor.ConfirmFactorHandler),
     Route("/settings/second_factor/codes", second_factor.RecoveryCodesHandler),
     Route("/settings/second_factor/off", second_factor.TurnOffFactorHandler),
+    Route("/settings/passkeys", passkeys.AddPasskeyHandler),
+    Route("/settings/passkeys/options", passkeys.AddOptionsHandler),
+    Route("/settings/passkeys/{id}", passkeys.RenamePasskeyHandler),
+    Route("/settings/passkeys/{id}/remove", passkeys.RemovePasskeyHandler),
     # people
     Route("/people", people.PeopleHandler, "people"),
     Route("/invites", people.InvitesHandler, "invites"),

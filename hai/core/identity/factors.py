@@ -1,6 +1,7 @@
 """The second factor: set up, asked for, turned off.
 
-Codes of an app (totp.py) and recovery codes for when it is gone. A code is used in a
+Codes of an app (totp.py), passkeys (passkeys.py), and recovery codes for when these are
+gone. A code is used in a
 transaction, together with what it allows, so that none is accepted twice. Bearer tokens
 need none: they are made where one is signed in already, or at the terminal.
 """
@@ -17,9 +18,11 @@ from hai.core.identity import passwords, recovery_codes, totp
 from hai.core.identity.recovery_codes import CHARS
 from hai.storage import users as user_rows
 from hai.storage.identity import factors as rows
+from hai.storage.identity import passkeys as passkey_rows
 from hai.storage.writer import Transaction
 
 FRESH_MS = 10 * 60_000  # after signing in; then a change needs the password again
+STAYS = "Two-step sign-in is asked for here, so it stays on."
 WRONG_CODE = "That code does not fit. A new one comes every 30 seconds."
 
 
@@ -32,17 +35,19 @@ class FactorState:
     """
 
     totp_at: int
+    passkey_count: int
     code_count: int
     has_password: bool
     is_required: bool
 
     @property
     def is_on(self) -> bool:
-        return bool(self.totp_at)
+        return bool(self.totp_at or self.passkey_count)
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "totp": bool(self.totp_at),
+            "passkeys": self.passkey_count,
             "recovery_codes": self.code_count,
             "is_required": self.is_required,
         }
@@ -73,7 +78,11 @@ async def state_of(core: Core, user_id: int, role: str) -> FactorState:
     found = await core.db.read(rows.state_of, user_id)
     required = is_required(core.config, role, "person")
     return FactorState(
-        found.totp_at, found.code_count, bool(found.has_password), required
+        found.totp_at,
+        found.passkey_count,
+        found.code_count,
+        bool(found.has_password),
+        required,
     )
 
 
@@ -165,6 +174,11 @@ def _set_up_totp(tx: Transaction, user_id: int, secret: bytes, step: int) -> lis
     """(writer thread)"""
     rows.set_totp(tx, user_id, secret, step)
     audit.record(tx, "set_up_factor", user_id, user_id=user_id)
+    return first_codes(tx, user_id)
+
+
+def first_codes(tx: Transaction, user_id: int) -> list[str]:
+    """Recovery codes beside a new factor; none if there are some. (writer thread)"""
     return [] if rows.state_of(user_id).code_count else _new_codes(tx, user_id)
 
 
@@ -191,23 +205,39 @@ def _replace_codes(tx: Transaction, user_id: int, code: str) -> list[str]:
 
 
 async def turn_off(core: Core, user_id: int, role: str, code: str) -> None:
-    """By its owner. Raises as `require`, and Forbidden where it is required."""
-    if is_required(core.config, role, "person"):
-        raise errors.Forbidden("Two-step sign-in is asked for here, so it stays on.")
-    await core.db.write(_turn_off, user_id, code)
+    """The app, by its owner; passkeys stay. Raises as `require`, and Forbidden where
+    nothing else is left and one is required."""
+    required = is_required(core.config, role, "person")
+    await core.db.write(_turn_off, user_id, code, required)
 
 
-def _turn_off(tx: Transaction, user_id: int, code: str) -> None:
+def _turn_off(tx: Transaction, user_id: int, code: str, required: bool) -> None:
     """(writer thread)"""
-    if rows.is_on(user_id):
-        require(tx, user_id, code)
-        forget(tx, user_id)
-        audit.record(tx, "turned_off_factor", user_id, user_id=user_id)
+    if not rows.is_on(user_id):
+        return
+    if required and not rows.state_of(user_id).passkey_count:
+        raise errors.Forbidden(STAYS)
+    require(tx, user_id, code)
+    rows.delete_totp(tx, user_id)
+    audit.record(tx, "turned_off_factor", user_id, user_id=user_id)
+    after_removal(tx, user_id)
+
+
+def is_on(user_id: int) -> bool:
+    """Whether this user has any. (any thread)"""
+    return rows.is_on(user_id)
+
+
+def after_removal(tx: Transaction, user_id: int) -> None:
+    """Recovery codes are of no use without anything to recover. (writer thread)"""
+    if not rows.is_on(user_id):
+        rows.delete_codes(tx, user_id)
 
 
 def forget(tx: Transaction, user_id: int) -> bool:
     """Everything but the password. Whether there was anything. (writer thread)"""
     was_on = rows.is_on(user_id)
     rows.delete_totp(tx, user_id)
+    passkey_rows.delete_all(tx, user_id)
     rows.delete_codes(tx, user_id)
     return was_on

@@ -7,17 +7,22 @@ from hai.storage.writer import Transaction
 
 STATE = """
 SELECT coalesce((SELECT created_at FROM totp_secrets WHERE user_id = u.id), 0),
+    (SELECT count(*) FROM passkeys WHERE user_id = u.id),
     (SELECT count(*) FROM recovery_codes WHERE user_id = u.id AND used_at IS NULL),
     password_hash IS NOT NULL
 FROM users u WHERE id = ?
 """
-IS_ON = "SELECT EXISTS (SELECT 1 FROM totp_secrets WHERE user_id = ?1)"
+IS_ON = """
+SELECT EXISTS (SELECT 1 FROM totp_secrets WHERE user_id = ?1)
+    OR EXISTS (SELECT 1 FROM passkeys WHERE user_id = ?1)
+"""
 
 
 class FactorRow(NamedTuple):
     """totp_at: when the app was set up, or 0; code_count: recovery codes left."""
 
     totp_at: int
+    passkey_count: int
     code_count: int
     has_password: int
 

@@ -389,7 +389,20 @@ CREATE TABLE recovery_codes (
     used_at INTEGER
 );
 
-CREATE INDEX recovery_codes_user ON recovery_codes (user_id)
+CREATE INDEX recovery_codes_user ON recovery_codes (user_id);
+
+CREATE TABLE passkeys (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    credential_id BLOB NOT NULL UNIQUE,
+    credential BLOB NOT NULL,
+    sign_count INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER
+);
+
+CREATE INDEX passkeys_user ON passkeys (user_id)
 """
 
 

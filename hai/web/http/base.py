@@ -63,6 +63,12 @@ class BaseHandler(RespondingHandler):
         found = origin.client_address(self.core.config, peer, forwarded_for)
         return origin.address_block(found)
 
+    @property
+    def own_origin(self) -> str:
+        """`scheme://host[:port]` at which this request reached Hai."""
+        peer = self.request.remote_ip or ""
+        return origin.own_origin(self.core.config, self.request.headers, peer)
+
     async def prepare(self) -> None:
         """Everything that can be refused before a byte of the body is read."""
         self.task = asyncio.current_task()

@@ -7,9 +7,9 @@ keeps it, sealed. Recovery codes are shown once, in the answer that made them.
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from hai.core import origin
-from hai.core.identity import factors, seals, totp
+from hai.core.identity import factors, passkeys, seals, totp
 from hai.core.identity.factors import FactorState
 from hai.errors import BadRequest
 from hai.web.http.base import BaseHandler
@@ -27,21 +27,24 @@ class FactorPageHandler(BaseHandler):
 
     works_without_factor = True
 
-    async def get(self) -> None:
+    async def get(self, *ids: Any) -> None:
         await self.show()
 
     async def state(self) -> FactorState:
         user = self.user
         return await factors.state_of(self.core, user.user_id, user.role)
 
-    async def show(self, **names: Any) -> None:
+    async def show(self, *ids: Any, **names: Any) -> None:
         state = await self.state()
         if self.wants_json():
             self.write_json({"second_factor": state.as_dict()})
             return
-        if "sealed" not in names and not state.is_on and self.is_fresh():
+        if "sealed" not in names and not state.totp_at and self.is_fresh():
             names["sealed"] = self.new_sealed()
         names["set_up"] = await self.set_up(names.pop("sealed", ""))
+        names["passkeys"] = await passkeys.list_of(self.core, self.user.user_id)
+        names["is_fresh"] = self.is_fresh()
+        names["agent"] = self.request.headers.get("User-Agent", "")
         names.setdefault("doing", "")
         draw = self.draw_alone if self.user.lacks_factor else self.page
         await draw(
@@ -73,9 +76,7 @@ class FactorPageHandler(BaseHandler):
 
     def place(self) -> str:
         """This site's host, for the list in the app."""
-        peer = self.request.remote_ip or ""
-        own = origin.own_origin(self.core.config, self.request.headers, peer)
-        return own.partition("://")[2].rpartition("@")[2].split(":")[0]
+        return urlsplit(self.own_origin).hostname or ""
 
 
 class FactorActionHandler(FactorPageHandler, SessionHandler):
@@ -84,11 +85,11 @@ class FactorActionHandler(FactorPageHandler, SessionHandler):
 
     doing = ""
 
-    async def get(self) -> None:
+    async def get(self, *ids: Any) -> None:
         """Somebody reloaded the page that a form had returned."""
         self.redirect(self.reverse_url("second_factor"))
 
-    async def show(self, **names: Any) -> None:
+    async def show(self, *ids: Any, **names: Any) -> None:
         await super().show(doing=self.doing, **names)
 
     async def prove(self) -> None:
@@ -99,12 +100,29 @@ class FactorActionHandler(FactorPageHandler, SessionHandler):
         await factors.prove(self.core, user.user_id, user.session_id, password)
         self.went_well()
 
+    async def prove_unless_fresh(self) -> None:
+        """All that signing in takes, unless that was a moment ago."""
+        if not self.is_fresh():
+            await self.prove_all()
+
+    async def prove_all(self) -> None:
+        await self.prove()
+        if (await self.state()).is_on:
+            await self.use_code(partial(factors.check, self.core, self.user.user_id))
+
     async def use_code(self, use: Callable[[str], Awaitable[T]]) -> T:
         """What a use of `code` gives. Counted among the tries at codes."""
         self.slow_down(*self.user_keys("code", self.user.user_id))
         result = await use(self.form.text("code"))
         self.went_well()
         return result
+
+    def show_codes_or_go_on(self, codes: list[str], notice: str) -> None:
+        if codes:
+            self.show_codes(codes)
+        else:
+            here = self.reverse_url("second_factor")
+            self.done(here, {"recovery_codes": []}, done=notice)
 
     def show_codes(self, codes: list[str]) -> None:
         if self.wants_json():
@@ -120,11 +138,10 @@ class BeginFactorHandler(FactorActionHandler):
     doing = "begin"
 
     async def submit(self) -> None:
-        state = await self.state()
-        if state.is_on or not self.is_fresh():
-            await self.prove()
-        if state.is_on:
-            await self.use_code(partial(factors.check, self.core, self.user.user_id))
+        if (await self.state()).totp_at:  # a new app in place of the old one
+            await self.prove_all()
+        else:
+            await self.prove_unless_fresh()
         sealed = self.new_sealed()
         if self.wants_json():
             self.write_json(await self.set_up(sealed), 201)
@@ -136,7 +153,7 @@ class BeginFactorHandler(FactorActionHandler):
 class ConfirmFactorHandler(FactorActionHandler):
     """POST .../confirm: `sealed`, and a `code` of its secret, which counts from now."""
 
-    async def show(self, **names: Any) -> None:
+    async def show(self, *ids: Any, **names: Any) -> None:
         await super().show(sealed=self.form.text("sealed"), **names)
 
     async def submit(self) -> None:
@@ -147,14 +164,7 @@ class ConfirmFactorHandler(FactorActionHandler):
         code = self.form.text("code")
         codes = await factors.set_up_totp(self.core, self.user.user_id, secret, code)
         self.went_well()
-        if codes:
-            self.show_codes(codes)
-        else:
-            self.done(
-                self.reverse_url("second_factor"),
-                {"recovery_codes": []},
-                done="factor_on",
-            )
+        self.show_codes_or_go_on(codes, "factor_on")
 
 
 class RecoveryCodesHandler(FactorActionHandler):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hai.core.identity import second_step, sessions
+from hai.core.identity import factors, second_step, sessions
 from hai.core.identity.second_step import Half
 from hai.errors import RateLimited, Unauthorized
 from hai.web.sign_in.sessions import SECOND_STEP_COOKIE, SessionHandler
@@ -25,7 +25,12 @@ class SecondStepHandler(SessionHandler):
             await self.show(form={"next": self.query("next")})
 
     async def show(self, **names: Any) -> None:
-        self.draw("sessions/code.html", "One more step", **names)
+        half = self.find_half()
+        if half is None:
+            self._begin_again()
+            return
+        state = await factors.state_of(self.core, half.user_id, "member")
+        self.draw("sessions/code.html", "One more step", factor=state, **names)
 
     async def submit(self) -> None:
         half = self.find_half()

@@ -426,7 +426,7 @@ async def test_programs_can_do_all_of_it(client, ada, time):
     made = await browser.post(f"{PAGE}/confirm", json=form)
     assert len(made.json["recovery_codes"]) == 8
     told = await browser.get(PAGE, headers={"Accept": "application/json"})
-    state = {"totp": True, "recovery_codes": 8, "is_required": False}
+    state = {"totp": True, "passkeys": 0, "recovery_codes": 8, "is_required": False}
     assert told.json == {"second_factor": state}
 
 
