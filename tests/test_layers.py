@@ -39,13 +39,14 @@ ALLOWED = {  # library -> where it may be imported, as patterns of module names
     "PIL": r"hai\.core\.pictures\.thumbnails$",
     "argon2": r"hai\.core\.identity\.passwords$",
     "fido2": r"hai\.core\.identity\.passkeys$",
+    "joserfc": r"hai\.core\.identity\.oidc$",
     "markdown_it": r"hai\.core\.talk\.formatting$",
     "segno": r"hai\.web\.views\.qr$",
     "uvloop": r"hai\.cli\.serve$",
 }
 
 # Too heavy to import before they are needed: loaded by importlib in the one file above.
-LATE = {"nltk", "PIL", "argon2", "fido2", "markdown_it", "segno", "uvloop"}
+LATE = {"nltk", "PIL", "argon2", "fido2", "joserfc", "markdown_it", "segno", "uvloop"}
 
 # Wings of a folder, the lower ones first: each imports those before it only.
 # "" is the files of the folder itself that the wings build on; what stands above them

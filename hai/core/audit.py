@@ -36,6 +36,9 @@ ACTION_WORDS = {
     "used_recovery_code": "signed in with a recovery code",
     "added_passkey": "added a passkey: {what}",
     "removed_passkey": "removed a passkey: {what}",
+    "linked_account": "linked an account elsewhere: {what}",
+    "unlinked_account": "unlinked an account elsewhere: {what}",
+    "joined_by_account": "joined with an account elsewhere: {what}",
     "reset_factor": "turned off two-step sign-in for {user}",
 }
 

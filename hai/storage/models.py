@@ -364,6 +364,21 @@ class Passkey(Table):
         table_name = "passkeys"
 
 
+class ExternalAccount(Table):
+    """An account elsewhere that signs a person in here (OpenID Connect)."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="external_accounts")
+    issuer = TextField()
+    subject = TextField()  # what the issuer calls it, for ever
+    name = TextField()  # what people call it
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "external_accounts"
+        indexes = ((("issuer", "subject"), True),)
+
+
 class AuditRecord(Table):
     """What an owner or admin did, and to whom; kept for a year. A few a day."""
 
@@ -414,5 +429,6 @@ MODELS = (
     TotpSecret,
     RecoveryCode,
     Passkey,
+    ExternalAccount,
     AuditRecord,
 )

@@ -29,7 +29,14 @@ from hai.web import (
     tus,
 )
 from hai.web.openapi import ApiRoute
-from hai.web.sign_in import accounts, passkeys, second_factor, second_step, sessions
+from hai.web.sign_in import (
+    accounts,
+    oidc,
+    passkeys,
+    second_factor,
+    second_step,
+    sessions,
+)
 
 ID = "([1-9][0-9]{0,15})"
 CODE = "(?P<code>[A-Za-z0-9_-]{1,64})"
@@ -65,6 +72,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/sign_in/code", second_step.SecondStepHandler, "second_step"),
     Route("/sign_in/passkey", passkeys.PasskeySignInHandler),
     Route("/sign_in/passkey/options", passkeys.SignInOptionsHandler),
+    Route("/sign_in/oidc", oidc.OidcStartHandler, "oidc"),
+    Route("/sign_in/oidc/callback", oidc.OidcCallbackHandler, "oidc_callback"),
     Route("/sign_out", sessions.SignOutHandler, "sign_out"),
     Route("/join", accounts.SignUpHandler, "join_openly"),
     Route("/join/{code}", accounts.SignUpHandler, "join"),
@@ -84,6 +93,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/settings/passkeys/options", passkeys.AddOptionsHandler),
     Route("/settings/passkeys/{id}", passkeys.RenamePasskeyHandler),
     Route("/settings/passkeys/{id}/remove", passkeys.RemovePasskeyHandler),
+    Route("/settings/accounts", oidc.LinkAccountHandler),
+    Route("/settings/accounts/{id}/remove", oidc.UnlinkAccountHandler),
     # people
     Route("/people", people.PeopleHandler, "people"),
     Route("/invites", people.InvitesHandler, "invites"),

@@ -228,6 +228,12 @@ def is_on(user_id: int) -> bool:
     return rows.is_on(user_id)
 
 
+def require_way_in(user_id: int) -> None:
+    """After a removal. Raises Forbidden if nothing signs them in. (writer thread)"""
+    if not rows.has_way_in(user_id):
+        raise errors.Forbidden("Nothing else signs you in. Ask for a link first.")
+
+
 def after_removal(tx: Transaction, user_id: int) -> None:
     """Recovery codes are of no use without anything to recover. (writer thread)"""
     if not rows.is_on(user_id):

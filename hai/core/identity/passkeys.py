@@ -316,5 +316,6 @@ def _remove(tx: Transaction, user_id: int, passkey_id: int, required: bool) -> N
         raise errors.NotFound()
     if required and not factors.is_on(user_id):
         raise errors.Forbidden(factors.STAYS)
+    factors.require_way_in(user_id)
     audit.record(tx, "removed_passkey", user_id, user_id=user_id, details=name)
     factors.after_removal(tx, user_id)

@@ -166,6 +166,11 @@ def _add(
     return user
 
 
+def insert_member(tx: Transaction, name: str, display_name: str) -> UserObject:
+    """A person without a password. Raises BadRequest. (writer thread)"""
+    return _add(tx, name, display_name, "person", "member", None)
+
+
 def change_profile(
     core: Core, who: Identity, *, display_name: str
 ) -> "asyncio.Future[UserObject]":

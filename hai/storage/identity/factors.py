@@ -18,6 +18,13 @@ SELECT EXISTS (SELECT 1 FROM totp_secrets WHERE user_id = ?1)
 """
 
 
+HAS_WAY_IN = """
+SELECT EXISTS (SELECT 1 FROM users WHERE id = ?1 AND password_hash IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM passkeys WHERE user_id = ?1)
+    OR EXISTS (SELECT 1 FROM external_accounts WHERE user_id = ?1)
+"""
+
+
 class FactorRow(NamedTuple):
     """totp_at: when the app was set up, or 0; code_count: recovery codes left."""
 
@@ -42,6 +49,12 @@ def state_of(user_id: int) -> FactorRow:
 def is_on(user_id: int) -> bool:
     """Whether this user has any. (any thread)"""
     return bool(execute(IS_ON, (user_id,)).fetchone()[0])
+
+
+def has_way_in(user_id: int) -> bool:
+    """Whether a password, a passkey or an account elsewhere signs them in.
+    (any thread)"""
+    return bool(execute(HAS_WAY_IN, (user_id,)).fetchone()[0])
 
 
 def find_totp(user_id: int) -> TotpRow | None:

@@ -402,7 +402,19 @@ CREATE TABLE passkeys (
     used_at INTEGER
 );
 
-CREATE INDEX passkeys_user ON passkeys (user_id)
+CREATE INDEX passkeys_user ON passkeys (user_id);
+
+CREATE TABLE external_accounts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (issuer, subject)
+);
+
+CREATE INDEX external_accounts_user ON external_accounts (user_id)
 """
 
 

@@ -36,6 +36,8 @@ NOTICES = {
     "factor_on": "Your app is set up. Its codes are asked for from now on.",
     "passkey_added": "Your passkey is here. It signs you in without the password.",
     "passkey_removed": "That passkey does not sign you in any more.",
+    "linked": "Linked. You can sign in with that account from now on.",
+    "unlinked": "That account does not sign you in any more.",
     "factor_off": "The app is not asked for any more.",
     "factor_reset": "Their two-step sign-in is off, and they are signed out.",
     "left": "You have left the room.",

@@ -54,6 +54,7 @@ class SetUpHandler(AccountHandler):
             "accounts/new.html",
             "Set up",
             mode="setup",
+            invite_code="",
             action=self.request.path,
             needs_token=not is_local_request(self.request),
             **names,
@@ -98,7 +99,8 @@ class SignUpHandler(AccountHandler):
             self.redirect(self.reverse_url("home"))
             return
         path = self.request.path
-        self.draw("accounts/new.html", "Join", mode="join", action=path, **names)
+        names |= {"mode": "join", "action": path, "invite_code": code}
+        self.draw("accounts/new.html", "Join", **names)
 
     async def submit(self, code: str = "") -> None:
         self.slow_down()
@@ -114,7 +116,12 @@ class NewPasswordHandler(AccountHandler):
         person = await resets.find(self.core, code)
         path = self.request.path
         self.draw(
-            "accounts/reset.html", "New password", person=person, action=path, **names
+            "accounts/reset.html",
+            "New password",
+            person=person,
+            action=path,
+            reset_code=code,
+            **names,
         )
 
     async def submit(self, code: str) -> None:

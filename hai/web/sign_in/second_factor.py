@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from hai.core.identity import factors, passkeys, seals, totp
 from hai.core.identity.factors import FactorState
+from hai.core.people import external_accounts
 from hai.errors import BadRequest
 from hai.web.http.base import BaseHandler
 from hai.web.sign_in.sessions import SessionHandler
@@ -44,11 +45,14 @@ class FactorPageHandler(BaseHandler):
         names["set_up"] = await self.set_up(names.pop("sealed", ""))
         names["passkeys"] = await passkeys.list_of(self.core, self.user.user_id)
         names["is_fresh"] = self.is_fresh()
+        user_id = self.user.user_id
+        names["accounts"] = await external_accounts.list_of(self.core, user_id)
         names["agent"] = self.request.headers.get("User-Agent", "")
         names.setdefault("doing", "")
+        names.setdefault("link_path", "")
         draw = self.draw_alone if self.user.lacks_factor else self.page
         await draw(
-            "accounts/second_factor.html", "Two-step sign-in", factor=state, **names
+            "accounts/second_factor.html", "Ways to sign in", factor=state, **names
         )
 
     async def draw_alone(self, template: str, title: str, **names: Any) -> None:

@@ -28,8 +28,8 @@ def in_minutes(wait_s: float) -> str:
     return "in a minute" if minutes <= 1 else f"in {minutes} minutes"
 
 
-class SessionHandler(FormHandler):
-    """For every handler that starts a session."""
+class EntryHandler(BaseHandler):
+    """For every handler that starts a session, or counts tries."""
 
     max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
@@ -120,6 +120,20 @@ class SessionHandler(FormHandler):
         is_plain = path.isascii() and path.isprintable() and len(path) < 1000
         return path if is_ours and is_plain else self.reverse_url("home")
 
+    def draw_sign_in(self, **names: Any) -> None:
+        """The form for name and password, and the other ways."""
+        self.draw(
+            "sessions/new.html",
+            "Sign in",
+            sign_up_open=self.core.config.sign_up == "open",
+            needs_set_up=accounts.needs_set_up(self.core),
+            **names,
+        )
+
+
+class SessionHandler(EntryHandler, FormHandler):
+    """One with a form."""
+
 
 class SignInHandler(SessionHandler):
     """GET and POST /sign_in, with `next`, a path of ours to go to afterwards."""
@@ -136,13 +150,7 @@ class SignInHandler(SessionHandler):
             await self.show(form={"next": self.query("next")})
 
     async def show(self, **names: Any) -> None:
-        self.draw(
-            "sessions/new.html",
-            "Sign in",
-            sign_up_open=self.core.config.sign_up == "open",
-            needs_set_up=accounts.needs_set_up(self.core),
-            **names,
-        )
+        self.draw_sign_in(**names)
 
     async def submit(self) -> None:
         name = self.form.text("name")

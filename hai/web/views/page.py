@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from hai.core.audit import ACTION_WORDS
+from hai.core.identity.oidc import host_of
 from hai.core.quotas import size_words
 from hai.web.views.hais import (
     blank_hai_view,
@@ -52,6 +53,11 @@ def audit_words(handler: Any, record: Dict) -> str:
     user = record.get("user", "somebody")
     words: str = ACTION_WORDS.get(record["name"], "did something")
     return words.format(user=user, what=record.get("details", ""))
+
+
+def provider_host(handler: Any) -> str:
+    """Where people may sign in elsewhere; empty: nowhere."""
+    return host_of(handler.core.config.oidc_issuer)
 
 
 def page_json(handler: Any, **values: Any) -> str:
@@ -101,6 +107,7 @@ UI_METHODS = {
         keeping_choices,
         topic_words,
         audit_words,
+        provider_host,
         page_json,
         path_to,
         browser_words,
