@@ -80,7 +80,7 @@ class OidcStartHandler(OidcHandler):
             invite_code=self.query("invite"),
         )
         url = await self.provider.authorization_url(attempt, self.redirect_uri)
-        self._set_cookie(ATTEMPT_COOKIE, attempt.sealed(), None)
+        self.keep_step(ATTEMPT_COOKIE, attempt.sealed())
         self.redirect(url)
 
     def _session_to_link(self) -> int:
@@ -98,9 +98,9 @@ class OidcCallbackHandler(OidcHandler):
     """GET /sign_in/oidc/callback?code=&state=: back from there."""
 
     async def run(self) -> None:
-        sealed = self.get_cookie(ATTEMPT_COOKIE) or ""
-        attempt = oidc.require_state(oidc.find_attempt(sealed), self.query("state"))
-        self.clear_cookie(ATTEMPT_COOKIE)
+        begun = oidc.find_attempt(self.find_step(ATTEMPT_COOKIE))
+        attempt = oidc.require_state(begun, self.query("state"))
+        self.forget_step(ATTEMPT_COOKIE)
         claims = await self._claims(attempt)
         if attempt.session_id:
             await self._link(attempt, claims)

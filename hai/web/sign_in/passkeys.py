@@ -8,10 +8,13 @@ from hai import ids
 from hai.core.identity import passkeys
 from hai.core.identity.passkeys import Credential, Site
 from hai.web.http.base import BaseHandler
-from hai.web.http.bodies import UNAUTHENTICATED_FORM_BYTES
 from hai.web.http.forms import Form, parse_object
 from hai.web.sign_in.second_factor import FactorActionHandler
-from hai.web.sign_in.sessions import SECOND_STEP_COOKIE, SignInHandler
+from hai.web.sign_in.sessions import (
+    SECOND_STEP_COOKIE,
+    EntryHandler,
+    SignInHandler,
+)
 
 BROWSER_COOKIE = (
     "hai_passkey"  # a secret of this browser, which a challenge is bound to
@@ -30,23 +33,16 @@ def credential_of(form: Form) -> Credential:
     return parse_object(form.text("credential").encode("utf-8", "replace"))
 
 
-class SignInOptionsHandler(BaseHandler):
+class SignInOptionsHandler(EntryHandler):
     """POST /sign_in/passkey/options: `{get: options}`, and a cookie for a while."""
 
     is_public = True
     works_without_factor = True
     always_json = True
-    max_body_bytes = UNAUTHENTICATED_FORM_BYTES
 
     async def post(self) -> None:
         browser = ids.new_token()
-        self.set_cookie(
-            BROWSER_COOKIE,
-            browser,
-            httponly=True,
-            samesite="Lax",
-            secure=self.has_secure_cookies,
-        )
+        self.keep_step(BROWSER_COOKIE, browser)
         options = passkeys.request_options(site_of(self), browser)
         self.write_json({"get": options})
 
@@ -63,13 +59,13 @@ class PasskeySignInHandler(SignInHandler):
         token = await passkeys.sign_in(
             self.core,
             site_of(self),
-            browser=self.get_cookie(BROWSER_COOKIE) or "",
+            browser=self.find_step(BROWSER_COOKIE),
             credential=credential_of(self.form),
             user_agent=self.agent,
         )
         self.went_well()
-        self.clear_cookie(BROWSER_COOKIE)
-        self.clear_cookie(SECOND_STEP_COOKIE)
+        self.forget_step(BROWSER_COOKIE)
+        self.forget_step(SECOND_STEP_COOKIE)
         self.keep(token)
         self.done(self.next_path(self.form.text("next")))
 

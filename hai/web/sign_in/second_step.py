@@ -15,8 +15,7 @@ class SecondStepHandler(SessionHandler):
     works_without_factor = True
 
     def find_half(self) -> Half | None:
-        sealed = self.get_cookie(SECOND_STEP_COOKIE) or ""
-        return second_step.find(self.core, sealed)
+        return second_step.find(self.core, self.find_step(SECOND_STEP_COOKIE))
 
     async def get(self) -> None:
         if self.find_half() is None:
@@ -48,7 +47,7 @@ class SecondStepHandler(SessionHandler):
         self.finish_step(token)
 
     def finish_step(self, token: str) -> None:
-        self.clear_cookie(SECOND_STEP_COOKIE)
+        self.forget_step(SECOND_STEP_COOKIE)
         self.keep(token)
         self.done(self.next_path(self.form.text("next")))
 

@@ -71,18 +71,35 @@ class EntryHandler(BaseHandler):
 
     def keep(self, token: str) -> None:
         """Set the browser's session cookie: for this host only, hidden from scripts."""
-        self._set_cookie(SESSION_COOKIE, token, COOKIE_DAYS)
-
-    def _set_cookie(self, name: str, value: str, days: float | None) -> None:
-        """days None: until the browser is closed."""
         self.set_cookie(
-            name,
-            value,
-            expires_days=days,
+            SESSION_COOKIE,
+            token,
+            expires_days=COOKIE_DAYS,
             httponly=True,
             samesite="Lax",
             secure=self.has_secure_cookies,
         )
+
+    # --- What a browser keeps while it signs in --------------------------------------
+
+    def find_step(self, name: str) -> str:
+        """The value of one of *_COOKIE; "" if there is none."""
+        return self.get_cookie(name) or ""
+
+    def keep_step(self, name: str, value: str) -> None:
+        """Until it is forgotten, or the browser is closed."""
+        self.set_cookie(
+            name,
+            value,
+            httponly=True,
+            samesite="Lax",
+            secure=self.has_secure_cookies,
+        )
+
+    def forget_step(self, name: str) -> None:
+        self.clear_cookie(name)
+
+    # --- Going in --------------------------------------------------------------------
 
     async def go_in(self, user_id: int, path: str) -> None:
         """For somebody who has shown something as good as a password: to `path`, after
@@ -98,7 +115,7 @@ class EntryHandler(BaseHandler):
     def ask_for_second_step(self, error: CodeNeeded, path: str) -> None:
         """Browsers go to the form for the code; programs are told, and may send it
         with the password, or there."""
-        self._set_cookie(SECOND_STEP_COOKIE, error.half, None)
+        self.keep_step(SECOND_STEP_COOKIE, error.half)
         if self.wants_json():
             self.write_refusal(error)
         else:
