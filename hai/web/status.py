@@ -8,8 +8,8 @@ from hai.core.pictures import decoders
 from hai.errors import NotFound
 from hai.storage.database import server_row
 from hai.units import DAY_MS
-from hai.web.accounts import is_local_request
 from hai.web.http.base import BaseHandler
+from hai.web.sign_in.accounts import is_local_request
 
 TEXT_DAYS = 180  # RFC 9116, 2.5.5: less than a year
 USAGE_METRICS = {
@@ -33,6 +33,7 @@ class HealthHandler(BaseHandler):
     """
 
     is_public = True
+    works_without_factor = True
     max_body_bytes = 0
     always_json = True
 
@@ -53,6 +54,7 @@ class SecurityTextHandler(BaseHandler):
     """GET /.well-known/security.txt: whom to tell of a hole (RFC 9116), if anybody."""
 
     is_public = True
+    works_without_factor = True
     max_body_bytes = 0
 
     async def get(self) -> None:
