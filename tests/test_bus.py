@@ -22,5 +22,5 @@ def test_facts_of_other_kinds_are_not_heard():
 
 def test_every_fact_has_a_name_of_its_own_and_an_audience():
     names = [fact.name for fact in events.FACTS]
-    assert len(set(names)) == len(names) == 9
+    assert len(set(names)) == len(names) == 10
     assert events.TypingStarted(1, 2).audience().but_user_id == 2

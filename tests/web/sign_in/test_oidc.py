@@ -356,7 +356,7 @@ LIES = {
 }
 
 
-async def refused(client, provider, expect_log, subject="g-1"):
+async def assert_refused(client, provider, expect_log, subject="g-1"):
     """One clear page, one line in the log, no session."""
     provider.people[subject] = GRACE
     expect_log("signing in at .* failed")
@@ -383,7 +383,7 @@ async def test_an_answer_that_is_not_good_signs_nobody_in(
     if lie == "code":
         expect_log("Uncaught exception")  # the provider of this test's own
     provider.lies |= LIES[lie]
-    await refused(client, provider, expect_log)
+    await assert_refused(client, provider, expect_log)
     assert len(lines_of(log_keeper)) == 1
 
 
@@ -402,7 +402,7 @@ async def test_a_provider_that_describes_itself_wrongly_is_not_used(
     client, provider, expect_log, log_keeper, description
 ):
     provider.lies["description"] = description
-    await refused(client, provider, expect_log)
+    await assert_refused(client, provider, expect_log)
     assert len(lines_of(log_keeper)) == 1
 
 
@@ -428,7 +428,7 @@ async def test_whatever_a_provider_does_costs_a_page_and_a_line(
     if act is openid.hangs:
         monkeypatch.setattr(provider_module, "TIMEOUT_S", 0.5)
     provider.lies[place] = act
-    await refused(client, provider, expect_log)
+    await assert_refused(client, provider, expect_log)
     assert len(lines_of(log_keeper)) == 1
 
 
