@@ -45,6 +45,12 @@ class Config:
     sign_up: str
     session_unseen_days: int
     session_days: int
+    second_factor: str
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret_file: Path | None
+    oidc_sign_up_domains: tuple[str, ...]
+    oidc_sign_up_groups: tuple[str, ...]
     durability: str
     loop: str
     max_picture_bytes: int
@@ -140,6 +146,30 @@ def _web_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _issuer(text: str) -> str:
+    """As the provider writes it, to the letter. http only on this machine."""
+    if not text:
+        return text
+    parts = urlsplit(text)
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
+        raise ValueError("must begin with https://")
+    if not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must look like https://login.example.org")
+    return text
+
+
+def _file(text: str) -> Path | None:
+    if text and not Path(text).is_file():
+        raise ValueError("there is no such file")
+    return Path(text) if text else None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _networks(text: str) -> tuple[str, ...]:
     """Addresses and networks, between commas: 127.0.0.1,10.0.0.0/8."""
     networks = [part.strip() for part in text.split(",") if part.strip()]
@@ -193,6 +223,26 @@ SETTINGS: tuple[Setting, ...] = (
         "180",
         "days",
         "after so long everybody signs in anew",
+    ),
+    Setting(
+        "second_factor",
+        _one_of("off", "admins", "all"),
+        "off",
+        "",
+        "who must have one: off leaves it to each person",
+    ),
+    Setting("oidc_issuer", _issuer, "", "", "people may sign in there: OpenID Connect"),
+    Setting("oidc_client_id", str, "", "", "how Hai is known there"),
+    Setting("oidc_client_secret_file", _file, "", "", "file with the secret for that"),
+    Setting(
+        "oidc_sign_up_domains",
+        _names,
+        "",
+        "",
+        "of verified mail addresses with which people may join",
+    ),
+    Setting(
+        "oidc_sign_up_groups", _names, "", "", "groups there whose people may join"
     ),
     Setting(
         "durability",
@@ -297,6 +347,8 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Con
             values[setting.name] = setting.parse(text)
         except ValueError as error:
             problems.append(f"{source}: {text!r}: {error}")
+    if values.get("oidc_issuer") and not values.get("oidc_client_id"):
+        problems.append("--oidc-issuer: needs --oidc-client-id, too")
     if problems:
         raise ConfigError(problems)
     return Config(**values)

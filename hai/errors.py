@@ -4,13 +4,14 @@
     |-- BadRequest 400          |-- ClientIdReused 409     |-- RateLimited 429
     |   `-- UnknownOrder 400    |-- EpochChanged 409       |-- Busy 503
     |-- Unauthorized 401        |-- TooLarge 413           `-- StorageFull 507
-    |-- Forbidden 403           |-- PictureType 415
-    |-- NotFound 404            |-- PictureTruncated 422
-    |-- NotConfirmed 409        |-- PictureUnreadable 422
-    |-- PictureDamaged 500      |-- TextTooLong 422
-    |-- UploadOffset 409        |-- UploadType 415
-    |-- UploadVersion 412       |-- UploadChecksum 460
-    `-- Misdirected 421
+    |   `-- CodeNeeded 401      |-- PictureType 415
+    |-- Forbidden 403           |-- PictureTruncated 422
+    |   `-- FactorNeeded 403    |-- PictureUnreadable 422
+    |-- NotFound 404            |-- TextTooLong 422
+    |-- NotConfirmed 409        |-- UploadType 415
+    |-- PictureDamaged 500      |-- UploadChecksum 460
+    |-- UploadOffset 409        `-- Misdirected 421
+    `-- UploadVersion 412
 
 `code` is for programs and never changes, `message` is for people and may.
 Each edge translates in one place: web/http/base.py, realtime/orders.py, cli.
@@ -57,11 +58,32 @@ class Unauthorized(HaiError):
     message = "Please sign in."
 
 
+class CodeNeeded(Unauthorized):
+    """The password was right, and there is a second factor.
+
+    half: what the browser comes back with (core/identity/second_step.py).
+    """
+
+    code = "code_needed"
+    message = "One more step: the code from your app, or a recovery code."
+
+    def __init__(self, half: str = "") -> None:
+        self.half = half
+        super().__init__()
+
+
 class Forbidden(HaiError):
     """Only for those who may know that the thing exists; else NotFound."""
 
     code, status = "forbidden", 403
     message = "You may not do that here."
+
+
+class FactorNeeded(Forbidden):
+    """Signed in by password alone, where the setting second_factor asks for more."""
+
+    code = "second_factor_needed"
+    message = "Set up two-step sign-in first. It is asked for here."
 
 
 class NotFound(HaiError):

@@ -290,6 +290,37 @@ class TokensResponse(TypedDict):
     tokens: list[TokenObject]
 
 
+class SecondFactorObject(TypedDict):
+    """Whether an app is set up, and how many passkeys and recovery codes there are."""
+
+    totp: bool
+    passkeys: int
+    recovery_codes: int
+    is_required: bool  # by the setting
+
+
+class SecondFactorResponse(TypedDict):
+    second_factor: SecondFactorObject
+
+
+class FactorSetUpResponse(TypedDict):
+    """What an app is set up with. sealed: to be sent back with the first code."""
+
+    sealed: str
+    secret: str
+    link: str
+
+
+class RecoveryCodesResponse(TypedDict):
+    """Shown this once; none where there were some before."""
+
+    recovery_codes: list[str]
+
+
+class LinkPathResponse(TypedDict):
+    path: str  # where the way to the provider begins
+
+
 class RoomsResponse(TypedDict):
     """open_rooms: those that the user may join."""
 

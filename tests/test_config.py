@@ -37,6 +37,11 @@ def test_all_bad_values_are_reported_at_once():
         ("port", "65536"),
         ("ping_interval_s", "0"),
         ("ping_timeout_s", "inf"),
+        ("second_factor", "some"),
+        ("oidc_issuer", "http://login.example.org"),
+        ("oidc_issuer", "https://login.example.org?x=1"),
+        ("oidc_issuer", "login.example.org"),
+        ("oidc_client_secret_file", "/nowhere"),
         ("max_text_chars", "4e3"),
         ("trusted_proxies", "10.0.0.0/99"),
         ("public_url", "hai.example.org"),
@@ -62,6 +67,15 @@ def test_fractions_of_a_second_are_allowed():
 def test_proxies_are_addresses_or_networks_between_commas():
     config = load({"trusted_proxies": "127.0.0.1, 10.0.0.0/8"}, {})
     assert config.trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8")
+
+
+def test_a_provider_needs_to_know_hai_by_a_name():
+    issuer = {"oidc_issuer": "https://login.example.org/realms/home"}
+    with pytest.raises(ConfigError) as caught:
+        load(issuer, {})
+    assert "--oidc-client-id" in caught.value.problems[0]
+    config = load(issuer, {"HAI_OIDC_CLIENT_ID": "hai"})
+    assert config.oidc_issuer == issuer["oidc_issuer"]
 
 
 def test_an_unknown_variable_is_a_warning(expect_log):

@@ -38,12 +38,15 @@ ALLOWED = {  # library -> where it may be imported, as patterns of module names
     "nltk": r"hai\.bots\.eliza$",
     "PIL": r"hai\.core\.pictures\.thumbnails$",
     "argon2": r"hai\.core\.identity\.passwords$",
+    "fido2": r"hai\.core\.identity\.passkeys$",
+    "joserfc": r"hai\.core\.identity\.oidc$",
     "markdown_it": r"hai\.core\.talk\.formatting$",
+    "segno": r"hai\.web\.views\.qr$",
     "uvloop": r"hai\.cli\.serve$",
 }
 
 # Too heavy to import before they are needed: loaded by importlib in the one file above.
-LATE = {"nltk", "PIL", "argon2", "markdown_it", "uvloop"}
+LATE = {"nltk", "PIL", "argon2", "fido2", "joserfc", "markdown_it", "segno", "uvloop"}
 
 # Wings of a folder, the lower ones first: each imports those before it only.
 # "" is the files of the folder itself that the wings build on; what stands above them
@@ -52,8 +55,8 @@ WINGS = {
     "hai.core": ["", "identity", "talk", "people", "pictures"],
     "hai.bench": ["load", "peers", ""],
     "hai.realtime": ["wire", ""],
-    "hai.storage": ["sqlite", ""],
-    "hai.web": ["views", "http", "account", ""],
+    "hai.storage": ["sqlite", "", "identity"],
+    "hai.web": ["views", "http", "sign_in", "account", ""],
 }
 ABOVE_WINGS = {"hai.core.orders"}
 MAX_FILES = 20  # in one folder; more of them have become a wing

@@ -7,9 +7,9 @@ from typing import Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
-from hai import shapes
+from hai import clock, shapes
 from hai.core import orders
-from hai.core.identity import sessions
+from hai.core.identity import sessions, totp
 from hai.core.people import accounts, admin
 from hai.core.talk import first_state, search
 from hai.events import FACTS
@@ -144,6 +144,7 @@ async def test_what_programs_are_answered_is_as_declared(core, client, cast):
         ("/role", {"role": "admin"}, shapes.UserResponse),
         ("/quota", {"max_bytes": None}, shapes.UserResponse),
         ("/sessions/end", {}, shapes.SessionsEndedResponse),
+        ("/second_factor/reset", {}, shapes.UserResponse),
         (
             "/pictures/remove",
             {"days": 0, "is_confirmed": True},
@@ -152,3 +153,23 @@ async def test_what_programs_are_answered_is_as_declared(core, client, cast):
     ]:
         answer = await ada.post(grace + path, json=body, headers=JSON)
         assert_fits(answer.json, shape)
+
+
+class TestSecondFactors:
+    @pytest.fixture
+    def config_flags(self):
+        return {"oidc_issuer": "https://login.example.org", "oidc_client_id": "hai"}
+
+    async def test_what_they_answer_is_as_declared(self, client, cast):
+        ada, page = client(cast.ada), "/settings/second_factor"
+        begun = (await ada.post(f"{page}/begin", json={})).json
+        assert_fits(begun, shapes.FactorSetUpResponse)
+        step = totp.step_at(clock.now_ms())
+        code = totp.code_of(totp.from_text(begun["secret"]), step)
+        link = (await ada.post("/settings/accounts", json={})).json
+        assert_fits(link, shapes.LinkPathResponse)
+        form = {"sealed": begun["sealed"], "code": code}
+        made = (await ada.post(f"{page}/confirm", json=form)).json
+        assert_fits(made, shapes.RecoveryCodesResponse)
+        state = (await ada.get(page, headers=JSON)).json
+        assert_fits(state, shapes.SecondFactorResponse)

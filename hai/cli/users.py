@@ -87,6 +87,7 @@ ACCESS = {
     "deactivate": "sign somebody out, and out of the lists; their hais stay",
     "reactivate": "let them back in, into the rooms they were in",
     "reset": "print a link by which they set a new password, once, within a day",
+    "reset-factor": "turn off the second factor of somebody who lost it",
 }
 
 
@@ -212,11 +213,18 @@ async def make_reset(core: Core, name: str, public_url: str) -> str:
     return f"{public_url or core.url or address(core.config)}/reset/{code}"
 
 
+async def reset_factor(core: Core, name: str, public_url: str) -> str:
+    user = await accounts.user_named(core, name)
+    await admin.reset_factor(core, None, user_id=user["id"])
+    return f"{user['name']} signs in by password alone"
+
+
 ACTIONS: Actions = {
     "users change": change_user,
     "users deactivate": deactivate,
     "users reactivate": reactivate,
     "users reset": make_reset,
+    "users reset-factor": reset_factor,
     "users add": add_user,
     "users token": add_tokens,
     "users tokens": list_tokens,

@@ -6,12 +6,13 @@ year. The operator's commands are records without an actor.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hai import clock
+from hai import clock, errors
 from hai.core.context import Core
 from hai.shapes import AuditObject
 from hai.storage import audit as rows
@@ -27,6 +28,7 @@ __all__ = [
     "Source",
     "forget_old",
     "here",
+    "note_failure",
     "page",
     "page_of",
     "record",
@@ -55,17 +57,27 @@ ADMIN_WORDS = {
     "made_token": "made a token for {user}",
     "added_user": "added {user}",
     "made_backup": "made a backup of everything",
+    "reset_factor": "turned off two-step sign-in for {user}",
 }
 # Of people's own accounts. Whoever adds a way to sign in adds its kinds here.
 ACCESS_WORDS = {
     "set_up": "set Hai up",
     "joined": "made an account",
     "signed_in": "signed in",
-    "failed_sign_in": "tried a wrong password for {user} ({what}×)",
+    "failed_sign_in": "tried a wrong password or code for {user} ({what}×)",
     "changed_password": "changed the password",
-    "used_reset": "set a new password by a link",
+    "used_reset": "used a link for a new password",
     "made_own_token": "made the token “{what}”",
     "ended_token": "ended the token “{what}”",
+    "set_up_factor": "set up two-step sign-in",
+    "turned_off_factor": "turned off their own two-step sign-in",
+    "made_recovery_codes": "made new recovery codes",
+    "used_recovery_code": "signed in with a recovery code",
+    "added_passkey": "added a passkey: {what}",
+    "removed_passkey": "removed a passkey: {what}",
+    "linked_account": "linked an account elsewhere: {what}",
+    "unlinked_account": "unlinked an account elsewhere: {what}",
+    "joined_by_account": "joined with an account elsewhere: {what}",
 }
 ACTION_WORDS = ADMIN_WORDS | ACCESS_WORDS
 BY_STRANGERS = {"failed_sign_in"}  # without an actor, and not the operator's either
@@ -125,11 +137,19 @@ def record(tx: Transaction, name: str, actor_id: int | None, **to: Any) -> None:
 
 
 def record_failure(tx: Transaction, user_id: int) -> None:
-    """A wrong password. Further ones only raise a number. (writer thread)"""
+    """A wrong password or code. Further ones only raise a number. (writer thread)"""
     address = found.address if (found := source()) else ""
     since_at = tx.now_ms - FAILURES_MS
     if not rows.count_again(tx, "failed_sign_in", user_id, address, since_at):
         record(tx, "failed_sign_in", None, user_id=user_id, details="1")
+
+
+def note_failure(core: Core, user_id: int) -> None:
+    """A wrong password or code. Nobody waits for it: that would tell that the name is
+    right."""
+    with contextlib.suppress(errors.HaiError):
+        noted = write(core, record_failure, user_id)
+        noted.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 async def page(

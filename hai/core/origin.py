@@ -106,13 +106,17 @@ def is_cross_site(config: Config, headers: Headers, peer: str) -> bool:
     if headers.get("Sec-Fetch-Site", "") == "cross-site":
         return True
     origin = headers.get("Origin", "")
-    if not origin:
-        return False
-    own = own_origin(config, headers, peer)
+    return bool(origin) and not is_own(
+        origin, config, own_origin(config, headers, peer)
+    )
+
+
+def is_own(origin: str, config: Config, own: str) -> bool:
+    """Whether an origin that a browser names is `own`, as `own_origin` returns it."""
     # Without public_url a proxy may have ended TLS: the scheme is not known.
     with_scheme = own == config.public_url
     place = _place(origin, with_scheme)
-    return place is None or place != _place(own, with_scheme)
+    return place is not None and place == _place(own, with_scheme)
 
 
 class Misfits:

@@ -344,6 +344,62 @@ class PasswordReset(Table):
         table_name = "password_resets"
 
 
+class TotpSecret(Table):
+    """What a person's app makes its codes from."""
+
+    user = ForeignKeyField(User, backref="totp_secrets", primary_key=True)
+    secret = BlobField()
+    used_step = BigIntegerField()  # of the last code accepted: none works twice
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "totp_secrets"
+
+
+class RecoveryCode(Table):
+    """Works once, in place of a second factor. Used ones stay until new ones come."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="recovery_codes")
+    code_hash = BlobField(unique=True)
+    created_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "recovery_codes"
+
+
+class Passkey(Table):
+    """A key pair of which a person's device has the private half."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="passkeys")
+    credential_id = BlobField(unique=True)
+    credential = BlobField()  # with the public key: WebAuthn's attestedCredentialData
+    sign_count = BigIntegerField()  # at its last use; 0 where the device counts none
+    name = TextField()
+    created_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "passkeys"
+
+
+class ExternalAccount(Table):
+    """An account elsewhere that signs a person in here (OpenID Connect)."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="external_accounts")
+    issuer = TextField()
+    subject = TextField()  # what the issuer calls it, for ever
+    name = TextField()  # what people call it
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "external_accounts"
+        indexes = ((("issuer", "subject"), True),)
+
+
 class AuditRecord(Table):
     """What an owner or admin did, and to whom; kept for a year. A few a day."""
 
@@ -394,5 +450,9 @@ MODELS = (
     GonePicture,
     PictureRemoval,
     PasswordReset,
+    TotpSecret,
+    RecoveryCode,
+    Passkey,
+    ExternalAccount,
     AuditRecord,
 )

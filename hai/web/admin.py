@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from hai import __version__
 from hai.core import audit
+from hai.core.identity import factors
 from hai.core.people import admin, usage
 from hai.errors import BadRequest, Forbidden
 from hai.ids import MAX_ID
@@ -123,6 +124,7 @@ class UserHandler(AdminHandler):
             person=user,
             limit=usage.limit_of(self.core, user),
             can_act=admin.is_above(self.user, user["role"]),
+            factor=await factors.state_of(self.core, user_id, user["role"]),
             is_owner=self.user.role == "owner",
             can_link=self.can_link(),
             records=about,
@@ -182,6 +184,15 @@ class EndSessionsHandler(UserActionHandler):
 
     async def act(self, user_id: int) -> UserActionResponse:
         return await admin.end_sessions(self.core, self.user, user_id=user_id)
+
+
+class ResetFactorHandler(UserActionHandler):
+    """POST /admin/users/ID/second_factor/reset: for somebody who lost theirs."""
+
+    notice = "factor_reset"
+
+    async def act(self, user_id: int) -> UserActionResponse:
+        return await admin.reset_factor(self.core, self.user, user_id=user_id)
 
 
 class MakeResetHandler(UserActionHandler):

@@ -11,7 +11,6 @@ from hai.core.pictures.avatars import AvatarSink, receiver_to_file
 from hai.core.pictures.receiver import Receiver
 from hai.errors import BadRequest
 from hai.shapes import UserObject
-from hai.web.accounts import SettingsHandler
 from hai.web.http import headers
 from hai.web.http.base import BaseHandler
 from hai.web.http.bodies import FORM_BYTES
@@ -19,6 +18,7 @@ from hai.web.http.forms import Form
 from hai.web.http.multipart_body import MultipartBody
 from hai.web.http.receiving import ReceivingFormHandler
 from hai.web.pictures import CACHING
+from hai.web.sign_in.accounts import SettingsHandler
 
 
 class NewAvatar:

@@ -15,7 +15,6 @@ from tornado.web import RequestHandler
 
 from hai import shapes
 from hai.web import (
-    accounts,
     admin,
     api,
     avatars,
@@ -26,7 +25,6 @@ from hai.web import (
     pictures,
     rooms,
     search,
-    sessions,
     share,
     status,
     tus,
@@ -34,6 +32,14 @@ from hai.web import (
 from hai.web.account import history, tokens
 from hai.web.http.early import Answerer, EarlyRule
 from hai.web.openapi import ApiRoute
+from hai.web.sign_in import (
+    accounts,
+    oidc,
+    passkeys,
+    second_factor,
+    second_step,
+    sessions,
+)
 
 ID = "([1-9][0-9]{0,15})"
 CODE = "(?P<code>[A-Za-z0-9_-]{1,64})"
@@ -71,6 +77,11 @@ ROUTES: tuple[Route, ...] = (
     # accounts and sessions
     Route("/setup", accounts.SetUpHandler, "set_up"),
     Route("/sign_in", sessions.SignInHandler, "sign_in"),
+    Route("/sign_in/code", second_step.SecondStepHandler, "second_step"),
+    Route("/sign_in/passkey", passkeys.PasskeySignInHandler),
+    Route("/sign_in/passkey/options", passkeys.SignInOptionsHandler),
+    Route("/sign_in/oidc", oidc.OidcStartHandler, "oidc"),
+    Route("/sign_in/oidc/callback", oidc.OidcCallbackHandler, "oidc_callback"),
     Route("/sign_out", sessions.SignOutHandler, "sign_out"),
     Route("/join", accounts.SignUpHandler, "join_openly"),
     Route("/join/{code}", accounts.SignUpHandler, "join"),
@@ -84,6 +95,17 @@ ROUTES: tuple[Route, ...] = (
     Route("/settings/tokens/{id}/end", tokens.EndTokenHandler),
     Route("/settings/sessions/end", sessions.EndOthersHandler),
     Route("/settings/sessions/{id}/end", sessions.EndHandler),
+    Route("/settings/second_factor", second_factor.FactorPageHandler, "second_factor"),
+    Route("/settings/second_factor/begin", second_factor.BeginFactorHandler),
+    Route("/settings/second_factor/confirm", second_factor.ConfirmFactorHandler),
+    Route("/settings/second_factor/codes", second_factor.RecoveryCodesHandler),
+    Route("/settings/second_factor/off", second_factor.TurnOffFactorHandler),
+    Route("/settings/passkeys", passkeys.AddPasskeyHandler),
+    Route("/settings/passkeys/options", passkeys.AddOptionsHandler),
+    Route("/settings/passkeys/{id}", passkeys.RenamePasskeyHandler),
+    Route("/settings/passkeys/{id}/remove", passkeys.RemovePasskeyHandler),
+    Route("/settings/accounts", oidc.LinkAccountHandler),
+    Route("/settings/accounts/{id}/remove", oidc.UnlinkAccountHandler),
     # people
     Route("/people", people.PeopleHandler, "people"),
     Route("/invites", people.InvitesHandler, "invites"),
@@ -96,6 +118,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/admin/users/{id}/reactivate", admin.ReactivateHandler),
     Route("/admin/users/{id}/sessions/end", admin.EndSessionsHandler),
     Route("/admin/users/{id}/reset", admin.MakeResetHandler),
+    Route("/admin/users/{id}/second_factor/reset", admin.ResetFactorHandler),
     Route("/admin/users/{id}/quota", admin.QuotaHandler),
     Route("/admin/users/{id}/pictures/remove", admin.RemoveUserPicturesHandler),
     Route("/admin/rooms", admin.AdminRoomsHandler, "admin_rooms"),

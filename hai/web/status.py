@@ -9,9 +9,9 @@ from hai.core.talk import hai_cache
 from hai.errors import NotFound
 from hai.storage.database import server_row
 from hai.units import DAY_MS
-from hai.web.accounts import is_local_request
 from hai.web.http.base import BaseHandler
 from hai.web.http.early import JSON, EarlyAnswer, EarlyRequest
+from hai.web.sign_in.accounts import is_local_request
 
 TEXT_DAYS = 180  # RFC 9116, 2.5.5: less than a year
 USAGE_METRICS = {
@@ -38,6 +38,7 @@ class HealthHandler(BaseHandler):
     """
 
     is_public = True
+    works_without_factor = True
     max_body_bytes = 0
     always_json = True
 
@@ -58,6 +59,7 @@ class SecurityTextHandler(BaseHandler):
     """GET /.well-known/security.txt: whom to tell of a hole (RFC 9116), if anybody."""
 
     is_public = True
+    works_without_factor = True
     max_body_bytes = 0
 
     async def get(self) -> None:

@@ -22,6 +22,20 @@ const GAP_MS = 1000;
 const SENT_MS = 10_000; // after that ask again: they may have chosen to stay
 const MANY_NAMES = 100; // in one request
 
+/** Attach the controllers named within an element; resolves with what lets go of them. */
+async function attach(root, page) {
+  const elements = [...root.querySelectorAll("[data-controller]")];
+  const named = elements.flatMap((element) =>
+    element.dataset.controller.split(" ").map((name) => ({ element, name })),
+  );
+  const modules = await Promise.all(named.map(({ name }) => import(`#controllers/${name}`)));
+  return named.flatMap(({ element }, index) => {
+    if (!element.isConnected) return []; // one has gone on to another page meanwhile
+    const disconnect = modules[index].connect(element, page);
+    return disconnect ? [{ element, disconnect }] : [];
+  });
+}
+
 /** What every controller is handed as `page`. */
 class Page {
   // --- For as long as the tab is open ---
@@ -225,16 +239,7 @@ class Page {
 
   /** Attach the controllers named within an element; returns when all are there. */
   async attach(root) {
-    const elements = [...root.querySelectorAll("[data-controller]")];
-    const named = elements.flatMap((element) =>
-      element.dataset.controller.split(" ").map((name) => ({ element, name })),
-    );
-    const modules = await Promise.all(named.map(({ name }) => import(`#controllers/${name}`)));
-    named.forEach(({ element }, index) => {
-      if (!element.isConnected) return; // one has gone on to another page meanwhile
-      const disconnect = modules[index].connect(element, this);
-      if (disconnect) this.disconnects.push({ element, disconnect });
-    });
+    this.disconnects.push(...(await attach(root, this)));
   }
 
   /** Disconnect the controllers within an element that is about to be removed. */
@@ -262,5 +267,7 @@ if (carried) {
   page.outbox.open();
   await page.socket.open();
   registerWorker();
+} else {
+  await attach(document, null); // nobody is signed in: only forms that need no page
 }
 document.documentElement.dataset.live = "";

@@ -29,7 +29,8 @@ def config_flags():
 
 @dataclass
 class Row:
-    """Statuses: for a stranger, outside of the room, a member, its maker."""
+    """Statuses: for a stranger, outside of the room, a member, its maker; program: for
+    one with a bearer token, where it gets another than its person."""
 
     method: str
     path: str
@@ -40,6 +41,7 @@ class Row:
     payload: dict[str, Any] = field(default_factory=dict)
     files: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    program: int = 0
 
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -57,6 +59,13 @@ ROUTE_ROWS = [
     Row("POST", "/setup", 404, 404, 404, 404),
     Row("GET", "/sign_in", 200, 302, 302, 302),
     Row("POST", "/sign_in", 401, 401, 401, 401, {"name": "x", "password": "y"}),
+    Row("GET", "/sign_in/code", 302, 302, 302, 302),
+    Row("POST", "/sign_in/code", 401, 401, 401, 401, {"code": "123456"}),
+    Row("GET", "/sign_in/passkey", 302, 302, 302, 302),
+    Row("POST", "/sign_in/passkey", 400, 400, 400, 400),
+    Row("POST", "/sign_in/passkey/options", 200, 200, 200, 200),
+    Row("GET", "/sign_in/oidc", 404, 404, 404, 404),
+    Row("GET", "/sign_in/oidc/callback", 404, 404, 404, 404),
     Row("POST", "/sign_out", 200, 200, 200, 200),
     Row("GET", "/join", 404, 404, 404, 404),
     Row("POST", "/join", 404, 404, 404, 404),
@@ -77,6 +86,27 @@ ROUTE_ROWS = [
     Row("DELETE", "/api/v1/me/tokens/{session}", 401, 404, 404, 404),
     Row("POST", "/settings/sessions/end", 401, 200, 200, 200),
     Row("POST", "/settings/sessions/{session}/end", 401, 404, 404, 404),
+    Row("GET", "/settings/second_factor", 401, 200, 200, 200),
+    Row("GET", "/settings/second_factor/begin", 401, 302, 302, 302),
+    Row("POST", "/settings/second_factor/begin", 401, 201, 201, 201, program=403),
+    Row("GET", "/settings/second_factor/confirm", 401, 302, 302, 302),
+    Row("POST", "/settings/second_factor/confirm", 401, 400, 400, 400),
+    Row("GET", "/settings/second_factor/codes", 401, 302, 302, 302),
+    Row("POST", "/settings/second_factor/codes", 401, 404, 404, 404, program=403),
+    Row("GET", "/settings/second_factor/off", 401, 302, 302, 302),
+    Row("POST", "/settings/second_factor/off", 401, 200, 200, 200, program=403),
+    Row("GET", "/settings/passkeys", 401, 302, 302, 302),
+    Row("POST", "/settings/passkeys", 401, 400, 400, 400, {"name": "x"}),
+    Row("GET", "/settings/passkeys/options", 401, 302, 302, 302),
+    Row("POST", "/settings/passkeys/options", 401, 200, 200, 200, program=403),
+    Row("GET", "/settings/passkeys/{user}", 401, 302, 302, 302),
+    Row("POST", "/settings/passkeys/{user}", 401, 404, 404, 404, {"name": "x"}),
+    Row("GET", "/settings/passkeys/{user}/remove", 401, 302, 302, 302),
+    Row("POST", "/settings/passkeys/{user}/remove", 401, 404, 404, 404, program=403),
+    Row("GET", "/settings/accounts", 401, 302, 302, 302),
+    Row("POST", "/settings/accounts", 401, 404, 404, 404),
+    Row("GET", "/settings/accounts/{user}/remove", 401, 302, 302, 302),
+    Row("POST", "/settings/accounts/{user}/remove", 401, 404, 404, 404, program=403),
     Row("GET", "/people", 401, 200, 200, 200),
     Row("GET", "/avatars/{ada}/{avatar_rev}", 401, 200, 200, 200),
     Row("HEAD", "/avatars/{ada}/{avatar_rev}", 401, 200, 200, 200),
@@ -96,6 +126,8 @@ ROUTE_ROWS = [
     Row("POST", "/admin/users/{ada}/sessions/end", 401, 403, 403, 200),
     Row("GET", "/admin/users/{ada}/reset", 401, 403, 403, 302),
     Row("POST", "/admin/users/{ada}/reset", 401, 403, 403, 201),
+    Row("GET", "/admin/users/{ada}/second_factor/reset", 401, 403, 403, 302),
+    Row("POST", "/admin/users/{ada}/second_factor/reset", 401, 403, 403, 200),
     Row("GET", "/admin/users/{ada}/quota", 401, 403, 403, 302),
     Row("POST", "/admin/users/{ada}/quota", 401, 403, 403, 200, {"max_bytes": 9}),
     Row("GET", "/admin/users/{ada}/pictures/remove", 401, 403, 403, 302),
@@ -271,7 +303,9 @@ async def test_a_route_is_for_those_it_is_for(client, cast, things, row):
 
 
 def again(row, status):
-    """What the same person gets at the second time."""
+    """What the same person's program gets, at the second time."""
+    if row.program:
+        return row.program
     if row.method == "POST" and row.path.endswith("/leave") and status == 200:
         return 404
     if row.path.endswith("/direct"):

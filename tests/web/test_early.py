@@ -124,7 +124,8 @@ def every_path(room_id, hai_id):
     yield from ("/healthz?x=y", "/healthz/", "/rooms/0", "/api/v1/rooms/999999/hais")
 
 
-COUNTING = {"/metrics", "/admin"}  # they say something else each time
+# They say something else each time.
+COUNTING = {"/metrics", "/admin", "/settings/second_factor"}
 WITHOUT_LIMITS = pytest.mark.parametrize("config_flags", [{"rate_limits": "off"}])
 
 
@@ -165,6 +166,7 @@ PLACES = [
     {"public_url": "https://hai.example"},
     {"public_url": "http://hai.example", "hsts": "off"},
     {"public_url": "https://elsewhere.example", "hsts": "subdomains"},
+    {"second_factor": "all"},
     {},
 ]
 HTTPS = [["X-Forwarded-Proto: https"], ["X-Forwarded-Proto: http"], []]
@@ -205,6 +207,10 @@ async def test_by_https_and_for_another_host_it_is_answered_alike(
         await both.compare(path, *lines, *HTTPS[0])
     is_ours = "elsewhere" not in core.config.public_url or path == "/healthz"
     assert bool(both.early_count) is is_ours
+    if core.config.second_factor == "all" and path != "/healthz":
+        early_count = both.early_count
+        await both.compare(path, f"Cookie: hai_session={cast.grace.cookie}", AGENT)
+        assert both.early_count == early_count
 
 
 @WITHOUT_LIMITS

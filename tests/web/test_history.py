@@ -67,7 +67,7 @@ async def test_everybody_sees_who_came_in_and_who_tried(core, client, grace):
     ]
     assert [row.get("details") for row in rows] == [None, "3", "1"]
     page = (await client(grace).get("/settings/history", headers=HTML)).markup
-    assert "<b>Somebody</b> tried a wrong password for you (3×)" in page
+    assert "<b>Somebody</b> tried a wrong password or code for you (3×)" in page
     assert "<b>You</b> signed in" in page and CAFE in page
 
 

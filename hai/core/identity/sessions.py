@@ -13,12 +13,12 @@ from hai import clock, errors, ids
 from hai.config import Config
 from hai.core import audit
 from hai.core.context import Core
-from hai.core.identity import cookies, devices, passwords
+from hai.core.identity import cookies, devices, factors, passwords, second_step
+from hai.core.identity.second_step import Half
 from hai.events import SessionEnded, SessionStarted
 from hai.storage import sessions as rows
 from hai.storage import users as user_rows
 from hai.storage.sessions import NewSession, SessionRow
-from hai.storage.users import Credentials
 from hai.storage.writer import Transaction
 from hai.units import DAY_MS
 
@@ -28,6 +28,7 @@ MAX_USER_AGENT_CHARS = 200
 ENDED_AT_ONCE = 500  # sessions, in one write
 READ_ONLY = "This token may only read."
 NO_FIT = "That name and password do not match."
+HALF_GONE = "That took too long. Please sign in again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Identity:
     """Who is asking. role: owner, admin or member; kind: person or bot.
 
     by_token: it is a program. may_change: False for a token that may only read.
+    lacks_factor: must set up a second factor before anything else.
     """
 
     user_id: int
@@ -43,6 +45,7 @@ class Identity:
     kind: str
     by_token: bool = False
     may_change: bool = True
+    lacks_factor: bool = False
 
     @property
     def is_admin(self) -> bool:
@@ -61,6 +64,7 @@ def find(core: Core, token: str) -> Identity | None:
         return None
     if now_ms - row.seen_at > SEEN_EVERY_MS:
         _mark_seen(core, row.id)
+    is_browser = row.kind == "browser"
     return Identity(
         row.user_id,
         row.id,
@@ -68,6 +72,8 @@ def find(core: Core, token: str) -> Identity | None:
         row.user_kind,
         by_token=row.kind == "token",
         may_change=row.scope == "all",
+        lacks_factor=is_browser
+        and factors.is_missing(core, row.user_id, row.role, row.user_kind),
     )
 
 
@@ -94,34 +100,51 @@ def find_user_id(core: Core, name: str) -> int | None:
     return None if row is None else row.user_id
 
 
-async def sign_in(core: Core, name: str, password: str, user_agent: str) -> str:
+async def sign_in(
+    core: Core, name: str, password: str, user_agent: str, code: str = ""
+) -> str:
     """A new browser session's token. Raises Unauthorized, after the same time whether
-    the name or the password was wrong."""
+    the name or the password was wrong; CodeNeeded as `enter` does."""
     row = core.db.read_now(user_rows.find_credentials, name.strip())
     is_right = await passwords.verify(
         core, password, row.password_hash if row else None
     )
     if row is None or not is_right:
         if row is not None:
-            note_failure(core, row.user_id)
+            audit.note_failure(core, row.user_id)
         raise errors.Unauthorized(NO_FIT)
+    half = second_step.half_of(*row)
+    return await enter(core, half, code, user_agent, NO_FIT)
+
+
+async def enter(
+    core: Core, half: Half, code: str, user_agent: str, gone: str = HALF_GONE
+) -> str:
+    """A new browser session's token, for somebody who has shown all but the second
+    factor. Raises Unauthorized; CodeNeeded with the half, sealed, where one is needed.
+    """
     agent = user_agent[:MAX_USER_AGENT_CHARS]
-    return await audit.write(core, _sign_in, name.strip(), row, agent)
+    try:
+        entered = audit.write(core, _enter, half, code, agent, gone)
+        return await factors.noting_wrong_code(core, half.user_id, entered)
+    except errors.CodeNeeded as error:
+        error.half = second_step.sealed(half)
+        raise
 
 
-def note_failure(core: Core, user_id: int) -> None:
-    """A wrong password. Nobody waits for it: that would tell that the name is right."""
-    with contextlib.suppress(errors.HaiError):
-        noted = audit.write(core, audit.record_failure, user_id)
-        noted.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-
-def _sign_in(tx: Transaction, name: str, proven: Credentials, user_agent: str) -> str:
+def _enter(tx: Transaction, half: Half, code: str, user_agent: str, gone: str) -> str:
     """Unless the user was deactivated or got another password in the meantime: checking
     one takes a while. (writer thread)"""
-    if user_rows.find_credentials(name) != proven:
-        raise errors.Unauthorized(NO_FIT)
-    return insert(tx, proven.user_id, "browser", user_agent)
+    if not second_step.is_good(half):
+        raise errors.Unauthorized(gone)
+    factors.require(tx, half.user_id, code)
+    return insert(tx, half.user_id, "browser", user_agent)
+
+
+async def enter_proven(core: Core, user_id: int, user_agent: str) -> str:
+    """As `enter`, for somebody who has shown something as good as a password."""
+    stored = await core.db.read(user_rows.find_password_hash, user_id)
+    return await enter(core, second_step.half_of(user_id, stored), "", user_agent)
 
 
 def start(

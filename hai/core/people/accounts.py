@@ -185,6 +185,11 @@ def _add(
     return user
 
 
+def insert_member(tx: Transaction, name: str, display_name: str) -> UserObject:
+    """A person without a password. Raises BadRequest. (writer thread)"""
+    return _add(tx, name, display_name, "person", "member", None)
+
+
 def change_profile(
     core: Core, who: Identity, *, display_name: str
 ) -> "asyncio.Future[UserObject]":
@@ -208,7 +213,7 @@ async def change_password(core: Core, who: Identity, *, old: str, new: str) -> N
     """
     stored = await core.db.read(rows.find_password_hash, who.user_id)
     if not await passwords.verify(core, old, stored):
-        sessions.note_failure(core, who.user_id)
+        audit.note_failure(core, who.user_id)
         raise errors.Forbidden("That is not your password.", field="old_password")
     names = await core.db.read(rows.find_names, who.user_id)
     password_hash = await passwords.make_hash(core, new, *names)

@@ -9,9 +9,10 @@ taken away counts; each action writes its audit record in the same transaction.
 import asyncio
 
 from hai import errors
+from hai.config import Config
 from hai.core import audit, retention
 from hai.core.context import Core
-from hai.core.identity import sessions
+from hai.core.identity import factors, sessions
 from hai.core.identity.sessions import Identity
 from hai.core.objects import user_object
 from hai.core.people import accounts, resets
@@ -100,10 +101,12 @@ def change_role(
     """{user}. Owners only. Raises BadRequest, NotFound, Forbidden."""
     if role not in accounts.ROLES:
         raise errors.BadRequest("A role is owner, admin or member.", field="role")
-    return audit.write(core, _change_role, who, user_id, role)
+    return audit.write(core, _change_role, core.config, who, user_id, role)
 
 
-def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> UserResponse:
+def _change_role(
+    tx: Transaction, config: Config, who: Who, user_id: int, role: str
+) -> UserResponse:
     """(writer thread)"""
     actor = _actor(who)
     user = _person(who, user_id)
@@ -114,9 +117,10 @@ def _change_role(tx: Transaction, who: Who, user_id: int, role: str) -> UserResp
     if role != "owner":
         _require_another_owner(user)
     rows.set_role(tx, user_id, role)
-    reset_rows.delete(
-        tx, user_id
-    )  # made for the old role, by somebody who was above that
+    # Made for the old role, by somebody who was above that.
+    reset_rows.delete(tx, user_id)
+    if factors.lacks_for(config, user_id, role):
+        sessions.end_all(tx, user_id, ("browser",))  # signed in by too little for it
     what = "a member" if role == "member" else f"an {role}"
     audit.record(tx, "changed_role", _id(who), user_id=user_id, details=what)
     return _told(tx, user_id)
@@ -188,6 +192,23 @@ def _make_reset(tx: Transaction, who: Who, user_id: int) -> str:
         raise errors.Forbidden("Let them back in first.")
     audit.record(tx, "made_reset", _id(who), user_id=user_id)
     return resets.insert(tx, user_id)
+
+
+def reset_factor(
+    core: Core, who: Who, *, user_id: int
+) -> "asyncio.Future[UserResponse]":
+    """{user}: their password alone signs them in, until they set up a second factor
+    again. Signed out in all browsers. Raises NotFound, Forbidden."""
+    return audit.write(core, _reset_factor, who, user_id)
+
+
+def _reset_factor(tx: Transaction, who: Who, user_id: int) -> UserResponse:
+    """(writer thread)"""
+    _person(who, user_id)
+    if factors.forget(tx, user_id):
+        sessions.end_all(tx, user_id, ("browser",))
+        audit.record(tx, "reset_factor", _id(who), user_id=user_id)
+    return {"user": user_object(*rows.find([user_id])[0])}
 
 
 # --- Pictures ------------------------------------------------------------------------

@@ -93,7 +93,10 @@ class HandshakeChecks:
     def find_identity(
         self, token: object, address: str, *, counts: bool = True
     ) -> Identity:
-        """The identity behind a token. Raises Unauthorized or RateLimited."""
+        """The identity behind a token.
+
+        Raises Unauthorized, FactorNeeded, RateLimited.
+        """
         identity = None
         if self._find and isinstance(token, str):
             identity = self._find(token)
@@ -101,6 +104,8 @@ class HandshakeChecks:
             if counts and not self._bad_tokens.take(address):
                 raise errors.RateLimited()
             raise errors.Unauthorized()
+        if identity.lacks_factor:
+            raise errors.FactorNeeded()
         return identity
 
     def live_session_ids(self) -> Collection[int]:

@@ -456,6 +456,57 @@ CREATE INDEX deeds_actor ON deeds (actor_id, id)
 """
 
 
+def second_factors(execute: Execute) -> None:
+    """What people sign in with besides passwords."""
+    for statement in SECOND_FACTORS.split(";\n\n"):
+        execute(statement)
+
+
+SECOND_FACTORS = """
+CREATE TABLE totp_secrets (
+    user_id INTEGER PRIMARY KEY REFERENCES users (id),
+    secret BLOB NOT NULL,
+    used_step INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE recovery_codes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    code_hash BLOB NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER
+);
+
+CREATE INDEX recovery_codes_user ON recovery_codes (user_id);
+
+CREATE TABLE passkeys (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    credential_id BLOB NOT NULL UNIQUE,
+    credential BLOB NOT NULL,
+    sign_count INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER
+);
+
+CREATE INDEX passkeys_user ON passkeys (user_id);
+
+CREATE TABLE external_accounts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (issuer, subject)
+);
+
+CREATE INDEX external_accounts_user ON external_accounts (user_id)
+"""
+
+
 MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     first_schema,
     running_mark,
@@ -471,6 +522,7 @@ MIGRATIONS: tuple[Callable[[Execute], None], ...] = (
     removals_that_spare_direct,
     hai_numbers,
     tokens_and_places,
+    second_factors,
 )
 
 

@@ -57,7 +57,7 @@ VENDOR = {
 LATE_CONTROLLERS = (
     *("ask", "avatar", "copy", "describe", "eliza"),
     *("lightbox", "lightbox_stage", "lightbox_video", "palette"),
-    *("players", "receipts", "recorder", "share", "tray_media"),
+    *("passkey", "players", "receipts", "recorder", "share", "tray_media"),
 )
 LATE = {
     "dropzone",
@@ -65,6 +65,7 @@ LATE = {
     "#models/shared_tray",
     *(f"#controllers/{name}" for name in LATE_CONTROLLERS),
     "#lib/clipboard",
+    "#lib/passkeys",
     "#lib/styles",
     "#models/crop",
     "#models/gallery",

@@ -18,12 +18,13 @@ from tornado.web import HTTPError, RequestHandler
 from hai.core import audit, orders
 from hai.core.identity import cookies, devices, sessions
 from hai.core.identity.sessions import Identity
-from hai.core.origin import address_block, came_by_https, misfits
+from hai.core.origin import address_block, came_by_https, misfits, own_origin
 from hai.core.people import links
 from hai.core.talk import first_state
 from hai.errors import (
     BadRequest,
     Busy,
+    FactorNeeded,
     Forbidden,
     HaiError,
     Misdirected,
@@ -47,11 +48,13 @@ BY_STATUS = {error.status: error for error in reversed(all_errors())}
 
 
 class BaseHandler(RespondingHandler):
-    """Subclasses set `is_public` if no sign-in is needed, and `is_costly` if a GET
-    takes more than 5 ms and is charged (core/read_budget.py)."""
+    """Subclasses set `is_public` if no sign-in is needed, `is_costly` if a GET takes
+    more than 5 ms and is charged (core/read_budget.py), and `works_without_factor` if
+    it is also for people who must set up a second factor first."""
 
     is_public = False
     is_costly = False
+    works_without_factor = False
     identity: Identity | None = None
 
     @property
@@ -68,6 +71,12 @@ class BaseHandler(RespondingHandler):
     @property
     def whole_address(self) -> str:
         return client_address(self.core.config, self.request)
+
+    @property
+    def own_origin(self) -> str:
+        """`scheme://host[:port]` at which this request reached Hai."""
+        peer = self.request.remote_ip or ""
+        return own_origin(self.core.config, self.request.headers, peer)
 
     def link_origin(self) -> str:
         """Where links to Hai lead. Raises Misdirected if that is not known."""
@@ -89,6 +98,9 @@ class BaseHandler(RespondingHandler):
             self.identity = self.find_identity()
             if self.identity is None and not self.is_public:
                 self._ask_to_sign_in()
+                return
+            if self._is_without_factor():
+                self._ask_for_factor()
                 return
             if self.request.method not in SAFE_METHODS:
                 self._expect_change()
@@ -179,6 +191,17 @@ class BaseHandler(RespondingHandler):
             self.redirect(f"{self.reverse_url('sign_in')}?next={here}")
         else:
             self.refuse(Unauthorized())
+
+    def _is_without_factor(self) -> bool:
+        lacks_factor = self.identity is not None and self.identity.lacks_factor
+        return lacks_factor and not self.works_without_factor
+
+    def _ask_for_factor(self) -> None:
+        """Browsers that want a page are redirected to where it is set up."""
+        if self.request.method == "GET" and self.wants_page():
+            self.redirect(self.reverse_url("second_factor"))
+        else:
+            self.refuse(FactorNeeded())
 
     def take_order(self) -> None:
         """Every change counts as an order. Raises RateLimited."""

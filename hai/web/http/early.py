@@ -79,7 +79,12 @@ class EarlyRequest:
         return time.time() - self.began_s
 
     def find_identity(self) -> Identity | None:
-        """By bearer or cookie; None also where only a handler can tell."""
+        """By bearer or cookie; None also where only a handler can tell, and for those
+        who must set up a second factor first."""
+        who = self._find_identity()
+        return None if who is None or who.lacks_factor else who
+
+    def _find_identity(self) -> Identity | None:
         given = self.headers.get("Authorization")
         if given is not None:
             scheme, _, token = given.partition(" ")

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from hai.core.audit import ACTION_WORDS, BY_STRANGERS
 from hai.core.identity import devices
+from hai.core.identity.oidc import host_of
 from hai.core.quotas import size_words
 from hai.core.talk import hai_cache
 from hai.web.views.hais import (
@@ -21,6 +22,7 @@ from hai.web.views.people import (
     users_by_id,
 )
 from hai.web.views.pictures import accepted_types, blank_picture_view, max_bytes
+from hai.web.views.qr import qr_code
 from hai.web.views.rooms import (
     blank_room_view,
     keeping_choices,
@@ -64,6 +66,11 @@ def audit_words(handler: Any, record: Dict) -> str:
     return words.format(user=user, what=record.get("details", ""))
 
 
+def provider_host(handler: Any) -> str:
+    """Where people may sign in elsewhere; empty: nowhere."""
+    return host_of(handler.core.config.oidc_issuer)
+
+
 def page_json(handler: Any, **values: Any) -> str:
     """The state a page carries, safe inside `<script type="application/json">`."""
     text = hai_cache.encode(values)
@@ -101,6 +108,7 @@ UI_METHODS = {
         topic_words,
         audit_actor,
         audit_words,
+        provider_host,
         page_json,
         path_to,
         browser_words,
@@ -109,6 +117,7 @@ UI_METHODS = {
     function.__name__: _method(function)
     for function in (
         accepted_types,
+        qr_code,
         user_of,
         user_avatar,
         present_avatar,

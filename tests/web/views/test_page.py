@@ -29,7 +29,7 @@ def test_a_record_is_put_in_words_for_its_reader():
     ]
     tried = {"name": "failed_sign_in", "details": "2", "user": "Grace"}
     assert audit_actor(None, tried) == "Somebody"
-    assert audit_words(None, tried) == "tried a wrong password for Grace (2×)"
+    assert audit_words(None, tried) == "tried a wrong password or code for Grace (2×)"
 
 
 def test_what_somebody_is_called_is_no_format():

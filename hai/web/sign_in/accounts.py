@@ -6,14 +6,14 @@ from typing import Any
 from tornado.httputil import HTTPServerRequest
 
 from hai import clock
-from hai.core.identity import sessions
+from hai.core.identity import factors, sessions
 from hai.core.people import accounts, resets
 from hai.errors import BadRequest, Forbidden, NotFound, RateLimited
 from hai.shapes import UserObject
 from hai.storage.sessions import SessionRow
 from hai.units import DAY_MS
 from hai.web.http.base import FormHandler
-from hai.web.sessions import SessionHandler
+from hai.web.sign_in.sessions import SessionHandler
 
 NEW_MS = 7 * DAY_MS  # for so long a session in the list is called new
 # A request that came through a proxy has one of them, whoever the peer is.
@@ -58,6 +58,7 @@ class SetUpHandler(AccountHandler):
             "accounts/new.html",
             "Set up",
             mode="setup",
+            invite_code="",
             action=self.request.path,
             needs_token=not is_local_request(self.request),
             **names,
@@ -102,7 +103,8 @@ class SignUpHandler(AccountHandler):
             self.redirect(self.reverse_url("home"))
             return
         path = self.request.path
-        self.draw("accounts/new.html", "Join", mode="join", action=path, **names)
+        names |= {"mode": "join", "action": path, "invite_code": code}
+        self.draw("accounts/new.html", "Join", **names)
 
     async def submit(self, code: str = "") -> None:
         self.slow_down()
@@ -118,27 +120,33 @@ class NewPasswordHandler(AccountHandler):
         person = await resets.find(self.core, code)
         path = self.request.path
         self.draw(
-            "accounts/reset.html", "New password", person=person, action=path, **names
+            "accounts/reset.html",
+            "New password",
+            person=person,
+            action=path,
+            reset_code=code,
+            **names,
         )
 
     async def submit(self, code: str) -> None:
         self.slow_down()
         user_id = await resets.use(self.core, code, self.form.text("password"))
         self.forgive()
-        await self.begin_session(user_id)
-        self.done(self.reverse_url("home"))
+        await self.go_in(user_id, self.reverse_url("home"))
 
 
 class SettingsHandler(FormHandler):
     """GET and POST /settings: one's display name, and the list of sessions."""
 
     async def show(self, **names: Any) -> None:
-        rows = await sessions.list_of(self.core, self.user.user_id)
+        user = self.user
+        rows = await sessions.list_of(self.core, user.user_id)
         browsers = [self._shown(row) for row in rows if row.kind == "browser"]
         names |= {
             "sessions": browsers,
             "other_browsers": [s for s in browsers if not s["is_this"]],
             "token_count": len(rows) - len(browsers),
+            "factor": await factors.state_of(self.core, user.user_id, user.role),
         }
         await self.page("accounts/edit.html", "Settings", **names)
 
