@@ -156,14 +156,23 @@ async def test_the_line_above_what_is_new_is_each_readers_own(core, cast, lookin
             await one.compare(act=f"reading {hai['id']}")
 
 
-async def test_what_is_kept_is_taken_and_only_while_it_holds(core, cast, client):
+async def test_what_is_kept_is_taken_and_only_while_it_holds(
+    core, cast, client, monkeypatch
+):
     await make_hai(core, cast.ada, cast.lab)
     browser, path = client(cast.ada), f"/rooms/{cast.lab['id']}"
+    reads, read = [], first_state._for_room_page
+
+    def noted(*args):
+        reads.append(args)
+        return read(*args)
+
+    monkeypatch.setattr(first_state, "_for_room_page", noted)
 
     async def reads_of_a_visit():
-        before = core.db.readers.read_count
+        before = len(reads)
         assert (await browser.get(path, headers=HTML)).status == 200
-        return core.db.readers.read_count - before
+        return len(reads) - before
 
     assert await reads_of_a_visit() == 1
     assert await reads_of_a_visit() == 0
