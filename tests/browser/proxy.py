@@ -22,6 +22,7 @@ class Proxy:
         self.cuts_left = 0  # lines still to be cut at a random byte
         self.cut_count = 0
         self.delay_s = 0.0
+        self.lost_words = None  # bytes of an answer that is to be lost on the way
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -45,6 +46,10 @@ class Proxy:
         frozen = set(self.writers)
         self.frozen = frozen
         self.is_frozen = True
+
+    def lose(self, words):
+        """The next answer with these bytes does not arrive, and its line breaks."""
+        self.lost_words = words
 
     def stop(self):
         self._run(self._stop())
@@ -82,6 +87,9 @@ class Proxy:
                     await asyncio.sleep(self.random.random() * self.delay_s)
                 if self.is_frozen and ends[0] in self.frozen:
                     continue
+                if to == 0 and self._loses(bite):
+                    budget[0] = 0
+                    break
                 if budget[0] is not None and self._breaks(len(bite), budget):
                     ends[to].write(bite[: self.random.randint(0, len(bite))])
                     break
@@ -91,6 +99,12 @@ class Proxy:
             pass
         for end in ends:
             end.transport.abort() if budget[0] == 0 else end.close()
+
+    def _loses(self, bite):
+        is_lost = self.lost_words is not None and self.lost_words in bite
+        if is_lost:
+            self.lost_words = None
+        return is_lost
 
     def _breaks(self, count, budget):
         budget[0] = max(0, budget[0] - count)

@@ -45,6 +45,18 @@ def sent_all(page):
     expect(page.locator(".hai[data-state]")).to_have_count(0)
 
 
+# For `add_init_script`: no WebSocket gets through.
+NO_WEBSOCKETS = """window.WebSocket = class {
+  constructor() {
+    setTimeout(() => {
+      this.onerror?.(new Event("error"));
+      this.onclose?.(new CloseEvent("close"));
+    });
+  }
+  close() {}
+};"""
+
+
 DROP = """([name, url]) => {
   const bytes = Uint8Array.from(atob(url), (sign) => sign.charCodeAt(0));
   const files = new DataTransfer();

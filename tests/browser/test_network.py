@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.tabs import live, said, texts, write
+from tests.browser.tabs import NO_WEBSOCKETS, live, said, texts, write
 
 
 def test_written_offline_it_is_sent_once_when_the_network_is_back(tab, sea):
@@ -74,17 +74,6 @@ def test_without_the_socket_io_client_the_page_uses_plain_websockets(tab, sea):
     expect(said(grace, "over /ws")).to_be_visible()
     write(grace, "heard")
     expect(said(ada, "heard")).to_be_visible()
-
-
-NO_WEBSOCKETS = """window.WebSocket = class {
-  constructor() {
-    setTimeout(() => {
-      this.onerror?.(new Event("error"));
-      this.onclose?.(new CloseEvent("close"));
-    });
-  }
-  close() {}
-};"""
 
 
 def test_where_no_websocket_passes_polling_does(tab, sea):

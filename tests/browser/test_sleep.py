@@ -8,11 +8,13 @@ from playwright.sync_api import expect
 
 from tests.browser.proxy import Proxy
 from tests.browser.tabs import (
+    NO_WEBSOCKETS,
     assert_same_tabs,
     at_rest,
     live,
     offline,
     online,
+    said,
     sent_all,
     texts,
     write,
@@ -119,6 +121,24 @@ def test_reading_the_past_stays_where_it_is_after_a_long_sleep(tab, sea):
     ada.click("[data-to-now]")
     expect(ada.locator(".hai").last).to_contain_text("missed 299")
     expect(ada.locator(".hai").last).to_be_in_viewport()
+    assert_same_tabs(ada, opened(tab, sea))
+
+
+def test_what_a_lost_poll_brought_comes_after_all(tab, sea, line):
+    """Chromium itself sends a GET again whose kept line broke before the answer began,
+    so the page does not know that an answer was lost."""
+    proxy = line()
+    ada = tab("ada", path=None, url=proxy.url, allow=("Failed to load",))
+    ada.add_init_script(NO_WEBSOCKETS)
+    ada.goto(f"{proxy.url}/rooms/{sea.lounge}")
+    live(ada)
+    sea.send("grace", sea.lounge, "before")
+    expect(said(ada, "before")).to_be_visible()
+    proxy.lose(b"lost on the way")
+    sea.send("grace", sea.lounge, "lost on the way")
+    sea.send("grace", sea.lounge, "after")
+    expect(said(ada, "after")).to_be_visible()
+    expect(said(ada, "lost on the way")).to_be_visible()
     assert_same_tabs(ada, opened(tab, sea))
 
 

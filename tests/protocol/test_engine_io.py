@@ -114,6 +114,41 @@ async def test_a_poll_that_is_taken_back_ends_the_session(either):
     assert (await either.poll(sid))[0] == 400
 
 
+def stamped(sid, stamp):
+    """Where a request goes that has a `t`, as clients give each of theirs its own."""
+    return {"sid": sid, "query": f"EIO=4&transport=polling&t={stamp}"}
+
+
+async def test_a_poll_that_comes_again_ends_the_session(engine_io):
+    """A browser repeats it by itself when its connection broke: what the first answer
+    brought has been lost, and the client must hear of that."""
+    sid = await engine_io.open_polling()
+    await engine_io.post(sid, "4lost")
+    assert await engine_io.fetch(**stamped(sid, "p1")) == (200, "4lost")
+    await engine_io.post(sid, "4next")
+    assert (await engine_io.fetch(**stamped(sid, "p1")))[0] == 400
+    assert (await engine_io.poll(sid))[0] == 400
+
+
+async def test_a_post_that_comes_again_is_not_taken_twice(engine_io):
+    sid = await engine_io.open_polling()
+    body = b"4once"
+    assert await engine_io.fetch("POST", body, **stamped(sid, "p1")) == (200, "ok")
+    assert await engine_io.poll(sid) == (200, "4once")
+    assert (await engine_io.fetch("POST", body, **stamped(sid, "p1")))[0] == 400
+    assert (await engine_io.poll(sid))[0] == 400
+
+
+async def test_requests_with_a_t_of_their_own_or_none_go_on(engine_io):
+    """A GET and a POST may have the same one: some clients take the time."""
+    sid = await engine_io.open_polling()
+    for stamp in ("p1", "p2", "p1", ""):
+        for query in (stamped(sid, stamp), {"sid": sid}, {"sid": sid}):
+            posted = await engine_io.fetch("POST", b"4hello", **query)
+            assert posted == (200, "ok")
+            assert await engine_io.fetch(**query) == (200, "4hello")
+
+
 async def test_a_payload_over_the_limit_ends_the_session(engine_io):
     sid = await engine_io.open_polling()
     assert (await engine_io.post(sid, "4" + "x" * 1_000_000))[0] == 400

@@ -227,6 +227,7 @@ class EngineSocket(Tab, AsyncSocket):
     stall_timer: asyncio.TimerHandle | None = None  # while the client does not poll
     packet_count = 0  # in POSTs, since packets_since_s
     packets_since_s = 0.0
+    polled_as = posted_as = 0  # hashes of the `t` of its last GET and POST; 0: none
     has_probed = False  # the client waits for its polls to end
     noop_at_s = 0.0  # when the next poll may end with a NOOP
     is_left = False  # the client has ended the session
@@ -328,6 +329,16 @@ class EngineSocket(Tab, AsyncSocket):
             self.packet_count, self.packets_since_s = 0, end_s
             pause_s = end_s - now_s
         await asyncio.sleep(pause_s)
+
+    def is_repeated(self, method: str, stamp: str | None) -> bool:
+        """Whether its last GET, or POST, had the same `t`: clients make a new one for
+        each request."""
+        known = hash(stamp) if stamp else 0
+        if method == "POST":
+            before, self.posted_as = self.posted_as, known
+        else:
+            before, self.polled_as = self.polled_as, known
+        return known != 0 and known == before
 
     @property
     def is_full(self) -> bool:

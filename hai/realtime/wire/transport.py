@@ -291,6 +291,19 @@ class EngineHandler(SocketHandler):
         if found.wire is not None and not self.is_upgrade:
             raise errors.BadRequest("This session has a WebSocket.")
         self.socket = found
+        if not self.is_upgrade:
+            self._refuse_repeated(found)
+
+    def _refuse_repeated(self, found: EngineSocket) -> None:
+        """A request that is here for the second time ends its session.
+
+        When a kept connection breaks before the answer begins, browsers, libraries and
+        proxies send the request again by themselves, POSTs too, and the client does not
+        hear of it. The first answer is lost, and with it the packets that it had.
+        """
+        method = self.request.method or ""
+        if found.is_repeated(method, self._query("t")):
+            raise self._broken("This request has come before: its answer was lost.")
 
     def _expect_body(self) -> None:
         """A body that is too large ends the session before it is read."""
