@@ -139,6 +139,8 @@ def test_what_a_lost_poll_brought_comes_after_all(tab, sea, line):
     sea.send("grace", sea.lounge, "after")
     expect(said(ada, "after")).to_be_visible()
     expect(said(ada, "lost on the way")).to_be_visible()
+    write(ada, "all here")
+    sent_all(ada)  # so that nothing is new to the other tab
     assert_same_tabs(ada, opened(tab, sea))
 
 

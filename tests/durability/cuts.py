@@ -28,13 +28,39 @@ MISSED_S = 2.0  # to catch up with 10,000 hais
 PATIENCE_S = 30
 SETTLING_S = 120
 PACE_S = 0.03
+MEAN_BYTES = 7000  # of a line: what was lost shows only by the facts after it
 EMOJI = ("🌊", "🐟", "☕")
 JSON = "application/json"
 LOST = (OSError, asyncio.IncompleteReadError, StopAsyncIteration, TimeoutError)
 
 
-class CarefulPollingClient(PollingClient):
-    """Ends when one of its two connections does."""
+class BrowserHttp(Http):
+    """Sends a request again by itself when a kept connection broke before the answer
+    began, as browsers do. Each has a `t` of its own."""
+
+    count = 0
+
+    async def ask(self, method, path, *args):
+        self.count += 1
+        path, is_kept = f"{path}&t={self.count}", self.writer is not None
+        try:
+            return await super().ask(method, path, *args)
+        except swarm.Gone:
+            raise
+        except (OSError, asyncio.IncompleteReadError) as error:
+            has_begun = getattr(error, "partial", b"") or getattr(error, "expected", 0)
+            if has_begun or not is_kept:
+                raise
+        self.close()
+        self.writer = None
+        return await super().ask(method, path, *args)
+
+
+class BrowserPollingClient(PollingClient):
+    """Ends when a request fails in spite of `BrowserHttp`."""
+
+    def connection(self):
+        return BrowserHttp(self.port, self.token)
 
     async def send_all(self):
         try:
@@ -45,7 +71,7 @@ class CarefulPollingClient(PollingClient):
             self.hang_up()
 
 
-KINDS = (NativeClient, SocketIoClient, CarefulPollingClient)
+KINDS = (NativeClient, SocketIoClient, BrowserPollingClient)
 
 
 def empty_view(user_id):
@@ -335,7 +361,7 @@ async def run(cuts=150, seed=1):
     with stage("--max-sockets-per-address", 2000, people=PEOPLE) as staged:
         scene = Scene(staged, seed)
         await scene.set_up()
-        proxy = await Proxy(staged.port, seed).start()
+        proxy = await Proxy(staged.port, seed, MEAN_BYTES).start()
         watchers = scene.watchers(proxy.port)
         async with running(*[watcher.run() for watcher in watchers]) as tasks:
             async with asyncio.TaskGroup() as acting:

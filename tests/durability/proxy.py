@@ -2,7 +2,8 @@
 
 What happens to a connection is drawn from the seed and its number: after how many bytes
 it ends, how, and in what pieces and with what delays its bytes travel until then. A cut
-falls on any byte: within a frame, a header, a character.
+falls on any byte: within a frame, a header, a character; or before the first of what
+the sender believes to be sent, such as a whole answer.
 """
 
 import asyncio
@@ -70,6 +71,7 @@ class Line:
         self.way = dice.choice(WAYS)
         self.piece_bytes = dice.choice([1, 7, 100, 1000, PIECE_BYTES, PIECE_BYTES])
         self.delay_s = dice.choice([0, 0, 0, 0.001, 0.005])
+        self.loses_last = dice.random() < 0.5  # what it was cut in
         self.is_cut = asyncio.Event()
 
     async def run(self, reader, writer):
@@ -99,9 +101,11 @@ class Line:
             while data := await reader.read(PIECE_BYTES):
                 while data:
                     piece, data = self.split(data)
-                    writer.write(piece)
-                    await writer.drain()
-                    if self.budget <= 0:
+                    is_last = self.budget <= 0
+                    if not (is_last and self.loses_last):
+                        writer.write(piece)
+                        await writer.drain()
+                    if is_last:
                         self.is_cut.set()
                         return
                     if self.delay_s and not self.proxy.is_calm:

@@ -200,8 +200,7 @@ class PollingClient(SocketIoClient):
     """Socket.IO over HTTP alone: one connection asks, another one tells."""
 
     async def open(self):
-        self.asking = Http(self.port, self.token)
-        self.telling = Http(self.port, self.token)
+        self.asking, self.telling = self.connection(), self.connection()
         self.path = "/socket.io/?EIO=4&transport=polling"
         opened = await self.asking.ask("GET", self.path)
         self.sid = json.loads(opened[1:])["sid"]
@@ -230,6 +229,9 @@ class PollingClient(SocketIoClient):
                     self.was_told = True
                     return
                 self.take(packet)
+
+    def connection(self):
+        return Http(self.port, self.token)
 
     def hang_up(self):
         self.asking.close()
