@@ -238,6 +238,8 @@ def inspect(path: Path) -> None:
         names = [row[0] for row in tables]
         if names and not version:
             raise Unusable(f"{path} is another program's database")
+        if not names:  # perhaps made anew by a connection of the run that lost ours
+            _refuse_after_rescue(path)
         if version > len(migrations.MIGRATIONS):
             raise migrations.NewerSchema(f"{path} {migrations.newer(version)}")
         for name in names:
@@ -253,11 +255,7 @@ def _refuse_after_loss(path: Path) -> None:
 
 def _refuse_leftovers(path: Path) -> None:
     """There was a database here: a new one would hide that it is gone."""
-    if rescued := sorted(path.parent.glob(f"{rescue.PREFIX}*.db")):
-        raise Unusable(
-            f"{path} is missing or empty; what an earlier Hai has rescued:"
-            f" run.py restore {rescued[-1]}"
-        )
+    _refuse_after_rescue(path)
     for leftover in (Path(f"{path}-wal"), Path(f"{path}.restoring")):
         if leftover.exists() and leftover.stat().st_size:
             raise Unusable(f"{path} is missing or empty, but {leftover} is there")
@@ -266,6 +264,14 @@ def _refuse_leftovers(path: Path) -> None:
         raise Unusable(
             f"{path} is missing or empty, and was there before: restore a backup,"
             f" or remove {reserve} to begin anew"
+        )
+
+
+def _refuse_after_rescue(path: Path) -> None:
+    if rescued := sorted(path.parent.glob(f"{rescue.PREFIX}*.db")):
+        raise Unusable(
+            f"{path} is missing or empty; what an earlier Hai has rescued:"
+            f" run.py restore {rescued[-1]}"
         )
 
 

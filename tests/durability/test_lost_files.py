@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import signal
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 
 import pytest
 
@@ -387,11 +388,17 @@ def test_a_backup_is_restored_where_only_the_log_is_left(staged, tmp_path):
     assert "no problems" in stage.served.run("verify")
 
 
-def test_a_copy_that_was_rescued_is_named_where_there_is_no_database(staged):
-    """Also when the note beside it is gone."""
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_copy_that_was_rescued_is_named_where_there_is_no_database(staged, is_there):
+    """Also when the note beside it is gone; and where a new one without tables is: a
+    connection that was just being made has made it."""
     stage = staged()
     LOSSES["all files are removed"](stage)
     wait_for_end(stage)
     (stage.data / "hai.lost").unlink()
     (copy,) = stage.data.glob("rescue-*.db")
+    stage.database.unlink(missing_ok=True)
+    if is_there:
+        with closing(sqlite3.connect(stage.database)) as db:
+            db.execute("PRAGMA journal_mode = wal")
     assert_refused(run_command(stage.data, "--port", "0"), f"run.py restore {copy}")
