@@ -116,10 +116,6 @@ class QuietConnections:
         self.idle: Waiting[Stream] = Waiting(Stream.close)
         self.lingering: Waiting[asyncio.Task[None]] = Waiting(asyncio.Task.cancel)
 
-    def make_room(self) -> bool:
-        """Close the one that is missed the least; False: there is none."""
-        return self.silent.close_oldest() or self.idle.close_oldest()
-
     def discard(self, stream: "Stream") -> None:
         """A whole head has come: from this moment, not when its request is begun, or
         it would be closed for another one that is accepted in between."""

@@ -313,7 +313,7 @@ async def test_whose_head_has_come_is_not_closed_for_another(serve):
     one.writer.write(ASK)
     while not stream._searched_bytes:
         await asyncio.sleep(0)
-    assert not server.quiet.make_room()
+    assert not server._make_room()
     assert await one.reader.readuntil(b"\r\n\r\n")
     one.writer.close()
 
